@@ -1,0 +1,20 @@
+"""The contract kit: everything that knows `openapi.yaml`. It imports neither the simulator nor the client."""
+
+from .errors import Answer, ApiError, ErrorSpec
+from .images import Picture
+from .rules import Rule, Violation
+from .spec import Assumption, Contract, Lifecycle, Operation, load_contract
+
+__all__ = [
+    "Answer",
+    "ApiError",
+    "Assumption",
+    "Contract",
+    "ErrorSpec",
+    "Lifecycle",
+    "Operation",
+    "Picture",
+    "Rule",
+    "Violation",
+    "load_contract",
+]

@@ -1,0 +1,61 @@
+"""The error catalogue of the contract and the one place that turns an error into an answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .rules import Rule
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorSpec:
+    """One row of the catalogue (`x-errors`, `x-gateway-errors`): what the service answers, and how well that is known."""
+
+    key: str
+    http: int
+    envelope: str
+    """`kling`, `gateway`, `task` or `html`."""
+    code: int | str
+    message: str
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer ready to be sent: HTTP status, and a JSON body or an HTML page."""
+
+    http: int
+    body: dict[str, Any] | str
+
+
+class ApiError(Exception):
+    """The service refuses a request: raise it anywhere below the HTTP layer, with a rule or a row of the catalogue.
+
+    `details` fill the message of the rule (`value`, `limit`, ...).
+    """
+
+    def __init__(self, reason: Rule | ErrorSpec, **details: object) -> None:
+        self.rule = None if isinstance(reason, ErrorSpec) else reason
+        self.error = reason if isinstance(reason, ErrorSpec) else reason.require_error()
+        self.message = reason.message if isinstance(reason, ErrorSpec) else reason.text(**details)
+        super().__init__(self.message)
+
+
+def render(error: ApiError, gateway: Mapping[str, str], *, request_id: str, gateway_request_id: str) -> Answer:
+    """Put an error into the envelope that the contract names for it.
+
+    `gateway` is `x-gateway` of the contract. Envelopes: api-facts 6.1 (Kling, no `data`) and 6.2 (the gateway's two).
+    """
+    spec = error.error
+    if spec.envelope == "html":
+        return Answer(spec.http, error.message)
+    if spec.envelope == "task":
+        return Answer(spec.http, {"code": spec.code, "message": error.message, "data": None})
+    if spec.envelope == "gateway":
+        message = error.message + gateway["messageSuffix"].format(gateway_request_id=gateway_request_id)
+        return Answer(spec.http, {"error": {"message": message, "type": gateway["type"], "code": spec.code}})
+    return Answer(spec.http, {"code": spec.code, "message": error.message, "request_id": request_id})

@@ -1,0 +1,146 @@
+"""Read `openapi.yaml` and compile it: operations, rules, errors, lifecycle, assumptions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from .errors import ErrorSpec
+from .rules import RequestRules, Rule, make_rule
+
+OPENAPI = Path(__file__).resolve().parents[1] / "openapi.yaml"
+METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """An OpenAPI operation."""
+
+    operation_id: str
+    method: str
+    path: str
+    """OpenAPI path template, such as `/things/{id}`."""
+    media_type: str | None
+    """Of the request body; None for an operation without one."""
+    example: dict[str, Any] | None
+    """First example of the request body."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lifecycle:
+    """`x-lifecycle`: the four statuses by their role, and when they are reached.
+
+    `timings` are ranges in ms after submission, by role; results expire `result_ms` ms after the end of their task.
+    """
+
+    submitted: str
+    processing: str
+    succeeded: str
+    failed: str
+    transitions: dict[str, list[str]]
+    timings: dict[str, tuple[int, int]]
+    result_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackPolicy:
+    """`x-callbacks`: how a callback is sent; times in ms."""
+
+    content_type: str
+    timeout_ms: int
+    retry_after_ms: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Assumption:
+    """An open question about the real service (`x-assumptions`)."""
+
+    id: str
+    question: str
+    default: str
+    """What the simulator does meanwhile."""
+    evidence: str
+    probe: str
+    """What would settle it against a real account."""
+
+
+class Contract:
+    """One version of the API's description, compiled."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self.document = document
+        self.name: str = document["x-contract"]
+        self.server_url: str = document["servers"][0]["url"]
+        self.request_id_header: str = document["x-request-id-header"]
+        self.gateway: dict[str, str] = document["x-gateway"]
+        self.task_id_epoch_ms: int = document["x-task-id"]["epochMs"]
+        self.task_id_shift: int = document["x-task-id"]["shift"]
+        self.errors = dict(_errors(document))
+        self.operations = dict(_operations(document))
+        self.lifecycle = _lifecycle(document["x-lifecycle"])
+        self.callbacks = _callbacks(document["x-callbacks"])
+        self.assumptions = tuple(Assumption(**entry) for entry in document["x-assumptions"])
+        self.request = RequestRules(document, {"$ref": "#/components/schemas/CreateRequest"}, self.errors)
+        self.rules = {rule.id: rule for rule in (*self._global_rules(), *self.request.rules.values())}
+
+    def _global_rules(self) -> list[Rule]:
+        """Compile the rules that belong to no field: those of the root and of single operations."""
+        places = {"/x-rules": self.document["x-rules"]}
+        for path, item in self.document["paths"].items():
+            for method in item.keys() & METHODS:
+                pointer = f"/paths/{path.replace('/', '~1')}/{method}/x-rules"
+                places[pointer] = item[method].get("x-rules", {})
+        return [
+            make_rule(rule_id, f"{pointer}/{rule_id}", entry, self.errors, params=entry)
+            for pointer, entries in places.items()
+            for rule_id, entry in entries.items()
+        ]
+
+
+@cache
+def load_contract(path: Path = OPENAPI) -> Contract:
+    """Read and compile a contract, once per process.
+
+    Raises ContractError if the file describes something that klingkit does not know.
+    """
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C one is six times as fast; some builds lack it
+    return Contract(yaml.load(path.read_text(encoding="utf-8"), loader))  # noqa: S506 - both loaders are safe
+
+
+def _errors(document: dict[str, Any]) -> Any:
+    for row in document["x-errors"]:
+        key = str(row["code"])
+        yield key, ErrorSpec(key, row["http"], "kling", row["code"], row["message"], row["evidence"])
+    for key, row in document["x-gateway-errors"].items():
+        yield key, ErrorSpec(key, row["http"], row["envelope"], row["code"], row["message"], row["evidence"])
+
+
+def _operations(document: dict[str, Any]) -> Any:
+    for path, item in document["paths"].items():
+        for method in METHODS:
+            if method in item:
+                content = item[method].get("requestBody", {}).get("content", {})
+                media_type, body = next(iter(content.items()), (None, {}))
+                example = next((each["value"] for each in body.get("examples", {}).values()), None)
+                operation_id = item[method]["operationId"]
+                yield operation_id, Operation(operation_id, method.upper(), path, media_type, example)
+
+
+def _lifecycle(spec: dict[str, Any]) -> Lifecycle:
+    return Lifecycle(
+        submitted=spec["submitted"],
+        processing=spec["processing"],
+        succeeded=spec["succeeded"],
+        failed=spec["failed"],
+        transitions=spec["transitions"],
+        timings={role: (times["min"], times["max"]) for role, times in spec["timings"].items()},
+        result_ms=spec["resultDays"] * 24 * 60 * 60 * 1000,
+    )
+
+
+def _callbacks(spec: dict[str, Any]) -> CallbackPolicy:
+    return CallbackPolicy(spec["contentType"], spec["timeoutMs"], tuple(spec["retryAfterMs"]))

@@ -1,0 +1,57 @@
+"""From the bytes of a request to a JSON object, as strictly as a JSON reader can be (api-facts 6.4)."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from klingkit.contract import ApiError
+
+if TYPE_CHECKING:
+    from klingkit.contract import Contract
+
+BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+
+
+def read_json_object(raw: bytes, contract: Contract) -> dict[str, Any]:
+    """Parse a request body.
+
+    Raises ApiError if it is no strict JSON (UTF-8 without a byte order mark; no NaN, Infinity or lone surrogate), is
+    nested too deep, or is no object. Of repeated keys the last wins. A number too long to parse becomes infinite.
+    """
+    limit = contract.rules["body.depth"].params["maxDepth"]
+    if raw.count(b"[") + raw.count(b"{") > limit and _depth(raw) > limit:
+        raise ApiError(contract.rules["body.depth"])
+    try:
+        value = _decoder.decode(raw.decode("utf-8"))
+        if b"\\u" in raw:
+            json.dumps(value, ensure_ascii=False).encode("utf-8")  # raises on a lone surrogate
+    except (ValueError, RecursionError) as error:
+        raise ApiError(contract.rules["body.json"]) from error
+    if not isinstance(value, dict):
+        raise ApiError(contract.rules["body.object"])
+    return value
+
+
+def _depth(raw: bytes) -> int:
+    depth = deepest = 0
+    for match in BRACKETS.finditer(raw):
+        first = match[0][:1]
+        depth += (first in b"[{") - (first in b"]}")
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _parse_int(digits: str) -> int | float:
+    try:
+        return int(digits)
+    except ValueError:  # more digits than Python converts
+        return float("inf")
+
+
+_decoder = json.JSONDecoder(parse_constant=_refuse, parse_int=_parse_int)

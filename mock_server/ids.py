@@ -1,0 +1,49 @@
+"""Ids and durations, drawn from one seed."""
+
+from __future__ import annotations
+
+import random
+import string
+import threading
+import uuid
+from datetime import UTC, datetime
+
+ALPHANUMERIC = string.ascii_letters + string.digits
+
+
+class Ids:
+    """The one source of randomness; safe to use from many threads."""
+
+    def __init__(self, seed: int, *, epoch_ms: int, shift: int) -> None:
+        self._random = random.Random(seed)  # noqa: S311 - reproducible on purpose, nothing secret is drawn
+        self._lock = threading.Lock()
+        self._epoch_ms = epoch_ms
+        self._shift = shift
+        self._latest = (0, 0)
+
+    def task_id(self, now: int) -> str:
+        """Return a snowflake: ms since the epoch of the contract, then a part that is unique within that ms."""
+        with self._lock:
+            latest, low = self._latest
+            low = low + 1 if latest == now else self._random.getrandbits(self._shift)
+            self._latest = (now, low)
+        return str((now - self._epoch_ms << self._shift) | low % (1 << self._shift))
+
+    def request_id(self) -> str:
+        """Return a UUID v4, the `request_id` of Kling's bodies."""
+        with self._lock:
+            bits = self._random.getrandbits(128)
+        return str(uuid.UUID(int=bits, version=4))
+
+    def gateway_request_id(self, now: int) -> str:
+        """Return UTC time to the ns and 8 letters or digits, as recorded of CometAPI."""
+        with self._lock:
+            below_ms = self._random.randrange(1_000_000)
+            tail = "".join(self._random.choices(ALPHANUMERIC, k=8))
+        seconds, ms = divmod(now, 1000)
+        return f"{datetime.fromtimestamp(seconds, UTC):%Y%m%d%H%M%S}{ms:03}{below_ms:06}{tail}"
+
+    def duration(self, low: int, high: int) -> int:
+        """Draw a number of ms evenly between two."""
+        with self._lock:
+            return self._random.randint(low, high)

@@ -1,0 +1,36 @@
+"""What can be chosen when a simulator starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+MEGABYTE = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Options of one simulator; sizes in bytes."""
+
+    speed: float = 10.0
+    """Divides the durations of tasks and of callback retries; 1 gives the timings recorded of the real service."""
+    instant: bool = False
+    """A task ends at the moment of its submission."""
+    seed: int = 0
+    """Ids, timings and pictures follow from it."""
+    keys: frozenset[str] = field(default=frozenset(), repr=False)
+    """The keys that are accepted; empty: every key."""
+    max_body: int = 100 * MEGABYTE
+    public_url: str | None = None
+    """Base of result URLs; None: the host that the client used."""
+    fetch_inputs: bool = False
+    """Fetch pictures that are given by URL."""
+    allow_fetch: frozenset[str] = frozenset()
+    """Hosts to fetch from, besides loopback and private addresses."""
+    allow_callback: frozenset[str] = frozenset()
+    """Hosts to call back to, besides loopback and private addresses."""
+    max_tasks: int = 10_000
+    """Tasks kept; the oldest is dropped first."""
+    max_input_bytes: int = 256 * MEGABYTE
+    """Subject, scene and style pictures kept for rendering."""
+    max_result_bytes: int = 64 * MEGABYTE
+    """Rendered pictures kept."""
