@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from .errors import ErrorSpec
 from .rules import RequestRules, Rule, make_rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 OPENAPI = Path(__file__).resolve().parents[1] / "openapi.yaml"
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
@@ -21,6 +24,7 @@ class Operation:
     """An OpenAPI operation."""
 
     operation_id: str
+    summary: str
     method: str
     path: str
     """OpenAPI path template, such as `/things/{id}`."""
@@ -111,7 +115,7 @@ def load_contract(path: Path = OPENAPI) -> Contract:
     return Contract(yaml.load(path.read_text(encoding="utf-8"), loader))  # noqa: S506 - both loaders are safe
 
 
-def _errors(document: dict[str, Any]) -> Any:
+def _errors(document: dict[str, Any]) -> Iterator[tuple[str, ErrorSpec]]:
     for row in document["x-errors"]:
         key = str(row["code"])
         yield key, ErrorSpec(key, row["http"], "kling", row["code"], row["message"], row["evidence"])
@@ -119,15 +123,17 @@ def _errors(document: dict[str, Any]) -> Any:
         yield key, ErrorSpec(key, row["http"], row["envelope"], row["code"], row["message"], row["evidence"])
 
 
-def _operations(document: dict[str, Any]) -> Any:
+def _operations(document: dict[str, Any]) -> Iterator[tuple[str, Operation]]:
     for path, item in document["paths"].items():
         for method in METHODS:
             if method in item:
-                content = item[method].get("requestBody", {}).get("content", {})
-                media_type, body = next(iter(content.items()), (None, {}))
-                example = next((each["value"] for each in body.get("examples", {}).values()), None)
-                operation_id = item[method]["operationId"]
-                yield operation_id, Operation(operation_id, method.upper(), path, media_type, example)
+                spec = item[method]
+                content = spec.get("requestBody", {}).get("content", {})
+                media_type: str | None = next(iter(content), None)
+                examples = content[media_type].get("examples", {}) if media_type else {}
+                example = next((each["value"] for each in examples.values()), None)
+                operation_id = spec["operationId"]
+                yield operation_id, Operation(operation_id, spec["summary"], method.upper(), path, media_type, example)
 
 
 def _lifecycle(spec: dict[str, Any]) -> Lifecycle:

@@ -88,14 +88,15 @@ def _begin(simulator: Simulator) -> None:
 
 
 def _serve(
-    simulator: Simulator, operation: Operation, handler: Callable[..., Handled], path_arguments: dict[str, str]
+    simulator: Simulator, operation: Operation, handler: Callable[..., Handled], arguments: dict[str, Any]
 ) -> Response:
     """Answer one operation: who asks, what for, and what the engine says. Refusals are raised as ApiError."""
     exchange: Exchange = g.exchange
     exchange.account = authenticate(request.headers.get("Authorization"), simulator.settings.keys, simulator.contract)
-    body = _read_body(simulator, operation) if operation.media_type else {}
-    exchange.warnings = unknown_field_warnings(simulator.contract, body)
-    view, data = handler(simulator, exchange.account, _base_url(simulator), body, **path_arguments)
+    if operation.media_type:
+        arguments["body"] = _read_body(simulator, operation)
+        exchange.warnings = unknown_field_warnings(simulator.contract, arguments["body"])
+    view, data = handler(simulator, exchange.account, _base_url(simulator), **arguments)
     exchange.task_id = view.task.task_id
     if view.ended and view.task.plan.rule:
         exchange.rule = simulator.contract.rules[view.task.plan.rule].explanation

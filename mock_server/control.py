@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Response, abort, request
 
+from werkzeug.wrappers import Response as BaseResponse
+
 from klingkit.contract import ApiError
 
 from .simulator import ResultExpiredError
@@ -40,7 +42,7 @@ def control_routes(simulator: Simulator) -> Blueprint:
         }
 
     @routes.get(PICTURE_PATH.format(task_id="<task_id>", index="<int:index>"))
-    def picture(task_id: str, index: int) -> Response:
+    def picture(task_id: str, index: int) -> BaseResponse:
         """Serve a result picture, without a key as the real CDN does; 403 once it has expired."""
         try:
             data = simulator.picture(task_id, index)

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 Handled = tuple["Snapshot", dict[str, Any]]
 
 
-def create_task(simulator: Simulator, account: str, base_url: str, body: dict[str, Any]) -> Handled:
+def create_task(simulator: Simulator, account: str, base_url: str, *, body: dict[str, Any]) -> Handled:
     """Submit a task."""
     view = simulator.create(account, body, base_url)
     return view, create_data(view)
 
 
-def get_task(simulator: Simulator, account: str, base_url: str, body: dict[str, Any], *, task_id: str) -> Handled:
+def get_task(simulator: Simulator, account: str, base_url: str, *, task_id: str) -> Handled:
     """Query one task."""
     view = simulator.query(account, task_id)
     return view, query_data(view, simulator.contract.lifecycle, base_url)

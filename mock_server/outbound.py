@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 from typing import TYPE_CHECKING
+from urllib.parse import urljoin
 
 import urllib3
 from urllib3.exceptions import HTTPError, LocationParseError
@@ -68,7 +69,7 @@ class Outbound:
                     return _read(response, max_bytes)
             finally:
                 response.close()
-            url = urllib3.util.url.urljoin(url, location)
+            url = urljoin(url, location)
         raise OutboundError("too many redirects")
 
     def _send(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
+from functools import cache
 from io import BytesIO
 from typing import TYPE_CHECKING
 
@@ -26,6 +28,18 @@ MAX_INPUT_PIXELS = 50_000_000
 MARGIN = 24
 PALETTE = ((38, 70, 83), (42, 111, 151), (88, 82, 143), (131, 86, 110), (70, 105, 76), (138, 97, 54), (96, 60, 70))
 INK = (245, 245, 245)
+WIDE_FONTS = (
+    *(
+        "NotoSansCJK-Regular.ttc",
+        "wqy-microhei.ttc",
+        "AppleSDGothicNeo.ttc",
+        "Arial Unicode.ttf",
+        "malgun.ttf",
+        "msyh.ttc",
+    ),
+    *("DejaVuSans.ttf", "NotoSans-Regular.ttf", "LiberationSans-Regular.ttf", "Arial.ttf", "arial.ttf"),
+)
+"""Fonts of common systems, tried where Pillow's own, which has little beyond ASCII, lacks a character."""
 
 
 def render(task: Task, index: int, pictures: Sequence[Picture]) -> bytes:
@@ -100,12 +114,38 @@ def _stamp(canvas: Image.Image, task: Task, index: int) -> None:
     box = (0, height - band, width, height)
     canvas.paste(Image.blend(canvas.crop(box), shade, 0.65), box)
     draw = ImageDraw.Draw(canvas)
-    large, small = ImageFont.load_default(band * 0.3), ImageFont.load_default(band * 0.2)
+    large, small = ImageFont.load_default(int(band * 0.3)), ImageFont.load_default(int(band * 0.2))
     y = height - band + band * 0.12
     draw.text((MARGIN / 2, y), "SIMULATED", INK, large)
     draw.text((width - MARGIN / 2, y), f"{index + 1}/{task.n}", INK, large, anchor="ra")
     draw.text((MARGIN / 2, y + band * 0.36), f"task {task.task_id}", INK, small)
-    draw.text((MARGIN / 2, y + band * 0.6), _printable(task.prompt, 160) or "(no prompt)", INK, small)
+    prompt = _printable(task.prompt, 200) or "(no prompt)"
+    font = _font_for(prompt, int(band * 0.2))
+    while draw.textlength(prompt, font) > width - MARGIN:
+        prompt = prompt[:-2] + "\u2026"
+    draw.text((MARGIN / 2, y + band * 0.6), prompt, INK, font)
+
+
+def _font_for(text: str, size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Return the first font that has every character of a text, else the one that lacks the fewest."""
+    default = ImageFont.load_default(size)
+    if text.isascii():
+        return default
+    return min([*_wide_fonts(size), default], key=lambda font: _missing(font, text))
+
+
+@cache
+def _wide_fonts(size: int) -> tuple[ImageFont.FreeTypeFont, ...]:
+    fonts = []
+    for name in WIDE_FONTS:
+        with suppress(OSError):  # not on this machine
+            fonts.append(ImageFont.truetype(name, size))
+    return tuple(fonts)
+
+
+def _missing(font: ImageFont.FreeTypeFont | ImageFont.ImageFont, text: str) -> int:
+    box = bytes(font.getmask("\U0010fffe"))
+    return sum(bytes(font.getmask(char)) == box for char in set(text))
 
 
 def _band(canvas: Image.Image) -> int:

@@ -1,0 +1,40 @@
+"""Callbacks, as the service posts them to `callback_url`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from .errors import CallbackSignatureError, InputError, UnexpectedAnswerError
+from .models import Task, read_task
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def parse_callback(body: bytes | str, headers: Mapping[str, str], secret: str | None = None) -> Task:
+    """Return the task that a callback describes, the same as a query would.
+
+    With a `secret` (`whsec_...`) the Standard Webhooks signature is verified first: what is not signed with it, or is more than
+    300 s off, raises CallbackSignatureError. Raises UnexpectedAnswerError if the body is no task. Expect callbacks twice, late,
+    or not at all, and query the task in doubt.
+    """
+    if secret is not None:
+        _verify(body, headers, secret)
+    try:
+        return read_task(json.loads(body))
+    except ValueError:
+        raise UnexpectedAnswerError("the callback's body is not JSON") from None
+
+
+def _verify(body: bytes | str, headers: Mapping[str, str], secret: str) -> None:
+    from standardwebhooks import Webhook, WebhookVerificationError  # noqa: PLC0415 - only signed callbacks need it
+
+    try:
+        webhook = Webhook(secret)
+    except (RuntimeError, ValueError):
+        raise InputError("the secret must be Base64, with or without whsec_ before it") from None
+    try:
+        webhook.verify(body, {name.lower(): value for name, value in headers.items()})
+    except (WebhookVerificationError, ValueError) as error:
+        raise CallbackSignatureError(f"the callback's signature does not hold: {error}") from None

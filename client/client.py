@@ -1,0 +1,306 @@
+"""The client: submit, query, wait, save."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import requests
+from urllib3.exceptions import NewConnectionError
+
+from .answers import read_answer
+from .errors import (
+    ApiError,
+    ConnectError,
+    InputError,
+    InvalidRequestError,
+    KlingError,
+    ServiceError,
+    TaskExistsError,
+    TaskFailedError,
+    TransportError,
+    UnexpectedAnswerError,
+    UnknownFateError,
+    WaitTimeoutError,
+)
+from .models import Task, read_task
+from .pictures import encode_picture
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    Picture = str | Path | bytes
+
+BASE_URL = "https://api.cometapi.com"
+PATH = "/kling/v1/images/generations"
+REQUEST_TIMEOUT = 60.0
+RETRY_FOR = 60.0
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 8.0
+NOTHING_MADE = (1302, 1303, 5001)
+"""Codes after which a create can be repeated freely."""
+EXTENSIONS = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg"}
+
+
+class KlingClient:
+    """Talks to one service with one key. Safe to keep for the life of a program; close it, or use `with`.
+
+    `key` and `base_url` come from the arguments, else from COMETAPI_KEY and COMETAPI_BASE_URL, else the documented default.
+    Requests are repeated after a pause where that is safe (`create`, `get`), for `retry_for` seconds at most. `sleep`,
+    `monotonic` (both in s) and `rng` can be replaced in tests.
+    """
+
+    def __init__(
+        self,
+        key: str | None = None,
+        base_url: str | None = None,
+        *,
+        session: requests.Session | None = None,
+        retry_for: float = RETRY_FOR,
+        sleep: Callable[[float], None] = time.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
+        rng: random.Random | None = None,
+    ) -> None:
+        self._key = key or os.environ.get("COMETAPI_KEY") or ""
+        self.base_url = (base_url or os.environ.get("COMETAPI_BASE_URL") or BASE_URL).rstrip("/")
+        if not self._key:
+            raise InputError("no key: pass key=... or set COMETAPI_KEY")
+        if not (self._key.isascii() and self._key.isprintable()) or " " in self._key:
+            raise InputError("the key has characters that no key has: check for a line break or a space")
+        if not self.base_url.lower().startswith(("http://", "https://")):
+            raise InputError(f"the base URL {self.base_url!r} does not begin with http:// or https://")
+        self._session = session or requests.Session()
+        self._retry_for = retry_for
+        self._sleep = sleep
+        self._monotonic = monotonic
+        self._rng = rng or random.Random()  # noqa: S311 - jitter
+
+    def __repr__(self) -> str:
+        """Name the service, never the key."""
+        return f"KlingClient(base_url={self.base_url!r})"
+
+    def __enter__(self) -> Self:
+        """Use as a context manager: closes the connections at the end."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the connections."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    def create(
+        self,
+        subjects: Sequence[Picture],
+        *,
+        prompt: str | None = None,
+        scene_image: Picture | None = None,
+        style_image: Picture | None = None,
+        n: int | None = None,
+        aspect_ratio: str | None = None,
+        model_name: str | None = None,
+        callback_url: str | None = None,
+        external_task_id: str | None = None,
+    ) -> Task:
+        """Submit a task. A picture is a URL (str), a file (Path) or the bytes of a file (PNG or JPEG).
+
+        It is repeated by itself only where the service says that it made nothing (1302, 1303, 5001), or was not reached.
+        After anything else that leaves its fate open (reset, timeout, other 5xx) it is repeated only with an
+        `external_task_id`, which cannot be paid for twice; else UnknownFateError is raised, and TaskExistsError if the
+        repetition finds the id taken.
+        """
+        if isinstance(subjects, (str, bytes, Path)):
+            raise InputError("subjects is a list of two to four pictures, not one picture")
+        body = {
+            "subject_image_list": [{"subject_image": encode_picture(subject)} for subject in subjects],
+            "model_name": model_name,
+            "prompt": prompt,
+            "scence_image": None if scene_image is None else encode_picture(scene_image),  # the spelling of the API
+            "style_image": None if style_image is None else encode_picture(style_image),
+            "n": n,
+            "aspect_ratio": aspect_ratio,
+            "callback_url": callback_url,
+            "external_task_id": external_task_id,
+        }
+        return self._create({name: value for name, value in body.items() if value is not None})
+
+    def get(self, task_id: str) -> Task:
+        """Query a task; repeated on 1302, 1303, 5xx and broken connections."""
+        return self._get(task_id, self._monotonic() + self._retry_for)
+
+    def wait(self, task: Task | str, timeout: float = 600, on_change: Callable[[Task], object] | None = None) -> Task:
+        """Poll a task until it ends, for `timeout` seconds at most; `on_change` is called with every new status.
+
+        Raises TaskFailedError and WaitTimeoutError, which carry the task, or what a query raises.
+        """
+        task_id = task.task_id if isinstance(task, Task) else task
+        deadline = self._monotonic() + timeout
+        seen: Task | None = None
+        pauses = self._pauses()
+        while True:
+            retry_until = min(deadline, self._monotonic() + self._retry_for)
+            try:
+                current = self._get(task_id, retry_until)
+            except (TransportError, ApiError) as error:
+                if retry_until < deadline or not _query_retryable(error):
+                    raise
+                raise WaitTimeoutError(task_id, timeout, seen) from error
+            if on_change and (seen is None or seen.status != current.status):
+                on_change(current)
+            seen = current
+            if current.failed:
+                raise TaskFailedError(current)
+            if current.ended:
+                return current
+            if not self._pause(next(pauses), deadline):
+                raise WaitTimeoutError(task_id, timeout, current)
+
+    def save(self, task: Task, directory: str | Path) -> list[Path]:
+        """Download the pictures of a task as `<task_id>-<index>.png` and return the files, in order.
+
+        The key is not sent. A file appears only when it is complete. Raises InputError if the task has no pictures.
+        """
+        if not task.image_urls:
+            raise InputError(f"task {task.task_id} has no pictures: its status is {task.status}")
+        directory = Path(directory)
+        directory.mkdir(parents=True, exist_ok=True)
+        return [self._save(url, directory, f"{task.task_id}-{index}") for index, url in enumerate(task.image_urls)]
+
+    def _create(self, body: dict[str, Any]) -> Task:
+        deadline = self._monotonic() + self._retry_for
+        pauses = self._pauses()
+        broken_off: KlingError | None = None
+        while True:
+            try:
+                return read_task(self._call("POST", PATH, deadline, body))
+            except KlingError as error:
+                if broken_off and isinstance(error, ApiError) and "already exists" in error.message:
+                    raise TaskExistsError(
+                        f"the task with external_task_id {body['external_task_id']!r} exists, made by an attempt that broke "
+                        "off; its task_id is not known, and nothing was paid twice"
+                    ) from broken_off
+                if _fate_unknown(error):
+                    broken_off = error
+                    if not body.get("external_task_id"):
+                        raise UnknownFateError(
+                            f"the create broke off: {error}. The task may exist and cost money; it was not sent again, since "
+                            "without an external_task_id it could be paid for twice"
+                        ) from error
+                elif not _surely_not_made(error):
+                    raise
+                if not self._pause(next(pauses), deadline, error):
+                    if broken_off is None:
+                        raise
+                    raise UnknownFateError(
+                        f"the create broke off: {broken_off}. The task may exist and cost money; to find out, create again "
+                        f"with the same external_task_id {body['external_task_id']!r}"
+                    ) from error
+
+    def _get(self, task_id: str, deadline: float) -> Task:
+        if not isinstance(task_id, str) or not re.fullmatch(r"[\w-]+", task_id, re.ASCII):
+            raise InputError(f"{task_id!r:.60} is not a task id, which is a string of digits")
+        return read_task(self._repeat(lambda: self._call("GET", f"{PATH}/{task_id}", deadline), deadline))
+
+    def _repeat(self, query: Callable[[], Any], deadline: float) -> Any:
+        """Call what changes nothing, again after errors that may pass, until the deadline."""
+        pauses = self._pauses()
+        while True:
+            try:
+                return query()
+            except (TransportError, ApiError) as error:
+                if not _query_retryable(error) or not self._pause(next(pauses), deadline, error):
+                    raise
+
+    def _call(self, method: str, path: str, deadline: float, body: dict[str, Any] | None = None) -> Any:
+        """Send one request and return `data` of its answer; raise for everything else."""
+        timeout = max(1.0, min(REQUEST_TIMEOUT, deadline - self._monotonic()))
+        try:
+            response = self._session.request(
+                method, self.base_url + path, json=body, auth=self._authorize, timeout=timeout, allow_redirects=False
+            )
+        except requests.exceptions.InvalidJSONError as error:
+            raise InputError(f"the request cannot be written as JSON: {error}") from None
+        except requests.RequestException as error:
+            raise _transport_error(self.base_url, error) from None
+        return read_answer(response, self._key)
+
+    def _authorize(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Add the key; as `auth`, since requests lets a .netrc file override a header."""
+        request.headers["Authorization"] = f"Bearer {self._key}"
+        return request
+
+    def _save(self, url: str, directory: Path, name: str) -> Path:
+        data: bytes = self._repeat(lambda: self._download(url), self._monotonic() + self._retry_for)
+        extension = next((end for start, end in EXTENSIONS.items() if data.startswith(start)), None)
+        if extension is None:
+            raise UnexpectedAnswerError(f"{url}: this is no PNG or JPEG file")
+        path = directory / (name + extension)
+        partial = path.with_suffix(".part")
+        try:
+            partial.write_bytes(data)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+        return path
+
+    def _download(self, url: str) -> bytes:
+        try:
+            response = self._session.get(url, timeout=REQUEST_TIMEOUT, auth=lambda request: request)
+        except requests.RequestException as error:
+            raise _transport_error(url, error) from None
+        status = response.status_code
+        if status != 200:
+            expired = "; results expire after 30 days" if status == 403 else ""
+            family = ServiceError if status >= 500 else InvalidRequestError
+            raise family(
+                f"{url}: the picture was not served{expired}",
+                code=status,
+                http_status=status,
+                request_id="",
+                retryable=status >= 500,
+            )
+        return response.content
+
+    def _pauses(self) -> Iterator[float]:
+        """Yield pauses in s that grow, with jitter, so that many clients do not come at once."""
+        pause = FIRST_PAUSE
+        while True:
+            yield pause * self._rng.uniform(0.75, 1.25)
+            pause = min(pause * 1.5, LONGEST_PAUSE)
+
+    def _pause(self, pause: float, deadline: float, error: KlingError | None = None) -> bool:
+        """Sleep before another attempt, at least as long as the service asked; False if there is no time for it."""
+        asked = error.retry_after if isinstance(error, ApiError) else 0.0
+        left = deadline - self._monotonic()
+        if left <= 0 or asked > left:
+            return False
+        self._sleep(min(max(pause, asked), left))
+        return True
+
+
+def _query_retryable(error: KlingError) -> bool:
+    return isinstance(error, TransportError) or (isinstance(error, ApiError) and error.retryable)
+
+
+def _surely_not_made(error: KlingError) -> bool:
+    """Tell whether a create can be repeated freely: nothing was made, and it may succeed later."""
+    return isinstance(error, ConnectError) or (isinstance(error, ApiError) and error.code in NOTHING_MADE)
+
+
+def _fate_unknown(error: KlingError) -> bool:
+    """Tell whether a create may have been carried out although it failed."""
+    return isinstance(error, (TransportError, ServiceError)) and not _surely_not_made(error)
+
+
+def _transport_error(where: str, error: requests.RequestException) -> TransportError:
+    reason = getattr(error.args[0] if error.args else None, "reason", None)
+    if isinstance(error, requests.ConnectTimeout) or isinstance(reason, NewConnectionError):
+        return ConnectError(f"{where}: no connection could be made; is the server running, and the address right?")
+    if isinstance(error, requests.Timeout):
+        return TransportError(f"{where}: no answer in time")
+    return TransportError(f"{where}: the connection broke off ({type(error).__name__})")

@@ -1,0 +1,119 @@
+"""What can go wrong, as one tree.
+
+KlingError
+|-- InputError                 an argument is wrong; nothing was sent (a ValueError too)
+|-- ApiError                   the service refused: code, message, request_id, http_status, retryable
+|   |-- AuthenticationError    1000 to 1004, HTTP 401
+|   |-- AccountError           1100 to 1103, HTTP 403: balance, quota, permission
+|   |-- InvalidRequestError    1200 to 1203 and every other 4xx, an unknown task among them
+|   |-- PolicyError            1300, 1301, 1304
+|   |-- RateLimitError         1302, 1303, HTTP 429
+|   `-- ServiceError           5000 to 5002, HTTP 5xx
+|-- UnexpectedAnswerError      no answer of this API: a page, a redirect, no JSON, a missing field
+|-- TransportError             the exchange broke off: reset, timeout
+|   `-- ConnectError           no connection was made, so nothing was sent
+|-- UnknownFateError           a create broke off: the task may exist and cost money
+|   `-- TaskExistsError        it exists: its external_task_id is taken
+|-- TaskFailedError            the task ended as failed: task
+|-- WaitTimeoutError           the task did not end in time: task
+`-- CallbackSignatureError     a callback was not signed with the secret
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .models import Task
+
+
+class KlingError(Exception):
+    """Base of every error of this client."""
+
+
+class InputError(KlingError, ValueError):
+    """An argument is wrong; nothing was sent."""
+
+
+class ApiError(KlingError):
+    """The service refused the request.
+
+    `code` is Kling's number or the gateway's word, `request_id` is for the vendor's support (empty if there was none),
+    `retryable` tells whether the same request may succeed later, `retry_after` how many seconds the service asked to wait.
+    """
+
+    retry_after: float = 0.0
+
+    def __init__(self, message: str, *, code: int | str, http_status: int, request_id: str, retryable: bool) -> None:
+        super().__init__(f"{message} (HTTP {http_status}, code {code!r})")
+        self.message = message
+        self.code = code
+        self.http_status = http_status
+        self.request_id = request_id
+        self.retryable = retryable
+
+
+class AuthenticationError(ApiError):
+    """The key is missing, unknown, disabled or expired."""
+
+
+class AccountError(ApiError):
+    """The account may not: no balance, no quota, no permission. Trying again does not help."""
+
+
+class InvalidRequestError(ApiError):
+    """The request breaks a rule of the API, or names a task that does not exist."""
+
+
+class PolicyError(ApiError):
+    """The request was blocked by a policy."""
+
+
+class RateLimitError(ApiError):
+    """Too many requests, or too many tasks at a time."""
+
+
+class ServiceError(ApiError):
+    """The service failed."""
+
+
+class UnexpectedAnswerError(KlingError):
+    """The answer is none of this API; probably the base URL or the path is wrong."""
+
+
+class TransportError(KlingError):
+    """The exchange broke off."""
+
+
+class ConnectError(TransportError):
+    """No connection was made, so nothing was sent."""
+
+
+class UnknownFateError(KlingError):
+    """A create broke off after it was sent: the task may exist and cost money, and its id is not known."""
+
+
+class TaskExistsError(UnknownFateError):
+    """A create that broke off was repeated, and its external_task_id is taken: the task exists, nothing was paid twice."""
+
+
+class TaskFailedError(KlingError):
+    """The task ended as failed; `task.message` is the reason."""
+
+    def __init__(self, task: Task) -> None:
+        super().__init__(f"task {task.task_id} failed: {task.message or 'the service gave no reason'}")
+        self.task = task
+
+
+class WaitTimeoutError(KlingError):
+    """The task did not end in time; it goes on, and can be waited for again. `task` is as last seen, None if never."""
+
+    def __init__(self, task_id: str, timeout: float, task: Task | None) -> None:
+        status = task.status if task else "never seen"
+        super().__init__(f"task {task_id} did not end within {timeout:g} s (last status: {status})")
+        self.task_id = task_id
+        self.task = task
+
+
+class CallbackSignatureError(KlingError):
+    """A callback is not signed with the secret, or too old."""

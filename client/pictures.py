@@ -1,0 +1,64 @@
+"""Pictures as the API takes them: a URL, or Base64 of a checked file."""
+
+from __future__ import annotations
+
+import base64
+import struct
+from io import BytesIO
+from pathlib import Path
+
+from .errors import InputError
+
+MAX_BYTES = 10 * 1024 * 1024
+MIN_PIXELS = 300
+MAX_RATIO = 2.5
+
+
+def encode_picture(picture: str | Path | bytes) -> str:
+    """Return the wire form of a URL, a file or the bytes of a file.
+
+    Files are checked as the service documents it (PNG or JPEG, 10 MB, 300 px, 1:2.5 to 2.5:1). Raises InputError, before
+    anything is sent, so that a mistake costs nothing.
+    """
+    if isinstance(picture, str):
+        if picture[:8].lower().startswith(("http://", "https://")):
+            return picture
+        if picture[:5].lower() == "data:":
+            raise InputError("a picture as data: URL is not taken by the API: pass the bytes of the file")
+        raise InputError(f"{picture[:60]!r} is not an http(s) URL; pass a file as pathlib.Path")
+    if isinstance(picture, Path):
+        try:
+            data = picture.read_bytes()
+        except OSError as error:
+            raise InputError(f"{picture}: {error.strerror or error}") from None
+        _check(data, str(picture))
+    elif isinstance(picture, bytes):
+        data = picture
+        _check(data, "picture")
+    else:
+        raise InputError(f"a picture is a URL, a pathlib.Path or bytes, not {type(picture).__name__}")
+    return base64.b64encode(data).decode()
+
+
+def _check(data: bytes, name: str) -> None:
+    if len(data) > MAX_BYTES:
+        raise InputError(f"{name}: {len(data) / 1024 / 1024:.1f} MB, more than the 10 MB that the API takes")
+    size = _measure(data)
+    if size is None:
+        raise InputError(f"{name}: not a PNG or JPEG file")
+    short, long = sorted(size)
+    if short < MIN_PIXELS:
+        raise InputError(f"{name}: {size[0]} x {size[1]} px; the API wants at least {MIN_PIXELS} px each way")
+    if long > short * MAX_RATIO:
+        raise InputError(f"{name}: {size[0]} x {size[1]} px; the API takes ratios from 1:2.5 to 2.5:1")
+
+
+def _measure(data: bytes) -> tuple[int, int] | None:
+    from PIL.JpegImagePlugin import JpegImageFile  # noqa: PLC0415 - only files need Pillow
+    from PIL.PngImagePlugin import PngImageFile  # noqa: PLC0415
+
+    reader = PngImageFile if data.startswith(b"\x89PNG") else JpegImageFile
+    try:
+        return reader(BytesIO(data)).size
+    except (OSError, SyntaxError, ValueError, IndexError, KeyError, TypeError, struct.error):
+        return None

@@ -1,0 +1,290 @@
+"""The command line. A command imports what it needs when it runs, so that each starts fast."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import socket
+import sys
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from klingkit.client import KlingClient, Task
+
+LOCAL = "http://127.0.0.1:8000"
+SIZES = {"": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3}
+
+
+class CommandFailed(click.ClickException):  # noqa: N818 - these three are ends of a command, one line each
+    """What was asked for did not happen."""
+
+    exit_code = 1
+
+
+class WrongUsage(click.ClickException):  # noqa: N818
+    """The command cannot be carried out as it was given."""
+
+    exit_code = 2
+
+
+class TimedOut(click.ClickException):  # noqa: N818
+    """The task did not end in time."""
+
+    exit_code = 3
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="klingkit")
+def main() -> None:
+    """Simulate Kling's Multi-Image to Image API, and use it."""
+
+
+def parse_size(text: str) -> int:
+    """Return the bytes that a text such as `1000000` or `100MB` means."""
+    match = re.fullmatch(r"(\d{1,15})\s*(|KB|MB|GB)", text.strip().upper())
+    if not match or not int(match[1]):
+        raise click.BadParameter(f"{text!r} is not a size: give bytes, or a number with KB, MB or GB, such as 100MB")
+    return int(match[1]) * SIZES[match[2]]
+
+
+def serve_option(name: str, *names: str, **settings: Any) -> Callable[[Any], Any]:
+    """Return an option that is also an environment variable: KLINGKIT_ and its name."""
+    variable = "KLINGKIT_" + name.removeprefix("--").replace("-", "_").upper()
+    return click.option(name, *names, envvar=variable, show_envvar=True, **settings)
+
+
+@main.command(short_help="Run the simulator.")
+@serve_option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@serve_option("--port", default=8000, type=click.IntRange(0, 65535), show_default=True, help="0 takes a free one.")
+@serve_option(
+    "--speed",
+    default=10.0,
+    type=click.FloatRange(min=0, min_open=True, max=1e6),
+    show_default=True,
+    help="How much faster than the real service; at 1 a task takes about 30 s.",
+)
+@serve_option("--instant", is_flag=True, help="Finish every task at once.")
+@serve_option("--seed", type=int, help="Ids, timings and pictures follow from it; a random one if not given.")
+@serve_option("--key", "keys", multiple=True, help="Accept only this key; repeat for more.")
+@serve_option("--max-body", type=parse_size, metavar="SIZE", default="100MB", show_default=True, help="Largest body.")
+@serve_option("--public-url", help="Begin result URLs with this, not with the host that the client used.")
+@serve_option("--fetch-inputs", is_flag=True, help="Fetch pictures given by URL, from loopback and private addresses.")
+@serve_option("--allow-fetch", multiple=True, metavar="HOST", help="Fetch from this host too; repeat for more.")
+@serve_option("--allow-callback", multiple=True, metavar="HOST", help="Call back to this host too; repeat for more.")
+def serve(
+    host: str, port: int, seed: int | None, keys: tuple[str, ...], public_url: str | None, **options: Any
+) -> None:
+    """Run the simulator on a port, until Ctrl-C. Log lines go to stderr."""
+    from klingkit.mock_server.server import CannotListenError, find_port
+    from klingkit.mock_server.server import serve as run
+    from klingkit.mock_server.settings import Settings
+
+    if public_url is not None and not re.match(r"https?://[^/?#\s]", public_url):
+        raise WrongUsage(f"--public-url {public_url!r} does not begin with http:// or https:// and a host")
+    settings = Settings(
+        seed=random.SystemRandom().getrandbits(32) if seed is None else seed,
+        keys=frozenset(keys),
+        public_url=public_url.rstrip("/") if public_url else None,
+        allow_fetch=frozenset(options.pop("allow_fetch")),
+        allow_callback=frozenset(options.pop("allow_callback")),
+        **options,
+    )
+    try:
+        address, port = find_port(host, port)
+    except CannotListenError as error:
+        raise CommandFailed(f"{error}; choose another with --port, or a free one with --port 0") from error
+    run(settings, address, port)
+
+
+def service_options(command: Any) -> Any:
+    """Add the options that choose service and key."""
+    url = click.option(
+        "--base-url",
+        envvar="COMETAPI_BASE_URL",
+        show_envvar=True,
+        default=LOCAL,
+        show_default=True,
+        help="The service.",
+    )
+    key = click.option("--key", envvar="COMETAPI_KEY", show_envvar=True, help="For the simulator here any will do.")
+    as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+    return url(key(as_json(command)))
+
+
+def wait_options(command: Any) -> Any:
+    """Add the options of a command that waits."""
+    timeout = click.option(
+        "--timeout", default=600.0, type=click.FloatRange(min=0), show_default=True, help="Seconds to wait."
+    )
+    out = click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for the pictures.")
+    return timeout(out(command))
+
+
+@main.command(short_help="Submit a task.")
+@click.argument("pictures", nargs=-1, required=True, metavar="PICTURE PICTURE...")
+@click.option("--prompt", help="What the picture should show.")
+@click.option("--n", type=int, help="Number of pictures.")
+@click.option("--aspect-ratio", help="Width to height, such as 1:1.")
+@click.option("--scene", help="Scene picture.")
+@click.option("--style", help="Style picture.")
+@click.option("--model", help="Model name.")
+@click.option("--external-task-id", help="An id of your own, unique per account.")
+@click.option("--callback-url", help="Where the service posts status changes.")
+@click.option("--wait", "waits", is_flag=True, help="Wait until the task ends.")
+@wait_options
+@service_options
+def submit(
+    pictures: tuple[str, ...],
+    *,
+    scene: str | None,
+    style: str | None,
+    model: str | None,
+    timeout: float,
+    out: Path | None,
+    base_url: str,
+    key: str | None,
+    waits: bool,
+    as_json: bool,
+    **fields: Any,
+) -> None:
+    """Submit a task; each PICTURE, scene and style is a file or a URL."""
+    if out and not waits:
+        raise WrongUsage("--out needs --wait: there are no pictures before the end")
+    with connected(base_url, key) as client, one_line_errors(as_json=as_json):
+        task = client.create(
+            [picture(each) for each in pictures],
+            scene_image=picture(scene) if scene else None,
+            style_image=picture(style) if style else None,
+            model_name=model,
+            **fields,
+        )
+        if waits:
+            finish(client, task, timeout, out, as_json=as_json)
+        else:
+            print_task(task, as_json=as_json)
+
+
+@main.command(short_help="Show a task.")
+@click.argument("task_id")
+@service_options
+def get(task_id: str, base_url: str, key: str | None, *, as_json: bool) -> None:
+    """Show a task as it stands."""
+    with connected(base_url, key) as client, one_line_errors(as_json=as_json):
+        task = client.get(task_id)
+        print_task(task, as_json=as_json)
+    if task.failed:
+        raise click.exceptions.Exit(CommandFailed.exit_code)
+
+
+@main.command(short_help="Wait for a task to end.")
+@click.argument("task_id")
+@wait_options
+@service_options
+def wait(task_id: str, timeout: float, out: Path | None, base_url: str, key: str | None, *, as_json: bool) -> None:
+    """Wait for a task to end, and save its pictures with --out."""
+    with connected(base_url, key) as client, one_line_errors(as_json=as_json):
+        finish(client, task_id, timeout, out, as_json=as_json)
+
+
+@main.command(short_help="List what is not known of the real service.")
+def assumptions() -> None:
+    """List the open questions about the real service, what the simulator does meanwhile, and what would settle each."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from klingkit.contract import load_contract
+
+    table = Table("id", "question", "default", "evidence", "probe", show_lines=True)
+    for entry in load_contract().assumptions:
+        table.add_row(entry.id, entry.question, entry.default, entry.evidence, entry.probe)
+    console = Console()
+    console.print(table) if console.is_terminal else Console(width=200).print(table)
+
+
+@contextmanager
+def connected(base_url: str, key: str | None) -> Iterator[KlingClient]:
+    """Give a client for a service; the simulator on this machine takes any key and must answer at once."""
+    from klingkit.client import InputError, KlingClient
+
+    parts = urlsplit(base_url)
+    try:
+        host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError:
+        raise WrongUsage(f"--base-url {base_url!r} is not a URL") from None
+    local = host in {"localhost", "::1"} or host.startswith("127.")
+    if not key and not local:
+        raise WrongUsage(f"no key for {host or base_url}: set COMETAPI_KEY, or pass --key")
+    if local:
+        try:
+            socket.create_connection((host, port), timeout=5).close()
+        except OSError:
+            raise CommandFailed(f"nothing answers at {base_url}: start it with `klingkit serve`") from None
+    try:
+        client = KlingClient(key or "any", base_url)
+    except InputError as error:
+        raise WrongUsage(str(error)) from None
+    with client:
+        yield client
+
+
+@contextmanager
+def one_line_errors(*, as_json: bool) -> Iterator[None]:
+    """Turn what the client raises into one line and an exit code."""
+    from klingkit.client import InputError, KlingError, TaskFailedError, WaitTimeoutError
+
+    try:
+        yield
+    except (TaskFailedError, WaitTimeoutError) as error:
+        if as_json and error.task:
+            print_task(error.task, as_json=True)
+        raise (TimedOut if isinstance(error, WaitTimeoutError) else CommandFailed)(str(error)) from None
+    except InputError as error:
+        raise WrongUsage(str(error)) from None
+    except (KlingError, OSError) as error:
+        raise CommandFailed(str(error)) from None
+
+
+def picture(text: str) -> str | Path:
+    """Return a URL as it is and everything else as a file."""
+    return text if text.lower().startswith(("http://", "https://")) else Path(text)
+
+
+def finish(client: KlingClient, task: Task | str, timeout: float, out: Path | None, *, as_json: bool) -> None:
+    """Wait with a display that fits the output, save the pictures, and print the task."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    task_id = task if isinstance(task, str) else task.task_id
+    display = console.status(f"task {task_id}") if console.is_terminal else nullcontext()
+    with display as spinner:
+
+        def show(current: Task) -> None:
+            if spinner:
+                spinner.update(f"task {task_id}: {current.status}")
+            elif not as_json:
+                click.echo(f"{task_id} {current.status}", err=True)
+
+        ended = client.wait(task, timeout, on_change=show)
+        files = client.save(ended, out) if out else []
+    print_task(ended, files, as_json=as_json)
+
+
+def print_task(task: Task, files: list[Path] | None = None, *, as_json: bool) -> None:
+    """Print a task to stdout: as JSON, or a line for each thing known of it."""
+    saved = [str(file) for file in files or []]
+    if as_json:
+        click.echo(json.dumps({**asdict(task), "files": saved}, ensure_ascii=sys.stdout.encoding.lower() != "utf-8"))
+        return
+    click.echo(f"task {task.task_id}: {task.status}")
+    for line in (task.message, *([] if saved else task.image_urls), *saved):
+        if line:
+            click.echo(f"  {line}")

@@ -1,0 +1,104 @@
+"""The simulator on a port, under granian: one worker process, which holds all state."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shlex
+import socket
+import sys
+import threading
+import time
+from functools import partial
+from typing import TYPE_CHECKING
+
+from granian.constants import Interfaces
+from granian.log import LogLevels
+from granian.server import MPServer
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from klingkit.contract import Contract
+
+    from .settings import Settings
+
+
+class CannotListenError(Exception):
+    """Nothing can be bound to that address; the message says why."""
+
+
+def find_port(host: str, port: int) -> tuple[str, int]:
+    """Return the address of a host, and `port` if it is free there; 0 stands for any free one.
+
+    granian shares a port with whoever listens there already (SO_REUSEPORT), so this must be asked first.
+    Raises CannotListenError.
+    """
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+            name = probe.getsockname()
+            return str(name[0]), int(name[1])
+    except (OSError, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not a host name"
+        raise CannotListenError(f"cannot listen on {host} port {port}: {reason}") from error
+
+
+def serve(settings: Settings, address: str, port: int) -> None:
+    """Serve until SIGINT or SIGTERM; `find_port` gives address and port. Log lines go to stderr."""
+    server = MPServer(
+        "klingkit",
+        address=address,
+        port=port,
+        interface=Interfaces.WSGI,
+        websockets=False,
+        log_level=LogLevels.error,  # it warns of its own default number of threads
+    )
+    server.serve(target_loader=partial(_load, settings, address, port), wrap_loader=False)
+
+
+def _load(settings: Settings, address: str, port: int) -> Flask:
+    """Build the application; granian calls it in the worker process."""
+    from .app import create_app  # noqa: PLC0415 - granian's main process does without it
+    from .simulator import Simulator  # noqa: PLC0415
+
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    log = logging.getLogger("klingkit")
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    simulator = Simulator(settings)
+    text = banner(simulator.contract, settings, address, port)
+    threading.Thread(target=_announce, args=(address, port, text), daemon=True).start()
+    return create_app(simulator)
+
+
+def banner(contract: Contract, settings: Settings, address: str, port: int) -> str:
+    """Return what is printed at the start: where the simulator is, and a curl line for each operation."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)  # noqa: S104 - compared, not bound
+    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    pace = "tasks finish at once" if settings.instant else f"{settings.speed:g} times as fast as the real service"
+    key = '"Authorization: Bearer $COMETAPI_KEY"' if settings.keys else "'Authorization: Bearer any'"
+    lines = [f"klingkit simulates {contract.name} at {url} ({pace}, seed {settings.seed}). Ctrl-C stops it.", ""]
+    for operation in contract.operations.values():
+        command = f"curl -s {url}{operation.path.replace('{task_id}', 'TASK_ID')} -H {key}"
+        if operation.example:
+            body = shlex.quote(json.dumps(operation.example))
+            command += f" -H 'Content-Type: {operation.media_type}' -d {body}"
+        hint = " Put the task_id of the answer in place of TASK_ID." if "TASK_ID" in command else ""
+        lines += [operation.summary + hint, f"  {command}", ""]
+    return "\n".join(lines) + "\n"
+
+
+def _announce(address: str, port: int, text: str) -> None:
+    """Print the banner once the port answers, so that whoever waits for it can connect."""
+    while True:
+        try:
+            socket.create_connection((address, port), timeout=1).close()
+            break
+        except OSError:
+            time.sleep(0.005)
+    sys.stdout.write(text)
+    sys.stdout.flush()
