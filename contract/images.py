@@ -5,11 +5,12 @@ The limits are `x-image` of the contract. A picture is measured by its header; i
 
 from __future__ import annotations
 
-import binascii
 import struct
 from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
+
+import pybase64
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,11 +68,9 @@ class ImageLimits:
 
 def decode_base64(value: str) -> bytes | None:
     """Decode strict Base64 (standard alphabet, padded, no white space); None if it is anything else or empty."""
-    if not value:
-        return None
     try:
-        return binascii.a2b_base64(value, strict_mode=True)
-    except (binascii.Error, ValueError):  # ValueError: a character outside ASCII
+        return pybase64.b64decode(value, validate=True) or None
+    except ValueError:
         return None
 
 

@@ -24,19 +24,19 @@ LOCAL = "http://127.0.0.1:8000"
 SIZES = {"": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3}
 
 
-class CommandFailed(click.ClickException):  # noqa: N818 - these three are ends of a command, one line each
+class CommandFailed(click.ClickException):
     """What was asked for did not happen."""
 
     exit_code = 1
 
 
-class WrongUsage(click.ClickException):  # noqa: N818
+class WrongUsage(click.ClickException):
     """The command cannot be carried out as it was given."""
 
     exit_code = 2
 
 
-class TimedOut(click.ClickException):  # noqa: N818
+class TimedOut(click.ClickException):
     """The task did not end in time."""
 
     exit_code = 3

@@ -1,8 +1,4 @@
-"""The simulator: a Flask application over an engine that knows nothing of HTTP."""
+"""The simulator: a Flask application (`app`) over an engine that knows nothing of HTTP (`simulator`).
 
-from .app import create_app
-from .clock import Clock, SystemClock, VirtualClock
-from .settings import Settings
-from .simulator import Simulator
-
-__all__ = ["Clock", "Settings", "Simulator", "SystemClock", "VirtualClock", "create_app"]
+Nothing is imported here: granian's main process and the engine do without Flask.
+"""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .simulator import Simulator
 
 log = logging.getLogger("klingkit")
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 @dataclass(slots=True)
@@ -119,7 +120,11 @@ def _read_body(simulator: Simulator, operation: Operation) -> dict[str, Any]:
 
 
 def _base_url(simulator: Simulator) -> str:
-    return simulator.settings.public_url or request.host_url.rstrip("/")
+    if simulator.settings.public_url:
+        return simulator.settings.public_url
+    environ = request.environ  # request.host_url costs 30 us of normalising what is sent back as it came
+    host = environ.get("HTTP_HOST") or f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}"
+    return f"{environ['wsgi.url_scheme']}://{host}"
 
 
 def _refuse(simulator: Simulator, error: ApiError) -> Response:
@@ -159,8 +164,7 @@ def _crash(simulator: Simulator, error: Exception) -> Response | HTTPException:
 
 
 def _json(http: int, body: dict[str, Any]) -> Response:
-    data = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
-    return Response(data, http, mimetype="application/json")
+    return Response(_encode(body), http, mimetype="application/json")
 
 
 def _finish(simulator: Simulator, response: Response) -> Response:

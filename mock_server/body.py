@@ -25,7 +25,7 @@ def read_json_object(raw: bytes, contract: Contract) -> dict[str, Any]:
         raise ApiError(contract.rules["body.depth"])
     try:
         value = _decoder.decode(raw.decode("utf-8"))
-        if b"\\u" in raw:
+        if b"\\" in raw:
             json.dumps(value, ensure_ascii=False).encode("utf-8")  # raises on a lone surrogate
     except (ValueError, RecursionError) as error:
         raise ApiError(contract.rules["body.json"]) from error

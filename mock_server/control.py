@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Response, abort, request
 
-from werkzeug.wrappers import Response as BaseResponse
-
 from klingkit.contract import ApiError
 
 from .simulator import ResultExpiredError
@@ -17,6 +15,8 @@ from .tasks import snapshot
 from .wire import PICTURE_PATH
 
 if TYPE_CHECKING:
+    from werkzeug.wrappers import Response as BaseResponse
+
     from .simulator import Simulator
 
 PREFIX = "/_mock"

@@ -20,6 +20,7 @@ class Ids:
         self._epoch_ms = epoch_ms
         self._shift = shift
         self._latest = (0, 0)
+        self._second = (0, "")  # formatting a date is most of the cost of an id
 
     def task_id(self, now: int) -> str:
         """Return a snowflake: ms since the epoch of the contract, then a part that is unique within that ms."""
@@ -37,11 +38,13 @@ class Ids:
 
     def gateway_request_id(self, now: int) -> str:
         """Return UTC time to the ns and 8 letters or digits, as recorded of CometAPI."""
-        with self._lock:
-            below_ms = self._random.randrange(1_000_000)
-            tail = "".join(self._random.choices(ALPHANUMERIC, k=8))
         seconds, ms = divmod(now, 1000)
-        return f"{datetime.fromtimestamp(seconds, UTC):%Y%m%d%H%M%S}{ms:03}{below_ms:06}{tail}"
+        with self._lock:
+            if seconds != self._second[0]:
+                self._second = (seconds, f"{datetime.fromtimestamp(seconds, UTC):%Y%m%d%H%M%S}")
+            below_ms = self._random.getrandbits(32) % 1_000_000
+            tail = "".join(self._random.choices(ALPHANUMERIC, k=8))
+            return f"{self._second[1]}{ms:03}{below_ms:06}{tail}"
 
     def duration(self, low: int, high: int) -> int:
         """Draw a number of ms evenly between two."""

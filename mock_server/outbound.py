@@ -10,12 +10,11 @@ import socket
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
-import urllib3
-from urllib3.exceptions import HTTPError, LocationParseError
-from urllib3.util import Timeout, parse_url
-
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from urllib3 import BaseHTTPResponse, HTTPConnectionPool
+    from urllib3.util.url import Url
 
 PRIVATE = tuple(
     ipaddress.ip_network(network)
@@ -34,11 +33,8 @@ class OutboundError(Exception):
 
 def host_and_path(url: str) -> str:
     """Return what of a URL can stand in a log: no user, password, query or control characters."""
-    try:
-        parts = parse_url(url)
-    except LocationParseError:
-        return "(not a URL)"
-    return f"{parts.scheme}://{parts.netloc}{parts.path or ''}"[:200] if parts.host else "(not a URL)"
+    parts = _parse(url)
+    return f"{parts.scheme}://{parts.netloc}{parts.path or ''}"[:200] if parts and parts.host else "(not a URL)"
 
 
 class Outbound:
@@ -74,18 +70,17 @@ class Outbound:
 
     def _send(
         self, method: str, url: str, body: bytes | None, headers: dict[str, str], timeout_ms: int
-    ) -> urllib3.BaseHTTPResponse:
-        try:
-            parts = parse_url(url)
-        except LocationParseError:
-            raise NotAllowedError("it is not a URL") from None
-        if parts.scheme not in {"http", "https"} or not parts.host:
+    ) -> BaseHTTPResponse:
+        import urllib3  # noqa: PLC0415 - start-up does not wait for it
+
+        parts = _parse(url)
+        if parts is None or parts.scheme not in {"http", "https"} or not parts.host:
             raise NotAllowedError("it is not an http(s) URL")
         host = parts.host.strip("[]")
         port = parts.port or (443 if parts.scheme == "https" else 80)
         address = self._allowed_address(host, port)
-        timeout = Timeout(total=timeout_ms / 1000)
-        pool: urllib3.HTTPConnectionPool = (
+        timeout = urllib3.Timeout(total=timeout_ms / 1000)
+        pool: HTTPConnectionPool = (
             urllib3.HTTPSConnectionPool(address, port, timeout=timeout, server_hostname=host, assert_hostname=host)
             if parts.scheme == "https"
             else urllib3.HTTPConnectionPool(address, port, timeout=timeout)
@@ -95,7 +90,7 @@ class Outbound:
             return pool.urlopen(
                 method, parts.request_uri, body, headers, retries=False, redirect=False, preload_content=False
             )
-        except (HTTPError, OSError) as error:
+        except (urllib3.exceptions.HTTPError, OSError) as error:
             raise OutboundError(type(error).__name__) from error
 
     def _allowed_address(self, host: str, port: int) -> str:
@@ -117,7 +112,19 @@ def _resolve(host: str, port: int) -> list[str]:
     return [str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
 
 
-def _read(response: urllib3.BaseHTTPResponse, max_bytes: int) -> bytes:
+def _parse(url: str) -> Url | None:
+    from urllib3.exceptions import LocationParseError  # noqa: PLC0415
+    from urllib3.util import parse_url  # noqa: PLC0415
+
+    try:
+        return parse_url(url)
+    except LocationParseError:
+        return None
+
+
+def _read(response: BaseHTTPResponse, max_bytes: int) -> bytes:
+    from urllib3.exceptions import HTTPError  # noqa: PLC0415
+
     if not 200 <= response.status < 300:
         raise OutboundError(f"HTTP status {response.status}")
     try:

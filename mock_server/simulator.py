@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +48,7 @@ class Simulator:
             max_input_bytes=self.settings.max_input_bytes,
             max_result_bytes=self.settings.max_result_bytes,
         )
+        self._warned_of_drops = False
         self._fetcher = Outbound(self.settings.allow_fetch)
         send = send or Outbound(self.settings.allow_callback).post
         self.callbacks = Callbacks(self.store, self.clock, self.contract, send, speed=self.settings.speed)
@@ -127,8 +127,9 @@ class Simulator:
         except ExternalIdTakenError:
             unique = self.contract.rules["external_task_id.unique"]
             raise ApiError(unique, value=task.external_task_id) from None
-        if dropped:
-            log.warning("more than %d tasks: the oldest was dropped", self.settings.max_tasks)
+        if dropped and not self._warned_of_drops:
+            self._warned_of_drops = True
+            log.warning("more than %d tasks: from now on the oldest is dropped", self.settings.max_tasks)
         if failed_rule is None:
             for number, picture in enumerate(pictures):
                 if picture.data is not None:
@@ -158,6 +159,8 @@ class Simulator:
 
     def _fetch(self, pictures: list[Picture]) -> tuple[list[Picture], Rule | None]:
         """Fetch the pictures given by URL, side by side; return them with the rule of the first that failed."""
+        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - only --fetch-inputs needs it
+
         with ThreadPoolExecutor(max_workers=len(pictures)) as pool:
             fetched = list(pool.map(self._fetch_one, pictures))
         failed = next((picture for picture, ok in fetched if not ok), None)
