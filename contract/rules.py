@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 Path = tuple[str, ...]
 """Place of a schema in the request: property names, and `items` for the items of an array."""
 
+OWN_RULE = "x-rules/"
 ANNOTATIONS = frozenset({"$ref", "description", "default", "properties", "items", "required"})
 
 
@@ -181,19 +182,18 @@ class RequestRules:
     ) -> None:
         """Walk a schema: a rule for each constraint, and what `judge` needs to know of each field."""
         node = self._flatten(schema, pointer)
-        own_rules = node.get("x-rules", ({}, ""))[0]
         stage = stage or node.get("x-stage", ("", ""))[0]
         params = {**self._document["x-image"], **{key: value for key, (value, _) in node.items()}, "field": _name(path)}
+        own = {key.removeprefix(OWN_RULE): entry for key, entry in node.items() if key.startswith(OWN_RULE)}
         keywords = {
             key: where for key, (_, where) in node.items() if key not in ANNOTATIONS and not key.startswith("x-")
         }
-        keywords |= {
-            key: f"{node['x-rules'][1]}/{key}" for key in own_rules if key not in keywords and key not in ANNOTATIONS
-        }
+        keywords |= {key: where for key, (_, where) in own.items() if key not in keywords and key not in ANNOTATIONS}
         if required:
             keywords["required"] = f"{pointer.rpartition('/properties/')[0]}/required"
         for keyword, where in keywords.items() if path else ():
-            self._add_rule(path, keyword, where, own=own_rules.get(keyword, {}), params=params, stage=stage)
+            entry = own.get(keyword, ({}, ""))[0]
+            self._add_rule(path, keyword, where, own=entry, params=params, stage=stage)
         if "x-role" in node:
             self._picture_roles.append((path, node["x-role"][0]))
         if node.get("x-null", ("",))[0] == "required":
@@ -221,9 +221,9 @@ class RequestRules:
                 referenced = referenced[step]
             node = self._flatten(referenced, target)
         for keyword, value in schema.items():
-            if keyword == "x-rules" and keyword in node:
-                value = {**node[keyword][0], **value}  # noqa: PLW2901 - both sets of rules hold
             node[keyword] = (value, f"{pointer}/{keyword}")
+        for name, entry in schema.get("x-rules", {}).items():
+            node[OWN_RULE + name] = (entry, f"{pointer}/{OWN_RULE}{name}")
         return node
 
     def _add_rule(

@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from openapi_core import OpenAPI
+from openapi_core.contrib.werkzeug import WerkzeugOpenAPIRequest, WerkzeugOpenAPIResponse
+from PIL import Image
+from werkzeug.test import EnvironBuilder
+
+from klingkit.contract import Contract, load_contract
+from klingkit.mock_server.app import create_app
+from klingkit.mock_server.clock import VirtualClock
+from klingkit.mock_server.settings import Settings
+from klingkit.mock_server.simulator import Simulator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from werkzeug.test import TestResponse
+
+settings.register_profile("klingkit", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+settings.load_profile("klingkit")
+
+PATH = "/kling/v1/images/generations"
+URL = "https://example.com/a.png"
+
+
+def png(width: int = 300, height: int = 300, colour: str = "red") -> bytes:
+    """A PNG file of one colour."""
+    out = BytesIO()
+    Image.new("RGB", (width, height), colour).save(out, "PNG")
+    return out.getvalue()
+
+
+def b64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def subjects(*pictures: Any) -> list[dict[str, Any]]:
+    return [{"subject_image": picture} for picture in pictures]
+
+
+def body(**fields: Any) -> dict[str, Any]:
+    """A valid create request with some fields of its own; a field of Ellipsis is left out."""
+    full = {"subject_image_list": subjects(URL, URL), **fields}
+    return {name: value for name, value in full.items() if value is not ...}
+
+
+class Api:
+    """Sends requests to a simulator in process, and checks every answer of the API against openapi.yaml."""
+
+    def __init__(self, simulator: Simulator, referee: OpenAPI) -> None:
+        self.simulator = simulator
+        self._client = create_app(simulator).test_client()
+        self._referee = referee
+        self._server = simulator.contract.server_url
+
+    def send(self, method: str, path: str, *, key: str | None = "key", **request: Any) -> TestResponse:
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        headers |= request.pop("headers", {})
+        response = self._client.open(path, method=method, base_url=self._server, headers=headers, **request)
+        if path.startswith(PATH) and response.mimetype == "application/json" and response.data:
+            known = method in {"POST", "GET"} and (method == "POST") == (path == PATH)
+            if known:
+                request = EnvironBuilder(path, self._server, method=method).get_request()
+                self._referee.validate_response(WerkzeugOpenAPIRequest(request), WerkzeugOpenAPIResponse(response))
+        return response
+
+    def create(self, request: Any = None, *, key: str | None = "key") -> TestResponse:
+        return self.send("POST", PATH, key=key, json=body() if request is None else request)
+
+    def query(self, task_id: str, *, key: str | None = "key") -> TestResponse:
+        return self.send("GET", f"{PATH}/{task_id}", key=key)
+
+
+@pytest.fixture(scope="session")
+def contract() -> Contract:
+    return load_contract()
+
+
+@pytest.fixture(scope="session")
+def referee(contract: Contract) -> OpenAPI:
+    """openapi-core, as the independent judge."""
+    return OpenAPI.from_dict(contract.document)
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    return VirtualClock()
+
+
+@pytest.fixture
+def make_api(clock: VirtualClock, referee: OpenAPI) -> Callable[..., Api]:
+    """Make an Api over a simulator with settings of its own and a virtual clock."""
+
+    def make(send: Any = None, **options: Any) -> Api:
+        return Api(Simulator(Settings(**options), clock=clock, send=send), referee)
+
+    return make
+
+
+@pytest.fixture
+def api(make_api: Callable[..., Api]) -> Api:
+    return make_api()
+
+
+class Running:
+    """A `klingkit serve` in a process of its own."""
+
+    def __init__(self, process: subprocess.Popen[str], banner: str) -> None:
+        self.process = process
+        self.banner = banner
+        match = re.search(r"http://[^ /]+", banner)
+        assert match, banner
+        self.url = match[0]
+        self.host, _, port = self.url.removeprefix("http://").rpartition(":")
+        self.port = int(port)
+
+    def stop(self, number: int = signal.SIGINT) -> str:
+        """Send a signal, wait for the end, and return the log."""
+        self.process.send_signal(number)
+        _, log = self.process.communicate(timeout=20)
+        return log
+
+
+@contextmanager
+def serving(*arguments: str, **env: str) -> Iterator[Running]:
+    """Run `klingkit serve` on a free port."""
+    command = [sys.executable, "-m", "klingkit", "serve", "--port", "0", *arguments]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("KLINGKIT", "COMETAPI"))}
+    process = subprocess.Popen(
+        command, env={**environment, **env}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
+    )
+    assert process.stdout
+    banner = ""
+    while banner.count("curl ") < 2:
+        line = process.stdout.readline()
+        assert line, f"the server did not start: {process.communicate()}"
+        banner += line
+    running = Running(process, banner)
+    try:
+        yield running
+    finally:
+        if process.poll() is None:
+            running.stop()
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Running]:
+    """One server for all tests that need a socket; each test uses keys of its own."""
+    with serving("--instant", "--seed", "1", "--max-body", "2MB") as running:
+        yield running
+
+
+def data_of(response: TestResponse) -> dict[str, Any]:
+    """`data` of a successful answer."""
+    assert response.status_code == 200, response.text
+    answer = json.loads(response.data)
+    assert answer["code"] == 0
+    data: dict[str, Any] = answer["data"]
+    return data
