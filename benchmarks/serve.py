@@ -14,9 +14,11 @@ import re
 import signal
 import socket
 import statistics
+import struct
 import subprocess
 import sys
 import time
+import zlib
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -137,8 +139,9 @@ def median_costs(pairs: list[tuple[Server, Request]], count: int, rounds: int) -
 
 
 def large_create() -> bytes:
-    """A create with four pictures of 7 MB: a valid PNG header, then noise."""
-    header = b"\x89PNG\r\n\x1a\n" + bytes.fromhex("0000000d4948445200000400000003000802000000") + b"\0" * 4
+    """A create with four pictures of 7 MB: PNG files that are right up to their pixels, then noise."""
+    size = b"IHDR" + struct.pack(">IIBBBBB", 1024, 768, 8, 2, 0, 0, 0)
+    header = b"\x89PNG\r\n\x1a\n\0\0\0\r" + size + struct.pack(">I", zlib.crc32(size)) + b"\x7f\xff\xff\xffIDAT"
     picture = base64.b64encode(header + os.urandom(7 * 1024 * 1024)).decode()
     return json.dumps({"subject_image_list": [{"subject_image": picture}] * 4}).encode()
 

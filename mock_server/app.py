@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from .simulator import Simulator
 
 log = logging.getLogger("klingkit")
+CHUNK = 64 * 1024
+DRAINED_LIMITS = 4
+"""How many times the body limit is read and thrown away before a 413."""
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
@@ -162,7 +165,13 @@ def _wrong_method(simulator: Simulator, error: MethodNotAllowed) -> Response | M
 
 
 def _too_large(simulator: Simulator) -> ApiError:
-    return ApiError(simulator.contract.rules["body.size"], limit=simulator.settings.max_body)
+    """Read the rest of the body and return the refusal: a client that still sends would get a reset, not the answer."""
+    limit = simulator.settings.max_body
+    rest = request.environ["wsgi.input"]
+    for _ in range(DRAINED_LIMITS * limit // CHUNK):
+        if not rest.read(CHUNK):
+            break
+    return ApiError(simulator.contract.rules["body.size"], limit=limit)
 
 
 def _crash(simulator: Simulator, error: Exception) -> Response | HTTPException:

@@ -5,11 +5,14 @@ import json
 import os
 import re
 import signal
+import struct
 import subprocess
 import sys
+import tempfile
+import zlib
 from contextlib import contextmanager
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -41,6 +44,14 @@ def png(width: int = 300, height: int = 300, colour: str = "red") -> bytes:
     out = BytesIO()
     Image.new("RGB", (width, height), colour).save(out, "PNG")
     return out.getvalue()
+
+
+def png_header(width: int, height: int, rest: bytes = b"") -> bytes:
+    """A PNG file that is right up to its pixel data, which are `rest`."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n\0\0\0\r" + header + struct.pack(">I", zlib.crc32(header)) + b"\x7f\xff\xff\xffIDAT" + rest
+    )
 
 
 def b64(data: bytes) -> str:
@@ -118,9 +129,10 @@ def api(make_api: Callable[..., Api]) -> Api:
 class Running:
     """A `klingkit serve` in a process of its own."""
 
-    def __init__(self, process: subprocess.Popen[str], banner: str) -> None:
+    def __init__(self, process: subprocess.Popen[str], banner: str, log: IO[str]) -> None:
         self.process = process
         self.banner = banner
+        self._log = log
         match = re.search(r"http://[^ /]+", banner)
         assert match, banner
         self.url = match[0]
@@ -130,8 +142,9 @@ class Running:
     def stop(self, number: int = signal.SIGINT) -> str:
         """Send a signal, wait for the end, and return the log."""
         self.process.send_signal(number)
-        _, log = self.process.communicate(timeout=20)
-        return log
+        self.process.communicate(timeout=20)
+        self._log.seek(0)
+        return self._log.read()
 
 
 @contextmanager
@@ -139,21 +152,23 @@ def serving(*arguments: str, **env: str) -> Iterator[Running]:
     """Run `klingkit serve` on a free port."""
     command = [sys.executable, "-m", "klingkit", "serve", "--port", "0", *arguments]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("KLINGKIT", "COMETAPI"))}
-    process = subprocess.Popen(
-        command, env={**environment, **env}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
-    )
-    assert process.stdout
-    banner = ""
-    while banner.count("curl ") < 2:
-        line = process.stdout.readline()
-        assert line, f"the server did not start: {process.communicate()}"
-        banner += line
-    running = Running(process, banner)
-    try:
-        yield running
-    finally:
-        if process.poll() is None:
-            running.stop()
+    # A file for the log: a pipe that nobody reads fills up, and then the server waits for ever.
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as log:
+        process = subprocess.Popen(
+            command, env={**environment, **env}, stdout=subprocess.PIPE, stderr=log, text=True, encoding="utf-8"
+        )
+        assert process.stdout
+        banner = ""
+        while banner.count("curl ") < 2:
+            line = process.stdout.readline()
+            assert line, f"the server did not start: {process.communicate()}"
+            banner += line
+        running = Running(process, banner, log)
+        try:
+            yield running
+        finally:
+            if process.poll() is None:
+                running.stop()
 
 
 @pytest.fixture(scope="session")
