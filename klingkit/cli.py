@@ -215,23 +215,23 @@ def connected(base_url: str, key: str | None) -> Iterator[KlingClient]:
     """Give a client for a service; the simulator on this machine takes any key and must answer at once."""
     from klingkit.client import InputError, KlingClient
 
-    parts = urlsplit(base_url)
     try:
+        parts = urlsplit(base_url)
         host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
     except ValueError:
         raise WrongUsage(f"--base-url {base_url!r} is not a URL") from None
     local = host in {"localhost", "::1"} or host.startswith("127.")
     if not key and not local:
         raise WrongUsage(f"no key for {host or base_url}: set COMETAPI_KEY, or pass --key")
+    try:
+        client = KlingClient(key or "any", base_url)
+    except InputError as error:
+        raise WrongUsage(str(error)) from None
     if local:
         try:
             socket.create_connection((host, port), timeout=5).close()
         except OSError:
             raise CommandFailed(f"nothing answers at {base_url}: start it with `klingkit serve`") from None
-    try:
-        client = KlingClient(key or "any", base_url)
-    except InputError as error:
-        raise WrongUsage(str(error)) from None
     with client:
         yield client
 

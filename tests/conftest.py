@@ -84,8 +84,8 @@ class Api:
         if path.startswith(PATH) and response.mimetype == "application/json" and response.data:
             known = method in {"POST", "GET"} and (method == "POST") == (path == PATH)
             if known:
-                request = EnvironBuilder(path, self._server, method=method).get_request()
-                self._referee.validate_response(WerkzeugOpenAPIRequest(request), WerkzeugOpenAPIResponse(response))
+                asked = EnvironBuilder(path, self._server, method=method).get_request()
+                self._referee.validate_response(WerkzeugOpenAPIRequest(asked), WerkzeugOpenAPIResponse(response))
         return response
 
     def create(self, request: Any = None, *, key: str | None = "key") -> TestResponse:

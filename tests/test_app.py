@@ -310,10 +310,10 @@ def test_the_oldest_task_is_dropped_when_there_are_too_many(make_api: Callable[.
 
 
 def test_a_bug_is_answered_in_the_envelope_and_logged(
-    make_api: Callable[..., Api], caplog: pytest.LogCaptureFixture
+    make_api: Callable[..., Api], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     api = make_api()
-    api.simulator.store.get = None  # type: ignore[method-assign,assignment] - something that cannot happen
+    monkeypatch.setattr(api.simulator.store, "get", None)  # something that cannot happen
     response = api.query("1")
 
     assert (response.status_code, json.loads(response.data)["code"]) == (500, 5000)

@@ -219,7 +219,7 @@ def test_judges_as_openapi_core_does(referee: OpenAPI, request_body: dict[str, A
     """The fast validator and the referee agree on every body; what goes beyond JSON Schema is counted apart."""
     contract = load_contract()
     builder = EnvironBuilder(
-        PATH, contract.server_url, method="POST", json=request_body, headers={"Authorization": "Bearer k"}
+        PATH, contract.server_url, method="POST", json=request_body, headers=[("Authorization", "Bearer k")]
     )
     violations = contract.request.judge(request_body)[0]
     beyond_schema = [

@@ -171,7 +171,7 @@ def test_inputs_are_fetched_when_asked(files: str) -> None:
     def message(url: str, name: str) -> str:
         request = body(subject_image_list=subjects(f"{files}/good.png", f"{files}/{name}"))
         data = query(url, create(url, request).json()["data"]["task_id"])
-        return data["task_status_msg"] or data["task_status"]
+        return str(data["task_status_msg"] or data["task_status"])
 
     with serving("--instant", "--fetch-inputs") as running:
         assert message(running.url, "good.png") == "succeed"
