@@ -1,0 +1,132 @@
+"""The README is run: each command and each piece of Python in it, in order, against one server."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from itertools import zip_longest
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from click import Group, Option
+
+from klingkit.cli import main
+
+from .conftest import serving
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .conftest import Running
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+TASK_ID = re.compile(r"\d{18}")
+assert isinstance(main, Group)
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def commands() -> list[tuple[str, str]]:
+    """Each command of the README with the output printed below it."""
+    found = []
+    for block in blocks("console"):
+        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            lines = part.splitlines()
+            length = 1 + next(number for number, line in enumerate(lines) if not line.endswith("\\"))
+            found.append(("\n".join(lines[:length]), "\n".join(lines[length:])))
+    return found
+
+
+def masked(output: str) -> str:
+    """Cut out what differs between two runs."""
+    output = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "UUID", output)
+    output = re.sub(r'(_at"?:) ?\d{13}', r"\1 MS", output)
+    return TASK_ID.sub("TASK_ID", output).strip()
+
+
+@pytest.fixture(scope="module")
+def tour(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Running, Path]]:
+    """A server, and a folder to work in that has the pictures."""
+    folder = tmp_path_factory.mktemp("tour")
+    shutil.copytree(ROOT / "docs", folder / "docs")
+    with serving("--instant") as running:
+        yield running, folder
+
+
+def test_every_command_prints_what_the_readme_shows(tour: tuple[Running, Path]) -> None:
+    running, folder = tour
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    env = {**os.environ, "PATH": path, "COMETAPI_BASE_URL": running.url}
+    env.pop("COMETAPI_KEY", None)
+    ran = 0
+    task_id = ""
+    for command, shown in commands():
+        if ".venv" in command:
+            continue
+        line = TASK_ID.sub(task_id, command.replace("http://127.0.0.1:8000", running.url))
+        result = subprocess.run(
+            ["bash", "-c", line], cwd=folder, env=env, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert masked(result.stdout.replace(running.url, "http://127.0.0.1:8000")) == masked(shown), result.stderr
+        task_id = (TASK_ID.search(result.stdout) or [task_id])[0]
+        ran += 1
+    assert ran >= 5
+    assert len(list((folder / "out").glob("*.png"))) == 1
+
+
+def test_the_python_of_the_readme_runs(tour: tuple[Running, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    running, folder = tour
+    monkeypatch.chdir(folder)
+    callback = json.dumps({"task_id": "1", "task_status": "processing"})
+    for block in blocks("python"):
+        names = {"body": callback, "headers": {}}
+        exec(block.replace("http://127.0.0.1:8000", running.url), names)
+    assert "task" in names
+
+
+def test_ci_runs_the_two_commands_that_install() -> None:
+    """As they stand: `.ci/run` cuts them out of the README by how they end."""
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    installing = [command for command, _ in commands() if ".venv/bin/pip" in command]
+
+    assert len(installing) == 2
+    for command, end in zip(installing, (".venv/bin/klingkit serve", ".venv/bin/pytest"), strict=True):
+        assert command.endswith(end)
+        assert f"readme_command {end}" in script
+
+
+def test_the_table_names_every_option_of_serve_and_its_default() -> None:
+    rows = re.findall(r"^\| (`--.*?`) \| .*? \| (.*?) ?\|$", README, re.MULTILINE)
+    listed = {name: default for names, row in rows for name, default in zip_longest(names.split(", "), row.split(", "))}
+    options = [option for option in main.commands["serve"].params if isinstance(option, Option)]
+
+    assert [name.strip("`") for name in listed] == [option.opts[0] for option in options]
+    for option in options:
+        default = f"{option.default:g}" if isinstance(option.default, float) else str(option.default)
+        row = listed[f"`{option.opts[0]}`"] or ""
+        assert row == f"`{default}`" if option.show_default else "`" not in row
+        assert option.envvar == "KLINGKIT_" + option.opts[0][2:].replace("-", "_").upper()
+
+
+def test_links_lead_to_files() -> None:
+    for page in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"):
+        text = (ROOT / page).read_text(encoding="utf-8")
+        for target in re.findall(r"\]\(([^)#]+)", text):
+            assert target.startswith("http") or (ROOT / target).exists(), f"{page}: {target}"
+
+
+def test_the_map_names_files_that_exist() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    names = set(re.findall(r"[\w/]+\.py\b", text))
+    there = {str(file.relative_to(ROOT)) for file in ROOT.glob("*/*.py")}
+    assert names
+    for name in names:
+        assert any(file == name or file.endswith(f"/{name}") for file in there), name
