@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from .settings import Settings
 
 
+STOP_SECONDS = 2
+"""Time for requests to end after Ctrl-C. A worker that gets its signal in the moment when it starts can miss it (granian 2.8)."""
+
+
 class CannotListenError(Exception):
     """Nothing can be bound to that address; the message says why."""
 
@@ -55,6 +59,7 @@ def serve(settings: Settings, address: str, port: int) -> None:
         interface=Interfaces.WSGI,
         websockets=False,
         log_level=LogLevels.error,  # it warns of its own default number of threads
+        workers_kill_timeout=STOP_SECONDS,
     )
     server.serve(target_loader=partial(_load, settings, address, port), wrap_loader=False)
 
