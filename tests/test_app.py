@@ -146,6 +146,13 @@ def test_keys_can_be_restricted(make_api: Callable[..., Api]) -> None:
     assert [api.create(key=key).status_code for key in ("sk-one", "sk-two", "sk-three")] == [200, 200, 401]
 
 
+def test_every_key_is_an_account_of_its_own(api: Api) -> None:
+    for number in range(1000):
+        api.create(key=f"sk-{number}")
+
+    assert len({task.account for task in api.simulator.store.tasks()}) == 1000
+
+
 def test_another_accounts_task_does_not_exist(api: Api) -> None:
     task_id = data_of(api.create(key="mine"))["task_id"]
     unknown = {"code": "task_not_exist", "message": "task_not_exist", "data": None}
@@ -175,7 +182,9 @@ def test_a_wrong_method_is_1202(api: Api, method: str, path: str) -> None:
     assert (response.status_code, json.loads(response.data)["code"]) == (404, 1202)
 
 
-@pytest.mark.parametrize("path", ["/", f"{PATH}/", "/v1/images/generations/1", f"{PATH}/a/b", f"/{PATH}/1", "/kling"])
+@pytest.mark.parametrize(
+    "path", ["/", f"{PATH}/", "/v1/images/generations/1", f"{PATH}/a/b", f"/{PATH}/1", "/kling//v1/images", "/kling"]
+)
 def test_a_wrong_path_is_a_page(api: Api, path: str) -> None:
     """HTML with 404, with and without a key: what a polling loop must not take for "still running"."""
     for key in ("key", None):

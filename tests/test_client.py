@@ -300,8 +300,11 @@ def test_each_code_has_its_family(
     assert (refused.request_id, refused.retryable) == ("the-request-id", retryable)
 
 
-def test_a_code_under_http_200_is_a_refusal(client: KlingClient, service: responses.RequestsMock) -> None:
-    service.get(QUERY, json=refusal(1201))
+@pytest.mark.parametrize("more", [{}, {"data": task_data()}], ids=["no-data", "data"])
+def test_a_code_under_http_200_is_a_refusal(
+    client: KlingClient, service: responses.RequestsMock, more: dict[str, Any]
+) -> None:
+    service.get(QUERY, json=refusal(1201) | more)
     with pytest.raises(InvalidRequestError):
         client.get(ID)
 
@@ -613,6 +616,14 @@ def test_save_keeps_nothing_that_is_no_picture(
     with pytest.raises(UnexpectedAnswerError, match="no PNG"):
         client.save(Task(ID, "succeed", ("https://c/0.png",)), tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_save_leaves_nothing_half_written(client: KlingClient, service: responses.RequestsMock, tmp_path: Path) -> None:
+    (tmp_path / f"{ID}-0.png").mkdir()  # something is in the way
+    service.get("https://c/0.png", body=png())
+    with pytest.raises(OSError, match=ID):
+        client.save(Task(ID, "succeed", ("https://c/0.png",)), tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == [f"{ID}-0.png"]
 
 
 def test_save_names_what_has_expired(client: KlingClient, service: responses.RequestsMock, tmp_path: Path) -> None:
