@@ -183,7 +183,8 @@ def test_a_wrong_method_is_1202(api: Api, method: str, path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", f"{PATH}/", "/v1/images/generations/1", f"{PATH}/a/b", f"/{PATH}/1", "/kling//v1/images", "/kling"]
+    "path",
+    ["/", f"{PATH}/", "/v1/images/generations/1", f"{PATH}/a/b", f"/{PATH}/1", PATH.replace("/v1", "//v1"), "/kling"],
 )
 def test_a_wrong_path_is_a_page(api: Api, path: str) -> None:
     """HTML with 404, with and without a key: what a polling loop must not take for "still running"."""
