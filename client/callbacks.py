@@ -31,13 +31,19 @@ def parse_callback(body: bytes | str, headers: Mapping[str, str], secret: str | 
 def _verify(body: bytes | str, headers: Mapping[str, str], secret: str) -> None:
     from standardwebhooks import Webhook, WebhookVerificationError  # noqa: PLC0415 - only signed callbacks need it
 
+    key = decode_secret(secret)
+    try:
+        Webhook(key).verify(body, dict(headers), json_parse=False)
+    except (WebhookVerificationError, ValueError) as error:
+        raise CallbackSignatureError(f"the callback's signature does not hold: {error}") from None
+
+
+def decode_secret(secret: str) -> bytes:
+    """Return the key in a secret (`whsec_` and Base64, or Base64 alone). Raises InputError if it is none."""
     try:
         key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
     except ValueError:
         key = b""
     if not key:
         raise InputError("the secret must be Base64, with or without whsec_ before it")
-    try:
-        Webhook(key).verify(body, dict(headers), json_parse=False)
-    except (WebhookVerificationError, ValueError) as error:
-        raise CallbackSignatureError(f"the callback's signature does not hold: {error}") from None
+    return key

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import random
 import re
+import ssl
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import requests
+import urllib3
 from urllib3.exceptions import NewConnectionError
 
 from .answers import read_answer
@@ -42,6 +44,13 @@ RETRY_FOR = 60.0
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 8.0
 NOTHING_MADE = (1302, 1303, 5001)
 """Codes after which a create can be repeated freely."""
+NO_HANDSHAKE = (
+    "CERTIFICATE_VERIFY_FAILED",
+    "WRONG_VERSION_NUMBER",
+    "RECORD_LAYER_FAILURE",
+    "UNEXPECTED_EOF_WHILE_READING",
+)
+"""What OpenSSL says when there was no handshake, so that nothing was sent."""
 EXTENSIONS = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg"}
 
 
@@ -64,8 +73,11 @@ class KlingClient:
         monotonic: Callable[[], float] = time.monotonic,
         rng: random.Random | None = None,
     ) -> None:
-        self._key = key or os.environ.get("COMETAPI_KEY") or ""
-        self.base_url = (base_url or os.environ.get("COMETAPI_BASE_URL") or BASE_URL).rstrip("/")
+        # An empty argument is a variable that was not set, and must not lead to the paid service.
+        self._key = os.environ.get("COMETAPI_KEY", "") if key is None else key
+        if base_url is None:
+            base_url = os.environ.get("COMETAPI_BASE_URL") or BASE_URL
+        self.base_url = base_url.rstrip("/")
         if not self._key:
             raise InputError("no key: pass key=... or set COMETAPI_KEY")
         if not (self._key.isascii() and self._key.isprintable()) or " " in self._key:
@@ -116,6 +128,9 @@ class KlingClient:
         """
         if isinstance(subjects, (str, bytes, Path)):
             raise InputError("subjects is a list of two to four pictures, not one picture")
+        for name, text in (("prompt", prompt), ("callback_url", callback_url), ("external_task_id", external_task_id)):
+            if isinstance(text, str) and not _is_unicode(text):
+                raise InputError(f"{name} has a character that is half of one (a lone surrogate)")
         body = {
             "subject_image_list": [{"subject_image": encode_picture(subject)} for subject in subjects],
             "model_name": model_name,
@@ -149,7 +164,7 @@ class KlingClient:
             except (TransportError, ApiError) as error:
                 if retry_until < deadline or not _query_retryable(error):
                     raise
-                raise WaitTimeoutError(task_id, timeout, seen) from error
+                raise WaitTimeoutError(task_id, timeout, seen, error) from error
             if on_change and (seen is None or seen.status != current.status):
                 on_change(current)
             seen = current
@@ -223,7 +238,7 @@ class KlingClient:
             response = self._session.request(
                 method, self.base_url + path, json=body, auth=self._authorize, timeout=timeout, allow_redirects=False
             )
-        except requests.exceptions.InvalidJSONError as error:
+        except (requests.exceptions.InvalidJSONError, TypeError) as error:
             raise InputError(f"the request cannot be written as JSON: {error}") from None
         except requests.RequestException as error:
             raise _transport_error(self.base_url, error) from None
@@ -297,10 +312,21 @@ def _fate_unknown(error: KlingError) -> bool:
     return isinstance(error, (TransportError, ServiceError)) and not _surely_not_made(error)
 
 
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _transport_error(where: str, error: requests.RequestException) -> TransportError:
     reason = getattr(error.args[0] if error.args else None, "reason", None)
     if isinstance(error, requests.ConnectTimeout) or isinstance(reason, NewConnectionError):
         return ConnectError(f"{where}: no connection could be made; is the server running, and the address right?")
+    tls = reason.args[0] if isinstance(reason, urllib3.exceptions.SSLError) and reason.args else None
+    if isinstance(tls, ssl.SSLError) and tls.reason in NO_HANDSHAKE:
+        return ConnectError(f"{where}: no TLS connection could be made ({tls.reason}); http:// or https://?")
     if isinstance(error, requests.Timeout):
         return TransportError(f"{where}: no answer in time")
     return TransportError(f"{where}: the connection broke off ({type(error).__name__})")

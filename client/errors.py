@@ -108,9 +108,10 @@ class TaskFailedError(KlingError):
 class WaitTimeoutError(KlingError):
     """The task did not end in time; it goes on, and can be waited for again. `task` is as last seen, None if never."""
 
-    def __init__(self, task_id: str, timeout: float, task: Task | None) -> None:
+    def __init__(self, task_id: str, timeout: float, task: Task | None, error: KlingError | None = None) -> None:
         status = task.status if task else "never seen"
-        super().__init__(f"task {task_id} did not end within {timeout:g} s (last status: {status})")
+        last = f"; the last query failed: {error}" if error else ""
+        super().__init__(f"task {task_id} did not end within {timeout:g} s (last status: {status}{last})")
         self.task_id = task_id
         self.task = task
 

@@ -51,6 +51,10 @@ def read_task(data: Any) -> Task:
 
     Raises UnexpectedAnswerError if it is no task.
     """
+    if not isinstance(data, dict):
+        raise UnexpectedAnswerError("this is no task: it is not a JSON object")
+    if missing := [name for name in ("task_id", "task_status") if name not in data]:
+        raise UnexpectedAnswerError(f"this is no task: it has no {missing[0]}")
     try:
         images = (data.get("task_result") or {}).get("images") or []
         return Task(
@@ -62,5 +66,5 @@ def read_task(data: Any) -> Task:
             created_at=int(data.get("created_at") or 0),
             updated_at=int(data.get("updated_at") or 0),
         )
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise UnexpectedAnswerError(f"this is no task: {type(error).__name__} at {error}") from None
+    except (AttributeError, TypeError, ValueError):
+        raise UnexpectedAnswerError("this is no task: a field has another type than documented") from None

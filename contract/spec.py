@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,6 +50,12 @@ class Lifecycle:
     timings: dict[str, tuple[int, int]]
     result_ms: int
 
+    @property
+    def roles(self) -> dict[str, str]:
+        """Role of each status on the wire."""
+        names = ("submitted", "processing", "succeeded", "failed")
+        return {getattr(self, name): name for name in names}
+
 
 @dataclass(frozen=True, slots=True)
 class CallbackPolicy:
@@ -56,7 +63,8 @@ class CallbackPolicy:
 
     content_type: str
     timeout_ms: int
-    retry_after_ms: tuple[int, ...]
+    retry_after_ms: dict[str, tuple[int, ...]]
+    """Pauses before each further attempt, by the name of the schedule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +93,8 @@ class Contract:
         self.task_id_shift: int = document["x-task-id"]["shift"]
         self.errors = dict(_errors(document))
         self.operations = dict(_operations(document))
+        self.price_per_picture = Decimal(document["x-price"]["perPicture"])
+        self.currency: str = document["x-price"]["currency"]
         self.lifecycle = _lifecycle(document["x-lifecycle"])
         self.callbacks = _callbacks(document["x-callbacks"])
         self.assumptions = tuple(Assumption(**entry) for entry in document["x-assumptions"])
@@ -149,4 +159,5 @@ def _lifecycle(spec: dict[str, Any]) -> Lifecycle:
 
 
 def _callbacks(spec: dict[str, Any]) -> CallbackPolicy:
-    return CallbackPolicy(spec["contentType"], spec["timeoutMs"], tuple(spec["retryAfterMs"]))
+    retries = {name: tuple(pauses) for name, pauses in spec["retryAfterMs"].items()}
+    return CallbackPolicy(spec["contentType"], spec["timeoutMs"], retries)

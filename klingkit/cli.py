@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 import re
 import socket
@@ -56,6 +57,29 @@ def parse_size(text: str) -> int:
     return int(match[1]) * SIZES[match[2]]
 
 
+def finite(_: click.Context, __: click.Parameter, value: float | None) -> float | None:
+    """Refuse nan, which no range does."""
+    if value is not None and not math.isfinite(value):
+        raise click.BadParameter(f"{value} is not a number that can be used")
+    return value
+
+
+def host_names(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> frozenset[str]:
+    """Refuse what is no host name or address."""
+    for value in values:
+        if not re.fullmatch(r"[\w.:-]+", value):
+            raise click.BadParameter(f"{value!r} is not a host: give a name or an address, such as example.com")
+    return frozenset(values)
+
+
+def accepted_keys(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> frozenset[str]:
+    """Refuse what no header can carry."""
+    for value in values:
+        if not value or not value.isascii() or not value.isprintable() or " " in value:
+            raise click.BadParameter("a key is one word of ASCII characters")  # and is not shown
+    return frozenset(values)
+
+
 def serve_option(name: str, *names: str, **settings: Any) -> Callable[[Any], Any]:
     """Return an option that is also an environment variable: KLINGKIT_ and its name."""
     variable = "KLINGKIT_" + name.removeprefix("--").replace("-", "_").upper()
@@ -69,20 +93,31 @@ def serve_option(name: str, *names: str, **settings: Any) -> Callable[[Any], Any
     "--speed",
     default=10.0,
     type=click.FloatRange(min=0, min_open=True, max=1e6),
+    callback=finite,
     show_default=True,
     help="How much faster than the real service; at 1 a task takes about 30 s.",
 )
 @serve_option("--instant", is_flag=True, help="Finish every task at once.")
-@serve_option("--seed", type=int, help="Ids, timings and pictures follow from it; a random one if not given.")
-@serve_option("--key", "keys", multiple=True, help="Accept only this key; repeat for more.")
+@serve_option("--seed", type=int, help="All random choices follow from it; a random one if not given.")
+@serve_option("--key", "keys", multiple=True, callback=accepted_keys, help="Accept only this key; repeat for more.")
 @serve_option("--max-body", type=parse_size, metavar="SIZE", default="100MB", show_default=True, help="Largest body.")
 @serve_option("--public-url", help="Begin result URLs with this, not with the host that the client used.")
 @serve_option("--fetch-inputs", is_flag=True, help="Fetch pictures given by URL, from loopback and private addresses.")
-@serve_option("--allow-fetch", multiple=True, metavar="HOST", help="Fetch from this host too; repeat for more.")
-@serve_option("--allow-callback", multiple=True, metavar="HOST", help="Call back to this host too; repeat for more.")
-def serve(
-    host: str, port: int, seed: int | None, keys: tuple[str, ...], public_url: str | None, **options: Any
-) -> None:
+@serve_option(
+    "--allow-fetch",
+    multiple=True,
+    metavar="HOST",
+    callback=host_names,
+    help="Fetch from this host too; repeat for more.",
+)
+@serve_option(
+    "--allow-callback",
+    multiple=True,
+    metavar="HOST",
+    callback=host_names,
+    help="Call back to this host too; repeat for more.",
+)
+def serve(host: str, port: int, seed: int | None, keys: frozenset[str], public_url: str | None, **options: Any) -> None:
     """Run the simulator on a port, until Ctrl-C. Log lines go to stderr."""
     from klingkit.mock_server.server import CannotListenError, find_port
     from klingkit.mock_server.server import serve as run
@@ -92,16 +127,14 @@ def serve(
         raise WrongUsage(f"--public-url {public_url!r} does not begin with http:// or https:// and a host")
     settings = Settings(
         seed=random.SystemRandom().getrandbits(32) if seed is None else seed,
-        keys=frozenset(keys),
+        keys=keys,
         public_url=public_url.rstrip("/") if public_url else None,
-        allow_fetch=frozenset(options.pop("allow_fetch")),
-        allow_callback=frozenset(options.pop("allow_callback")),
         **options,
     )
     try:
         address, port = find_port(host, port)
     except CannotListenError as error:
-        raise CommandFailed(f"{error}; choose another with --port, or a free one with --port 0") from error
+        raise CommandFailed(str(error)) from error
     run(settings, address, port)
 
 
@@ -123,7 +156,12 @@ def service_options(command: Any) -> Any:
 def wait_options(command: Any) -> Any:
     """Add the options of a command that waits."""
     timeout = click.option(
-        "--timeout", default=600.0, type=click.FloatRange(min=0), show_default=True, help="Seconds to wait."
+        "--timeout",
+        default=600.0,
+        type=click.FloatRange(min=0),
+        callback=finite,
+        show_default=True,
+        help="Seconds to wait.",
     )
     out = click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for the pictures.")
     return timeout(out(command))
@@ -159,6 +197,7 @@ def submit(
     """Submit a task; each PICTURE, scene and style is a file or a URL."""
     if out and not waits:
         raise WrongUsage("--out needs --wait: there are no pictures before the end")
+    make_folder(out)
     with connected(base_url, key) as client, one_line_errors(as_json=as_json):
         task = client.create(
             [picture(each) for each in pictures],
@@ -191,6 +230,7 @@ def get(task_id: str, base_url: str, key: str | None, *, as_json: bool) -> None:
 @service_options
 def wait(task_id: str, timeout: float, out: Path | None, base_url: str, key: str | None, *, as_json: bool) -> None:
     """Wait for a task to end, and save its pictures with --out."""
+    make_folder(out)
     with connected(base_url, key) as client, one_line_errors(as_json=as_json):
         finish(client, task_id, timeout, out, as_json=as_json)
 
@@ -199,15 +239,16 @@ def wait(task_id: str, timeout: float, out: Path | None, base_url: str, key: str
 def assumptions() -> None:
     """List the open questions about the real service, what the simulator does meanwhile, and what would settle each."""
     from rich.console import Console
-    from rich.table import Table
+    from rich.padding import Padding
+    from rich.text import Text
 
     from klingkit.contract import load_contract
 
-    table = Table("id", "question", "default", "evidence", "probe", show_lines=True)
+    console = Console(highlight=False)
     for entry in load_contract().assumptions:
-        table.add_row(entry.id, entry.question, entry.default, entry.evidence, entry.probe)
-    console = Console()
-    console.print(table) if console.is_terminal else Console(width=200).print(table)
+        console.print(f"[bold]{entry.id}[/] ({entry.evidence})")
+        for label, text in (("question", entry.question), ("default", entry.default), ("probe", entry.probe)):
+            console.print(Padding(Text(f"{label}: {text}"), (0, 0, 0, 2)))
 
 
 @contextmanager
@@ -215,6 +256,8 @@ def connected(base_url: str, key: str | None) -> Iterator[KlingClient]:
     """Give a client for a service; the simulator on this machine takes any key and must answer at once."""
     from klingkit.client import InputError, KlingClient
 
+    if not base_url.lower().startswith(("http://", "https://")):
+        raise WrongUsage(f"--base-url {base_url!r} does not begin with http:// or https://")
     try:
         parts = urlsplit(base_url)
         host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
@@ -253,6 +296,15 @@ def one_line_errors(*, as_json: bool) -> Iterator[None]:
         raise CommandFailed(str(error)) from None
 
 
+def make_folder(out: Path | None) -> None:
+    """Make the folder for pictures before anything is asked for that could not be saved."""
+    if out:
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise WrongUsage(f"--out {out}: {error.strerror}") from None
+
+
 def picture(text: str) -> str | Path:
     """Return a URL as it is and everything else as a file."""
     return text if text.lower().startswith(("http://", "https://")) else Path(text)
@@ -261,6 +313,8 @@ def picture(text: str) -> str | Path:
 def finish(client: KlingClient, task: Task | str, timeout: float, out: Path | None, *, as_json: bool) -> None:
     """Wait with a display that fits the output, save the pictures, and print the task."""
     from rich.console import Console
+
+    from klingkit.client import KlingError
 
     console = Console(stderr=True)
     task_id = task if isinstance(task, str) else task.task_id
@@ -273,8 +327,15 @@ def finish(client: KlingClient, task: Task | str, timeout: float, out: Path | No
             elif not as_json:
                 click.echo(f"{task_id} {current.status}", err=True)
 
-        ended = client.wait(task, timeout, on_change=show)
-        files = client.save(ended, out) if out else []
+        try:
+            ended = client.wait(task, timeout, on_change=show)
+        except KeyboardInterrupt:
+            raise CommandFailed(f"interrupted; task {task_id} goes on: klingkit wait {task_id}") from None
+        try:
+            files = client.save(ended, out) if out else []
+        except (KlingError, OSError):
+            print_task(ended, as_json=as_json)
+            raise
     print_task(ended, files, as_json=as_json)
 
 

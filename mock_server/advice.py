@@ -1,23 +1,160 @@
-"""What a request says that the service would silently ignore: named for the developer, in a header and in the log."""
+"""Likely mistakes of a client (api-facts, section 8): named while a request is answered, or found in the journal."""
 
 from __future__ import annotations
 
 import difflib
-from itertools import islice
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Any
 
+from .tasks import snapshot
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from klingkit.contract import Contract
 
+    from .journal import Entry
+    from .simulator import Simulator
+
 MAX_NAMED = 5
+FAST_POLLS = 4
+"""So many queries of one task less than a second apart, without growing pauses, are too fast."""
+
+KINDS = {
+    "unknown-field": "the service ignores the field in silence: correct its name or leave it out",
+    "data-url": "send the bare Base64, without data:image/...;base64, before it",
+    "wrong-path": "query the task under the path of the create, with /{task_id} after it",
+    "mangled-id": "read task_id as a string: as a number it loses its last digits",
+    "poll-after-end": "stop when task_status is succeed or failed",
+    "poll-too-fast": "wait at least a second between two queries, and longer as time goes by",
+    "same-again": "send an external_task_id, and look for the first task before making a second one",
+    "never-fetched": "copy the pictures when the task succeeds: their URLs expire after 30 days",
+    "retry-1102": "do not repeat 1102: there is no balance, and waiting does not help",
+}
+"""What to do about each kind."""
+
+Named = tuple[str, str]
+"""Kind and text."""
 
 
-def unknown_field_warnings(contract: Contract, body: dict[str, Any]) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """One mistake, with the request that shows it."""
+
+    kind: str
+    text: str
+    account: str
+    request: int
+    """Number in the journal; 0 if it is no single request."""
+
+
+def unknown_fields(contract: Contract, body: dict[str, Any]) -> list[Named]:
     """Name each field that the contract does not know, with the known one that was probably meant; plain ASCII."""
-    warnings = []
+    found = []
     for place, name, known in islice(contract.request.unknown_fields(body), MAX_NAMED):
         where = ascii(name[:60]) + (f" in {place}" if place else "")
         close = difflib.get_close_matches(name[:60], known, n=1)
         hint = f", did you mean '{close[0]}'?" if close else ""
-        warnings.append(f"unknown field {where} is ignored{hint}")
-    return warnings
+        found.append(("unknown-field", f"unknown field {where} is ignored{hint}"))
+    return found
+
+
+def on_refusal(simulator: Simulator, account: str, body: dict[str, Any] | None, task_id: str) -> list[Named]:
+    """Name what a refused request shows: a data: URL, or an id that a float has changed."""
+    found = []
+    if body and _has_data_url(body):
+        found.append(("data-url", "a picture begins with data:, which the service does not take"))
+    if task_id and (near := simulator.store.near_id(account, task_id)):
+        found.append(("mangled-id", f"there is a task {near}: the id was probably read as a number"))
+    return found
+
+
+def wrong_path(simulator: Simulator, path: str) -> list[Named]:
+    """Name a query under a path that does not exist: one that ends in the id of a task, or in a create's last words."""
+    last = path.rstrip("/").rpartition("/")[2]
+    create = next(each.path for each in simulator.contract.operations.values() if "{" not in each.path)
+    if simulator.store.get(last) or create.endswith(path.rstrip("/").rpartition("/")[0][-20:] or "?"):
+        return [("wrong-path", f"there is no such path; a task is queried under {create}/TASK_ID")]
+    return []
+
+
+def after_the_end(task_id: str) -> Named:
+    """Name a query of a task whose end was shown before."""
+    return "poll-after-end", f"task {task_id} has ended, and a query has shown that before"
+
+
+def advise(simulator: Simulator, account: str | None = None) -> list[Advice]:
+    """Return every mistake that the journal shows, of one account or of all, in the order of the requests."""
+    entries = [entry for entry in simulator.store.journal.entries() if account in {None, entry.account}]
+    found = [Advice(kind, text, entry.account, entry.number) for entry in entries for kind, text in entry.advice]
+    found += _too_fast(entries)
+    found += _same_again(entries)
+    found += _retried_1102(entries)
+    found.sort(key=lambda each: each.request)
+    return found + list(_never_fetched(simulator, account))
+
+
+def _has_data_url(body: dict[str, Any]) -> bool:
+    items = body.get("subject_image_list")
+    pictures = (
+        [item.get("subject_image") for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+    )
+    pictures += list(body.values())
+    return any(isinstance(each, str) and each[:5].lower() == "data:" for each in pictures)
+
+
+def _too_fast(entries: list[Entry]) -> Iterator[Advice]:
+    """In the machine's time, also where the simulator's runs faster."""
+    polls: dict[str, list[Entry]] = defaultdict(list)
+    for entry in entries:
+        if entry.operation == "get_task" and entry.task_id:
+            polls[entry.task_id].append(entry)
+    for task_id, asked in polls.items():
+        pauses = [after.wall - before.wall for before, after in pairwise(asked)]
+        for end in range(FAST_POLLS - 1, len(pauses) + 1):
+            last = pauses[end - FAST_POLLS + 1 : end]
+            if max(last) < 1 and last[-1] < last[0] * 1.2:
+                text = f"task {task_id} is queried every {sum(last) / len(last):.2f} s"
+                yield Advice("poll-too-fast", text, asked[end].account, asked[end].number)
+                break
+
+
+def _same_again(entries: list[Entry]) -> Iterator[Advice]:
+    seen: dict[tuple[str, str], int] = {}
+    for entry in entries:
+        if entry.operation != "create_task" or not entry.task_id or not entry.body:
+            continue
+        body = entry.body if isinstance(entry.body, dict) else json.loads(entry.body)
+        if body.get("external_task_id"):
+            continue
+        key = (entry.account, json.dumps(body, sort_keys=True))
+        if key in seen:
+            text = f"the same request made a second task, {entry.task_id}, and costs twice (first: request {seen[key]})"
+            yield Advice("same-again", text, entry.account, entry.number)
+        seen[key] = entry.number
+
+
+def _retried_1102(entries: list[Entry]) -> Iterator[Advice]:
+    broke: dict[str, int] = {}
+    for entry in entries:
+        if entry.operation == "create_task":
+            if b'"code":1102' not in entry.answer:
+                broke.pop(entry.account, None)
+            elif entry.account in broke:
+                text = f"a create was repeated after 1102 (first: request {broke[entry.account]})"
+                yield Advice("retry-1102", text, entry.account, entry.number)
+            else:
+                broke[entry.account] = entry.number
+
+
+def _never_fetched(simulator: Simulator, account: str | None) -> Iterator[Advice]:
+    now = simulator.clock.now()
+    for task in simulator.store.tasks():
+        record = simulator.store.record(task.task_id)
+        if record is None or not record.end_seen or record.fetched or account not in {None, task.account}:
+            continue
+        if snapshot(task, now).status == simulator.contract.lifecycle.succeeded:
+            yield Advice("never-fetched", f"the pictures of task {task.task_id} were not fetched", task.account, 0)

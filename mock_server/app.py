@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, g, request
@@ -14,22 +14,30 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, Reque
 from klingkit.contract import ApiError, Operation
 from klingkit.contract.errors import render
 
-from .advice import unknown_field_warnings
+from . import advice
 from .auth import authenticate
 from .body import read_json_object
 from .control import PREFIX, control_routes
-from .handlers import HANDLERS
+from .handlers import HANDLERS, Call
+from .journal import SMALL, Entry, elide
+from .scenarios import read_prefer
+from .simulator import Chosen
+from .wire import SHAPES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .handlers import Handled
+    from .scenarios import Scenario
     from .simulator import Simulator
 
 log = logging.getLogger("klingkit")
 CHUNK = 64 * 1024
 DRAINED_LIMITS = 4
 """How many times the body limit is read and thrown away before a 413."""
+AUTHORIZATION = "HTTP_AUTHORIZATION"
+FAULT = "klingkit.fault"
+"""Where the WSGI environ holds the fault that the server is to carry out on the wire."""
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
@@ -38,12 +46,18 @@ class Exchange:
     """What is known of one request while it is answered."""
 
     started: float
+    number: int
     gateway_request_id: str
     account: str = "-"
+    operation: str = ""
+    raw: bytes = b""
+    body: dict[str, Any] | None = None
+    chosen: Chosen | None = None
     task_id: str = ""
     rule: str = ""
     """The rule that refused the request or made its task fail, explained in one line."""
-    warnings: list[str] = field(default_factory=list)
+    advice: list[tuple[str, str]] = field(default_factory=list)
+    """Kind and text of each likely mistake."""
 
 
 def create_app(simulator: Simulator) -> Flask:
@@ -73,7 +87,7 @@ def create_app(simulator: Simulator) -> Flask:
     app.before_request(lambda: _begin(simulator))
     app.after_request(lambda response: _finish(simulator, response))
     app.register_error_handler(ApiError, lambda error: _refuse(simulator, error))
-    app.register_error_handler(NotFound, lambda _: _refuse(simulator, ApiError(contract.rules["path.known"])))
+    app.register_error_handler(NotFound, lambda _: _wrong_path(simulator))
     app.register_error_handler(MethodNotAllowed, lambda error: _wrong_method(simulator, error))
     app.register_error_handler(RequestEntityTooLarge, lambda _: _refuse(simulator, _too_large(simulator)))
     app.register_error_handler(Exception, lambda error: _crash(simulator, error))
@@ -88,7 +102,9 @@ def _view(simulator: Simulator, operation: Operation, handler: Callable[..., Han
 
 
 def _begin(simulator: Simulator) -> None:
-    g.exchange = Exchange(time.perf_counter(), simulator.ids.gateway_request_id(simulator.clock.now()))
+    number = simulator.store.journal.next_number() if not request.path.startswith(PREFIX) else 0
+    gateway_request_id = simulator.ids.gateway_request_id(simulator.clock.now())
+    g.exchange = Exchange(time.perf_counter(), number, gateway_request_id)
     if request.environ["PATH_INFO"].startswith("//"):  # a base URL with a slash too many; werkzeug would forgive it
         raise ApiError(simulator.contract.rules["path.known"])
 
@@ -96,16 +112,40 @@ def _begin(simulator: Simulator) -> None:
 def _serve(
     simulator: Simulator, operation: Operation, handler: Callable[..., Handled], arguments: dict[str, Any]
 ) -> Response:
-    """Answer one operation: who asks, what for, and what the engine says. Refusals are raised as ApiError."""
+    """Answer one operation: who asks, what for, which scenario applies, and what the engine says.
+
+    Refusals are raised as ApiError.
+    """
     exchange: Exchange = g.exchange
+    exchange.operation = operation.operation_id
     _authenticate(simulator)
-    if operation.media_type:
-        arguments["body"] = _read_body(simulator, operation)
-        exchange.warnings = unknown_field_warnings(simulator.contract, arguments["body"])
-    view, data = handler(simulator, exchange.account, _base_url(simulator), **arguments)
+    if not simulator.store.count_request(exchange.account, simulator.clock.now()):
+        raise ApiError(simulator.contract.rules["account.rate"])
+    refusal = _read_body(simulator, operation) if operation.media_type else None
+    scenario, progression = _choose(simulator, operation)
+    if scenario and scenario.error:
+        error = simulator.contract.errors[scenario.error]
+        raise ApiError(replace(error, http=scenario.http or error.http))
+    if refusal:
+        raise refusal
+    if exchange.body is not None:
+        arguments["body"] = exchange.body
+    call = Call(exchange.account, _base_url(simulator), exchange.number, scenario, progression)
+    try:
+        view, data = handler(simulator, call, **arguments)
+    except ApiError:
+        if exchange.chosen and not exchange.chosen.scenario.fault:
+            simulator.give_back(operation.operation_id, exchange.chosen)
+            exchange.chosen = None
+        exchange.advice += advice.on_refusal(simulator, exchange.account, exchange.body, arguments.get("task_id", ""))
+        raise
+    if operation.method == "GET" and view.ended and simulator.store.see_end(view.task.task_id):
+        exchange.advice.append(advice.after_the_end(view.task.task_id))
     exchange.task_id = view.task.task_id
     if view.ended and view.task.plan.rule:
         exchange.rule = simulator.contract.rules[view.task.plan.rule].explanation
+    if exchange.chosen is None and view.task.scenario:
+        exchange.chosen = Chosen(view.task.scenario, "task")
     success = simulator.contract.errors["0"]
     envelope = {
         "code": success.code,
@@ -117,18 +157,45 @@ def _serve(
 
 
 def _authenticate(simulator: Simulator) -> None:
-    header = request.headers.get("Authorization")
-    g.exchange.account = authenticate(header, simulator.settings.keys, simulator.contract)
+    g.exchange.account = authenticate(request.environ.get("HTTP_AUTHORIZATION"), simulator)
 
 
-def _read_body(simulator: Simulator, operation: Operation) -> dict[str, Any]:
+def _read_body(simulator: Simulator, operation: Operation) -> ApiError | None:
+    """Read the request's body; return the refusal of one that cannot be read, since a scenario may overrule it."""
+    exchange: Exchange = g.exchange
     rules = simulator.contract.rules
-    raw = request.get_data(cache=False)
-    if len(raw) >= simulator.settings.max_body and request.environ["wsgi.input"].read(1):
-        raise _too_large(simulator)  # a chunked body, which announced no length: werkzeug cuts it at the limit
+    exchange.raw = request.get_data(cache=False)
+    if len(exchange.raw) >= simulator.settings.max_body and request.environ["wsgi.input"].read(1):
+        return _too_large(simulator)  # a chunked body, which announced no length: werkzeug cuts it at the limit
+    if len(exchange.raw) < (request.content_length or 0):
+        return ApiError(rules["body.json"])  # the client broke off: what came may be whole JSON, and is not all
     if request.mimetype != operation.media_type:
-        raise ApiError(rules["body.mediaType"], mediaType=operation.media_type)
-    return read_json_object(raw, simulator.contract)
+        return ApiError(rules["body.mediaType"], mediaType=operation.media_type)
+    try:
+        exchange.body = read_json_object(exchange.raw, simulator.contract)
+    except ApiError as error:
+        return error
+    exchange.advice += advice.unknown_fields(simulator.contract, exchange.body)
+    return None
+
+
+def _choose(simulator: Simulator, operation: Operation) -> tuple[Scenario | None, str | None]:
+    """Return scenario and progression of this request.
+
+    Raises ApiError for a `Prefer` header that names one that there is not.
+    """
+    exchange: Exchange = g.exchange
+    preferred: Scenario | None = None
+    progression: str | None = None
+    if header := request.environ.get("HTTP_PREFER"):
+        try:
+            preferred, progression = read_prefer(header, simulator.contract)
+        except ValueError as error:
+            spec = simulator.contract.errors["invalid_request"]
+            raise ApiError(replace(spec, message=f"Prefer header of klingkit: {error}")) from error
+    prompt = (exchange.body or {}).get("prompt")
+    exchange.chosen = simulator.choose(operation.operation_id, exchange.account, preferred, prompt)
+    return exchange.chosen.scenario if exchange.chosen else None, progression
 
 
 def _base_url(simulator: Simulator) -> str:
@@ -150,8 +217,14 @@ def _refuse(simulator: Simulator, error: ApiError) -> Response:
         gateway_request_id=exchange.gateway_request_id,
     )
     if isinstance(answer.body, str):
-        return Response(answer.body, answer.http, mimetype="text/html")
+        headers = {"Location": "/"} if 300 <= answer.http < 400 else None
+        return Response(answer.body, answer.http, headers, mimetype="text/html")
     return _json(answer.http, answer.body)
+
+
+def _wrong_path(simulator: Simulator) -> Response:
+    g.exchange.advice += advice.wrong_path(simulator, request.path)
+    return _refuse(simulator, ApiError(simulator.contract.rules["path.known"]))
 
 
 def _wrong_method(simulator: Simulator, error: MethodNotAllowed) -> Response | MethodNotAllowed:
@@ -182,25 +255,63 @@ def _crash(simulator: Simulator, error: Exception) -> Response | HTTPException:
 
 
 def _json(http: int, body: dict[str, Any]) -> Response:
+    chosen: Chosen | None = g.exchange.chosen
+    if chosen and chosen.scenario.shape:
+        body = SHAPES[chosen.scenario.shape](body)
     return Response(_encode(body), http, mimetype="application/json")
 
 
 def _finish(simulator: Simulator, response: Response) -> Response:
-    """Add the headers that explain the answer, and log the request in one line, without key or body."""
+    """Add the headers that explain the answer, keep the exchange in the journal, and log it in one line."""
     exchange: Exchange = g.exchange
-    if not request.path.startswith(PREFIX):
-        response.headers[simulator.contract.request_id_header] = exchange.gateway_request_id
+    notes = [f"task {exchange.task_id}"] if exchange.task_id else []
+    if chosen := exchange.chosen:
+        notes.append(f"scenario {chosen.scenario.name} ({chosen.source})")
+        response.headers["Klingkit-Scenario"] = f"{chosen.scenario.name}; source={chosen.source}"
+        if chosen.scenario.fault and chosen.source != "task":
+            request.environ[FAULT] = chosen.scenario.fault
     if exchange.rule:
+        notes.append(f"rule {exchange.rule}")
         response.headers["Klingkit-Rule"] = exchange.rule
-    if exchange.warnings:
-        response.headers["Klingkit-Warning"] = "; ".join(exchange.warnings)
+    if exchange.advice:
+        texts = [text for _, text in exchange.advice]
+        notes += [f"warning: {text}" for text in texts]
+        response.headers["Klingkit-Warning"] = "; ".join(texts)
+    if exchange.number:
+        response.headers[simulator.contract.request_id_header] = exchange.gateway_request_id
+        simulator.store.journal.add(_entry(simulator, response))
     if log.isEnabledFor(logging.INFO):
         ms = (time.perf_counter() - exchange.started) * 1000
         path = ascii(request.path[:200])[1:-1]
-        notes = [f"task {exchange.task_id}"] if exchange.task_id else []
-        notes += [f"rule {exchange.rule}"] if exchange.rule else []
-        notes += [f"warning: {warning}" for warning in exchange.warnings]
         log.info(
             "%s %s %d %.1f ms %s", request.method, path, response.status_code, ms, ", ".join([exchange.account, *notes])
         )
     return response
+
+
+def _entry(simulator: Simulator, response: Response) -> Entry:
+    """Return what the journal keeps: no key, and no picture, which `elide` replaces by size and hash."""
+    exchange: Exchange = g.exchange
+    body: bytes | dict[str, Any] = exchange.raw
+    if len(exchange.raw) > SMALL:
+        body = elide(exchange.body) if exchange.body is not None else f"({len(exchange.raw)} bytes)".encode()
+    environ = request.environ
+    return Entry(
+        number=exchange.number,
+        at=simulator.clock.now(),
+        wall=exchange.started,
+        account=exchange.account,
+        operation=exchange.operation,
+        method=environ["REQUEST_METHOD"],
+        path=environ["PATH_INFO"],
+        headers=[
+            (name[5:], value) for name, value in environ.items() if name.startswith("HTTP_") and name != AUTHORIZATION
+        ],
+        body=body,
+        status=response.status_code,
+        answer=response.get_data() if response.is_sequence else b"",
+        scenario=response.headers.get("Klingkit-Scenario", ""),
+        rule=exchange.rule,
+        task_id=exchange.task_id,
+        advice=exchange.advice,
+    )

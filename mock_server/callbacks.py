@@ -1,21 +1,30 @@
-"""Callbacks: each status change is posted to the task's `callback_url`, at least once and in order per task."""
+"""Callbacks: each status change is posted to the task's `callback_url`, at least once and in order per task.
+
+A scenario can lose, delay, double or reorder them.
+"""
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
 import threading
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 from .outbound import NotAllowedError, OutboundError, host_and_path
-from .store import Delivery, MemoryStore
+from .store import Attempt, Delivery, MemoryStore
 from .tasks import at_step
 from .wire import callback_body
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from klingkit.contract import Contract
 
     from .clock import Clock
+    from .ids import Ids
     from .tasks import Task
 
 log = logging.getLogger("klingkit")
@@ -34,35 +43,68 @@ class Sender(Protocol):
 class Callbacks:
     """Delivers what the store holds as due: by `deliver_due`, or by threads of its own that wait for the clock."""
 
-    def __init__(self, store: MemoryStore, clock: Clock, contract: Contract, send: Sender, *, speed: float) -> None:
+    def __init__(
+        self, store: MemoryStore, clock: Clock, contract: Contract, ids: Ids, send: Sender, *, speed: float
+    ) -> None:
         self._store = store
         self._clock = clock
         self._contract = contract
         self._policy = contract.callbacks
-        self._pauses = tuple(int(ms / speed) for ms in contract.callbacks.retry_after_ms)
+        self._ids = ids
+        self._speed = speed
         self._send = send
         self._background = False
         self._changed = threading.Condition()
         self._threads: list[threading.Thread] = []
+        self._attempting = 0
+        self._held = 0
 
-    def schedule(self, task: Task) -> None:
-        """Make the callbacks of a new task due, one for each step of its plan."""
-        self._store.enqueue([Delivery(task, step, at) for step, (_, at) in enumerate(task.plan.steps)])
+    def plan(self, task: Task) -> list[Delivery]:
+        """Return the callbacks of a new task in the order in which they are made, one for each step of its plan."""
+        if not task.callback_url:
+            return []
+        fault = task.scenario.callback if task.scenario else ""
+        late = task.scenario.callback_late_ms if task.scenario else 0
+        deliveries = []
+        for step in range(len(task.plan.steps)):
+            trigger = max(0, step - 1) if fault == "early" else step
+            at = task.reached_at(trigger)
+            due_at = None if at is None else at + late
+            deliveries.append(Delivery(self._ids.delivery_id(), task.task_id, task.account, step, trigger, due_at))
+        if fault == "reordered" and len(deliveries) > 2:
+            deliveries[-2:] = reversed(deliveries[-2:])
+        return deliveries
+
+    def wake(self) -> None:
+        """Look for what is due: a callback was planned, or the clock was moved."""
         if self._background:
             self._start_threads()
-            self._wake_one()
+            with self._changed:
+                self._changed.notify()
 
-    def deliver_due(self) -> int:
-        """Make every attempt that is due now, in order; return how many there were."""
-        attempts = 0
-        while delivery := self._store.claim(self._clock.now()):
-            self._attempt(delivery)
-            attempts += 1
-        return attempts
+    def deliver_due(self) -> list[tuple[Delivery, Attempt]]:
+        """Make every attempt that is due now, in order, and return them."""
+        made = []
+        while claimed := self._store.claim(self._clock.now()):
+            made.append((claimed[0], self._attempt(*claimed)))
+        return made
 
     def run_in_background(self) -> None:
         """Deliver as time goes by, from threads that start with the first callback and end with the process."""
         self._background = True
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Let no thread begin an attempt meanwhile; those that have begun are waited for."""
+        with self._changed:
+            self._held += 1
+            self._changed.wait_for(lambda: not self._attempting)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._held -= 1
+                self._changed.notify_all()
 
     def _start_threads(self) -> None:
         with self._changed:
@@ -74,44 +116,94 @@ class Callbacks:
 
     def _run(self) -> None:
         while True:
-            if delivery := self._store.claim(self._clock.now()):
-                self._wake_one()  # this thread may be long: another one watches the clock meanwhile
-                self._attempt(delivery)
-                continue
             with self._changed:
-                due_at = self._store.next_due()
-                pause = None if due_at is None else (due_at - self._clock.now()) / 1000
-                if pause is None or pause > 0:
-                    self._changed.wait(pause)
+                self._changed.wait_for(lambda: not self._held)
+                claimed = self._store.claim(self._clock.now())
+                if claimed is None:
+                    self._changed.wait(self._pause())
+                    continue
+                self._attempting += 1
+                self._changed.notify()  # this thread may be long: another one watches the clock meanwhile
+            try:
+                self._attempt(*claimed)
+            finally:
+                with self._changed:
+                    self._attempting -= 1
+                    self._changed.notify_all()
 
-    def _wake_one(self) -> None:
-        with self._changed:
-            self._changed.notify()
+    def _pause(self) -> float | None:
+        """Return for how many s of the machine's time nothing is due; None: until somebody wakes us."""
+        due_at = self._store.next_due()
+        if due_at is None:
+            return None
+        ms = due_at - self._clock.now()
+        return None if ms > 0 and self._clock.frozen else max(ms, 1) / 1000
 
-    def _attempt(self, delivery: Delivery) -> None:
-        task = delivery.task
+    def _attempt(self, delivery: Delivery, task: Task) -> Attempt:
+        """Try once, and note in the ledger what came of it."""
         view = at_step(task, delivery.step)
         body = json.dumps(
             callback_body(view, self._contract.lifecycle), ensure_ascii=False, separators=(",", ":")
         ).encode()
         where = f"callback of task {task.task_id} ({view.status}) to {host_and_path(task.callback_url)}"
+        fault = task.scenario.callback if task.scenario else ""
+        pauses = self._policy.retry_after_ms[self._store.settings(task.account).callback_retries]
+        status: int | None = None
+        problem = outcome = ""
+        retry_at: int | None = None
         try:
-            headers = {"Content-Type": self._policy.content_type}
-            status = self._send(task.callback_url, body, headers, timeout_ms=self._policy.timeout_ms)
-            problem = "" if 200 <= status < 300 else f"answered {status}"
+            if fault == "lost-all" or (fault == "lost" and not delivery.attempts):
+                problem = "lost on its way, as the scenario wants"
+            else:
+                headers = {"Content-Type": self._policy.content_type, **self._signature(delivery, body)}
+                status = self._send(task.callback_url, body, headers, timeout_ms=self._policy.timeout_ms)
+                problem = "" if 200 <= status < 300 else f"answered {status}"
         except NotAllowedError as error:
-            self._store.settle(delivery, "refused")
-            log.warning("%s: not sent, %s; --allow-callback HOST allows a host", where, error)
-            return
+            problem = f"not sent, {error}"
+            outcome = "refused"
         except OutboundError as error:
             problem = f"failed, {error}"
-        if not problem:
-            self._store.settle(delivery, "delivered")
+        now = self._clock.now()
+        attempt = Attempt(now, status, problem)
+        failed = sum(bool(each.problem) for each in (*delivery.attempts, attempt))
+        if outcome:
+            log.warning("%s: %s", where, problem)
+        elif not problem:
             log.info("%s: delivered", where)
-        elif delivery.attempts < len(self._pauses):
-            pause = self._pauses[delivery.attempts]
-            self._store.retry(delivery, self._clock.now() + pause)
+            if fault == "twice" and all(each.problem for each in delivery.attempts):
+                retry_at = now
+            else:
+                outcome = "delivered"
+        elif failed <= len(pauses):
+            pause = int(pauses[failed - 1] / self._speed)
+            retry_at = now + pause
             log.warning("%s: %s; next attempt in %.1f s", where, problem, pause / 1000)
         else:
-            self._store.settle(delivery, "given_up")
-            log.warning("%s: %s; given up after %d attempts", where, problem, delivery.attempts + 1)
+            outcome = "given_up"
+            log.warning("%s: %s; given up after %d attempts", where, problem, failed)
+        self._store.finish(delivery, attempt, retry_at=retry_at, outcome=outcome)
+        return attempt
+
+    def _signature(self, delivery: Delivery, body: bytes) -> dict[str, str]:
+        """Return the headers of Standard Webhooks (api-facts, section 5), in real time; none without a secret."""
+        secret = self._store.settings(delivery.account).callback_secret
+        if not secret:
+            return {}
+        from standardwebhooks import Webhook  # noqa: PLC0415 - only signed callbacks need it
+
+        now = datetime.now(UTC)
+        return {
+            "webhook-id": delivery.id,
+            "webhook-timestamp": str(int(now.timestamp())),
+            "webhook-signature": Webhook(secret).sign(delivery.id, now, body.decode()),
+        }
+
+
+def check_secret(secret: str) -> str:
+    """Return a webhook secret that can be used. Raises ValueError for one that is no Base64."""
+    try:
+        if base64.b64decode(secret.removeprefix("whsec_"), validate=True):
+            return secret
+    except ValueError:
+        pass
+    raise ValueError("a callback secret is Base64, with or without whsec_ before it")

@@ -4,43 +4,76 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Protocol
+
+START = 1_767_225_600_000
+"""2026-01-01 00:00 UTC, where the clocks of tests begin."""
 
 
-class Clock(Protocol):
-    """A source of time that never goes back."""
+class Clock:
+    """The machine's time, or a time that stands still until it is moved. It never goes back.
 
-    def now(self) -> int:
-        """Unix time in ms."""
-        ...
+    With `start` (ms) it stands there from the beginning, else it runs; `reset` puts it back to how it began.
+    """
 
-
-class SystemClock:
-    """The machine's clock, held where it is when somebody sets it back."""
-
-    def __init__(self) -> None:
-        self._latest = 0
+    def __init__(self, start: int | None = None) -> None:
+        self._start = start
         self._lock = threading.Lock()
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin anew: the only way back."""
+        self._standing = self._start
+        self._offset = 0
+        self._latest = 0
+
+    @property
+    def frozen(self) -> bool:
+        """Whether it stands still."""
+        return self._standing is not None
 
     def now(self) -> int:
         """Unix time in ms."""
         with self._lock:
-            self._latest = max(self._latest, time.time_ns() // 1_000_000)
+            if self._standing is not None:
+                return self._standing
+            self._latest = max(self._latest, time.time_ns() // 1_000_000 + self._offset)
             return self._latest
 
+    def freeze(self) -> None:
+        """Stand still from now on."""
+        now = self.now()
+        with self._lock:
+            self._standing = now
 
-class VirtualClock:
-    """A clock that moves only when it is told to."""
+    def move_to(self, moment: int) -> None:
+        """Stand still at a moment (ms). Raises ValueError if that lies in the past."""
+        now = self.now()
+        if moment < now:
+            raise ValueError(f"the clock does not go back: it is {now} ms, later than {moment} ms")
+        with self._lock:
+            self._standing = moment
 
-    def __init__(self, start: int = 1_767_225_600_000) -> None:
-        self._now = start
+    def resume(self) -> None:
+        """Go on from where it is, as fast as the machine's time."""
+        now = self.now()
+        with self._lock:
+            self._offset = now - time.time_ns() // 1_000_000
+            self._latest = now
+            self._standing = None
 
-    def now(self) -> int:
-        """Unix time in ms; starts at 2026-01-01 00:00 UTC."""
-        return self._now
 
-    def advance(self, ms: int) -> None:
-        """Move forward by `ms`. Raises ValueError if that is negative."""
-        if ms < 0:
-            raise ValueError(f"a clock does not go back: advance by 0 ms or more, not {ms}")
-        self._now += ms
+UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+
+
+def parse_duration(text: str) -> int:
+    """Return the ms that a text such as `500ms`, `1.5s`, `2m`, `1h` or `30d` means.
+
+    Raises ValueError for anything else, and for what is longer than 100 years.
+    """
+    number = text.strip().rstrip("abcdefghijklmnopqrstuvwxyz")
+    factor = UNITS.get(text.strip()[len(number) :])
+    if factor and number.replace(".", "", 1).isdecimal() and number.isascii():
+        ms = round(float(number) * factor)
+        if ms <= 36_525 * UNITS["d"]:
+            return ms
+    raise ValueError(f"{text[:40]!r} is not a duration: give a number with ms, s, m, h or d, such as 90s or 2m")

@@ -1,45 +1,46 @@
-"""What the simulator serves beside the API, under `/_mock`: its health and the result pictures."""
+"""What the simulator serves beside the API, under `/_mock`: the control API of `control.yaml`, and the result pictures."""
 
 from __future__ import annotations
 
-from collections import Counter
-from importlib.metadata import version
+import hmac
+import ipaddress
+import json
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, abort, request
 
 from klingkit.contract import ApiError
 
+from .auth import account_of
+from .operations import ControlError, Operations, control_operations
 from .simulator import ResultExpiredError
-from .tasks import snapshot
 from .wire import PICTURE_PATH
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from werkzeug.wrappers import Response as BaseResponse
 
     from .simulator import Simulator
 
 PREFIX = "/_mock"
+OPEN = ("get_health",)
+"""Operations that are there for everybody, also without the control API."""
 
 
 def control_routes(simulator: Simulator) -> Blueprint:
     """Return the routes of one simulator."""
     routes = Blueprint("control", __name__)
-
-    @routes.get(PREFIX + "/health")
-    def health() -> dict[str, Any]:
-        """Tell that the server runs, which contract it follows, since when (s), and what it holds."""
-        now = simulator.clock.now()
-        statuses = Counter(snapshot(task, now).status for task in simulator.store.tasks())
-        return {
-            "status": "ok",
-            "version": version("klingkit"),
-            "contract": simulator.contract.name,
-            "seed": simulator.settings.seed,
-            "uptime_s": (now - simulator.started_at) / 1000,
-            "tasks": {status: statuses[status] for status in simulator.contract.lifecycle.transitions},
-            "callbacks": simulator.store.delivery_counts(),
-        }
+    operations = Operations(simulator)
+    for operation_id, (method, path, _) in control_operations().items():
+        if simulator.settings.control or operation_id in OPEN:
+            routes.add_url_rule(
+                path.replace("{", "<").replace("}", ">"),
+                operation_id,
+                _view(simulator, operations, operation_id),
+                methods=[method],
+            )
 
     @routes.get(PICTURE_PATH.format(task_id="<task_id>", index="<int:index>"))
     def picture(task_id: str, index: int) -> BaseResponse:
@@ -55,3 +56,59 @@ def control_routes(simulator: Simulator) -> Blueprint:
         return response.make_conditional(request.environ, accept_ranges=True, complete_length=len(data))
 
     return routes
+
+
+def _view(simulator: Simulator, operations: Operations, operation_id: str) -> Callable[..., Response]:
+    def view(**arguments: Any) -> Response:
+        try:
+            if operation_id not in OPEN:
+                _guard(simulator)
+            account = _account()
+            raw = request.get_data(cache=False)
+            body = json.loads(raw) if raw else {}
+            answer = operations.call(operation_id, account, {**request.args.to_dict(), **arguments}, body)
+        except ControlError as error:
+            return _json({"error": str(error)}, error.http)
+        except (ValueError, RecursionError):
+            return _json({"error": "the body is not JSON"}, 400)
+        return _json(answer, 200)
+
+    return view
+
+
+def _guard(simulator: Simulator) -> None:
+    """Refuse whoever has no token, and every page of another origin, also behind a name that was made to point here."""
+    settings = simulator.settings
+    host = (urlsplit("//" + request.headers.get("Host", "")).hostname or "").lower()
+    allowed = {"localhost", settings.bound_host, *settings.allow_host}
+    if settings.public_url:
+        allowed.add(urlsplit(settings.public_url).hostname or "")
+    if host not in allowed and not _is_loopback(host):
+        raise ControlError(f"the control API does not answer as {host!r}; --allow-host {host or 'HOST'} allows it", 403)
+    origin = request.headers.get("Origin")
+    if origin is not None and urlsplit(origin).netloc.lower() != request.headers.get("Host", "").lower():
+        raise ControlError("the control API does not answer pages of another origin", 403)
+    token = settings.control_token
+    if token and not hmac.compare_digest(token.encode(), request.headers.get("Klingkit-Token", "").encode()):
+        raise ControlError("the control API wants its token in the header Klingkit-Token", 403)
+
+
+def _account() -> str | None:
+    header = request.headers.get("Authorization")
+    if header is None:
+        return None
+    found = account_of(header)
+    if found is None:
+        raise ControlError("Authorization is not `Bearer KEY`; leave it out to act on the server")
+    return found[1]
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _json(body: Any, http: int) -> Response:
+    return Response(json.dumps(body, ensure_ascii=False), http, mimetype="application/json")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .wire import create_data, query_data
@@ -9,22 +10,36 @@ from .wire import create_data, query_data
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .scenarios import Scenario
     from .simulator import Simulator
     from .tasks import Snapshot
 
 Handled = tuple["Snapshot", dict[str, Any]]
 
 
-def create_task(simulator: Simulator, account: str, base_url: str, *, body: dict[str, Any]) -> Handled:
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a handler is told of a request, besides its arguments."""
+
+    account: str
+    base_url: str
+    """Of the server, as the client called it."""
+    number: int
+    """Of the request in the journal."""
+    scenario: Scenario | None
+    progression: str | None
+
+
+def create_task(simulator: Simulator, call: Call, *, body: dict[str, Any]) -> Handled:
     """Submit a task."""
-    view = simulator.create(account, body, base_url)
+    view = simulator.create(call.account, body, call.base_url, scenario=call.scenario, progression=call.progression)
     return view, create_data(view)
 
 
-def get_task(simulator: Simulator, account: str, base_url: str, *, task_id: str) -> Handled:
+def get_task(simulator: Simulator, call: Call, *, task_id: str) -> Handled:
     """Query one task."""
-    view = simulator.query(account, task_id)
-    return view, query_data(view, simulator.contract.lifecycle, base_url)
+    view = simulator.query(call.account, task_id, call.number)
+    return view, query_data(view, simulator.contract.lifecycle, call.base_url)
 
 
 HANDLERS: dict[str, Callable[..., Handled]] = {handler.__name__: handler for handler in (create_task, get_task)}

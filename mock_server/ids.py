@@ -15,12 +15,18 @@ class Ids:
     """The one source of randomness; safe to use from many threads."""
 
     def __init__(self, seed: int, *, epoch_ms: int, shift: int) -> None:
-        self._random = random.Random(seed)  # noqa: S311 - reproducible on purpose, nothing secret is drawn
         self._lock = threading.Lock()
         self._epoch_ms = epoch_ms
         self._shift = shift
-        self._latest = (0, 0)
         self._second = (0, "")  # formatting a date is most of the cost of an id
+        self.reseed(seed)
+
+    def reseed(self, seed: int) -> None:
+        """Begin anew from a seed."""
+        with self._lock:
+            self.seed = seed
+            self._random = random.Random(seed)  # noqa: S311 - reproducible on purpose, nothing secret is drawn
+            self._latest = (0, 0)
 
     def task_id(self, now: int) -> str:
         """Return a snowflake: ms since the epoch of the contract, then a part that is unique within that ms."""
@@ -45,6 +51,23 @@ class Ids:
             below_ms = self._random.getrandbits(32) % 1_000_000
             tail = "".join(self._random.choices(ALPHANUMERIC, k=8))
             return f"{self._second[1]}{ms:03}{below_ms:06}{tail}"
+
+    def delivery_id(self) -> str:
+        """Return the id of a callback, as Standard Webhooks spells them."""
+        with self._lock:
+            return "msg_" + "".join(self._random.choices(ALPHANUMERIC, k=24))
+
+    def happens(self, probability: float) -> bool:
+        """Draw whether something happens."""
+        if probability >= 1:
+            return True
+        with self._lock:
+            return self._random.random() < probability
+
+    def spread(self, median: int) -> int:
+        """Draw a number of ms from a log-normal distribution with that median."""
+        with self._lock:
+            return int(median * self._random.lognormvariate(0, 0.5))
 
     def duration(self, low: int, high: int) -> int:
         """Draw a number of ms evenly between two."""

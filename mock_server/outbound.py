@@ -34,13 +34,20 @@ class OutboundError(Exception):
 def host_and_path(url: str) -> str:
     """Return what of a URL can stand in a log: no user, password, query or control characters."""
     parts = _parse(url)
-    return f"{parts.scheme}://{parts.netloc}{parts.path or ''}"[:200] if parts and parts.host else "(not a URL)"
+    return (
+        f"{parts.scheme}://{parts.netloc}{parts.path or ''}"[:200]
+        if parts and parts.scheme and parts.host
+        else "(not a URL)"
+    )
 
 
 class Outbound:
-    """Sends requests to allowed addresses."""
+    """Sends requests to allowed addresses; `option` is the one that allows a host, to be named in errors."""
 
-    def __init__(self, allowed_hosts: frozenset[str], resolve: Callable[[str, int], list[str]] | None = None) -> None:
+    def __init__(
+        self, allowed_hosts: frozenset[str], option: str, resolve: Callable[[str, int], list[str]] | None = None
+    ) -> None:
+        self._option = option
         self._allowed_hosts = {host.lower() for host in allowed_hosts}
         self._resolve = resolve or _resolve
 
@@ -97,7 +104,9 @@ class Outbound:
         try:
             addresses = self._resolve(host, port)
         except (OSError, UnicodeError) as error:
-            raise OutboundError(f"host {host} is not known") from error
+            raise OutboundError(
+                f"host {host} is not known; {self._option} would have to allow it if it is public"
+            ) from error
         if host.lower() in self._allowed_hosts:
             return addresses[0]
         for address in addresses:
@@ -105,7 +114,7 @@ class Outbound:
             ip = getattr(ip, "ipv4_mapped", None) or ip
             if any(ip in network for network in PRIVATE):
                 return address
-        raise NotAllowedError(f"host {host} is neither loopback nor private")
+        raise NotAllowedError(f"host {host} is neither loopback nor private; {self._option} HOST allows a host")
 
 
 def _resolve(host: str, port: int) -> list[str]:

@@ -169,7 +169,10 @@ def _placeholder(picture: Picture, size: tuple[int, int]) -> Image.Image:
     draw = ImageDraw.Draw(image)
     draw.line((0, 0, *size), (140, 140, 148), 3)
     draw.line((0, size[1], size[0], 0), (140, 140, 148), 3)
-    label = f"not fetched\n{_printable(host_and_path(picture.url), 60)}" if picture.url else "not kept"
+    if picture.data is not None:
+        label = "cannot be decoded"
+    else:
+        label = f"not fetched\n{_printable(host_and_path(picture.url), 60)}" if picture.url else "not kept"
     lines = [f"{picture.role}, {label.partition(chr(10))[0]}", *_wrap(label.partition("\n")[2], max(8, size[0] // 10))]
     draw.multiline_text((12, 10), "\n".join(lines), INK, ImageFont.load_default(16))
     return image

@@ -47,7 +47,11 @@ def find_port(host: str, port: int) -> tuple[str, int]:
             return str(name[0]), int(name[1])
     except (OSError, UnicodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a host name"
-        raise CannotListenError(f"cannot listen on {host} port {port}: {reason}") from error
+        known = not isinstance(error, (socket.gaierror, UnicodeError))
+        other = (
+            "another with --port, or a free one with --port 0" if known else "an address of this machine with --host"
+        )
+        raise CannotListenError(f"cannot listen on {host} port {port}: {reason}; choose {other}") from error
 
 
 def serve(settings: Settings, address: str, port: int) -> None:
@@ -86,7 +90,8 @@ def banner(contract: Contract, settings: Settings, address: str, port: int) -> s
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     pace = "tasks finish at once" if settings.instant else f"{settings.speed:g} times as fast as the real service"
     key = '"Authorization: Bearer $COMETAPI_KEY"' if settings.keys else "'Authorization: Bearer any'"
-    lines = [f"klingkit simulates {contract.name} at {url} ({pace}, seed {settings.seed}). Ctrl-C stops it.", ""]
+    put = " Put one of the keys that it accepts into COMETAPI_KEY." if settings.keys else ""
+    lines = [f"klingkit simulates {contract.name} at {url} ({pace}, seed {settings.seed}). Ctrl-C stops it.{put}", ""]
     for operation in contract.operations.values():
         command = f"curl -s {url}{operation.path.replace('{task_id}', 'TASK_ID')} -H {key}"
         if operation.example:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from .accounts import AccountSettings
+
 MEGABYTE = 1024 * 1024
 
 
@@ -28,6 +30,18 @@ class Settings:
     """Hosts to fetch from, besides loopback and private addresses."""
     allow_callback: frozenset[str] = frozenset()
     """Hosts to call back to, besides loopback and private addresses."""
+    account: AccountSettings = field(default_factory=AccountSettings)
+    """What holds for every account until the control API sets something else."""
+    control: bool = True
+    """Whether there is a control API."""
+    control_token: str | None = field(default=None, repr=False)
+    """What the control API asks for in the header Klingkit-Token; None: nothing."""
+    allow_host: frozenset[str] = frozenset()
+    """Host names under which the control API answers, besides loopback, `bound_host` and that of `public_url`."""
+    bound_host: str = "127.0.0.1"
+    """Address on which the server listens."""
+    max_journal: int = 2000
+    """Requests kept in the journal."""
     max_tasks: int = 10_000
     """Tasks kept; the oldest is dropped first."""
     max_input_bytes: int = 256 * MEGABYTE

@@ -3,28 +3,41 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from klingkit.contract import ApiError, Picture, load_contract
 
 from .callbacks import Callbacks
-from .clock import SystemClock
+from .clock import Clock
 from .ids import Ids
 from .outbound import NotAllowedError, Outbound, OutboundError, host_and_path
+from .scenarios import Scenario, find_marker
 from .settings import Settings
-from .store import ExternalIdTakenError, MemoryStore
+from .store import MemoryStore, RefusedError
 from .tasks import Plan, Snapshot, Task, at_step, snapshot
 
 if TYPE_CHECKING:
     from klingkit.contract import Contract, Rule
 
     from .callbacks import Sender
-    from .clock import Clock
 
 log = logging.getLogger("klingkit")
 
 FETCH_TIMEOUT_MS = 5000
+DEFAULTS = {"create_task": "scenario", "get_task": "query_scenario"}
+"""The setting that holds the default scenario of an operation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The scenario that applies to a request."""
+
+    scenario: Scenario
+    source: str
+    """`prefer`, `queue`, `prompt`, `account`, `server` or `task`."""
+    owner: str = ""
+    """Whose queue it was taken from."""
 
 
 class Simulator:
@@ -40,22 +53,50 @@ class Simulator:
     ) -> None:
         self.settings = settings or Settings()
         self.contract = contract or load_contract()
-        self.clock = clock or SystemClock()
+        self.clock = clock or Clock()
         self.started_at = self.clock.now()
         self.ids = Ids(self.settings.seed, epoch_ms=self.contract.task_id_epoch_ms, shift=self.contract.task_id_shift)
-        self.store = MemoryStore(
-            max_tasks=self.settings.max_tasks,
-            max_input_bytes=self.settings.max_input_bytes,
-            max_result_bytes=self.settings.max_result_bytes,
-        )
+        self.store = MemoryStore(self.settings)
         self._warned_of_drops = False
-        self._fetcher = Outbound(self.settings.allow_fetch)
-        send = send or Outbound(self.settings.allow_callback).post
-        self.callbacks = Callbacks(self.store, self.clock, self.contract, send, speed=self.settings.speed)
-        if isinstance(self.clock, SystemClock):
+        self._fetcher = Outbound(self.settings.allow_fetch, "--allow-fetch")
+        send = send or Outbound(self.settings.allow_callback, "--allow-callback").post
+        speed = self.settings.speed
+        self.callbacks = Callbacks(self.store, self.clock, self.contract, self.ids, send, speed=speed)
+        if not self.clock.frozen:
             self.callbacks.run_in_background()
 
-    def create(self, account: str, body: dict[str, Any], base_url: str) -> Snapshot:
+    def choose(self, operation_id: str, account: str, preferred: Scenario | None, prompt: object) -> Chosen | None:
+        """Return the scenario that applies to a request; the first that is chosen wins, and may leave it to chance."""
+        settings = self.store.settings(account)
+        setting = DEFAULTS[operation_id]
+        default: Scenario | None = getattr(settings, setting)
+        chosen: Chosen | None = None
+        if preferred:
+            chosen = Chosen(preferred, "prefer")
+        elif taken := self.store.take_scenario(account, operation_id):
+            chosen = Chosen(taken[0], "queue", taken[1])
+        elif isinstance(prompt, str) and "[[" in prompt and (marked := find_marker(prompt, self.contract)):
+            chosen = Chosen(marked, "prompt")
+        elif default:
+            chosen = Chosen(default, self.store.default_source(account, setting))
+        if chosen and not self.ids.happens(chosen.scenario.probability):
+            return None
+        return chosen
+
+    def give_back(self, operation_id: str, chosen: Chosen) -> None:
+        """Undo the use of a queued scenario: the request was refused, so that it did not come to pass."""
+        if chosen.source == "queue":
+            self.store.give_back_scenario(chosen.owner, operation_id, chosen.scenario)
+
+    def create(
+        self,
+        account: str,
+        body: dict[str, Any],
+        base_url: str,
+        *,
+        scenario: Scenario | None = None,
+        progression: str | None = None,
+    ) -> Snapshot:
         """Judge a create request and submit its task; the answer always shows the first status.
 
         Raises ApiError for the first broken rule.
@@ -69,18 +110,40 @@ class Simulator:
             failed_rule = None
         rules = (self.contract.request.async_violation(picture) for picture in pictures)
         failed_rule = failed_rule or next((rule for rule in rules if rule), None)
-        task = self._submit(account, {**self.contract.request.defaults, **body}, pictures, failed_rule, base_url)
+        if scenario and scenario.rule:
+            failed_rule = self.contract.rules[scenario.rule]
+        body = {**self.contract.request.defaults, **body}
+        now = self.clock.now()
+        task = Task(
+            task_id=self.ids.task_id(now),
+            account=account,
+            plan=self._plan(now, failed_rule, scenario),
+            prompt=body.get("prompt", ""),
+            n=body["n"],
+            aspect_ratio=body["aspect_ratio"],
+            pictures=tuple(replace(picture, data=None) for picture in pictures),
+            external_task_id=body.get("external_task_id", ""),
+            callback_url=body.get("callback_url", ""),
+            base_url=base_url,
+            cost=self.contract.price_per_picture * body["n"],
+            progression=progression or self.store.settings(account).progression,
+            scenario=scenario,
+        )
+        self._submit(task, now, pictures if failed_rule is None else [])
         return at_step(task, 0)
 
-    def query(self, account: str, task_id: str) -> Snapshot:
-        """Return a task of the account as it stands now.
+    def query(self, account: str, task_id: str, number: int = 0) -> Snapshot:
+        """Return a task of the account as it stands now; `number` is that of the request in the journal.
 
-        Raises ApiError if the account has no such task: unknown, another account's, or dropped.
+        Raises ApiError if the account has no such task: unknown, another account's, dropped, or not visible yet.
         """
-        task = self.store.get(task_id)
-        if task is None or task.account != account:
+        now = self.clock.now()
+        task = self.store.poll(task_id, account, now, number)
+        if task is None:
             raise ApiError(self.contract.rules["task_id.exists"])
-        return snapshot(task, self.clock.now())
+        if task.progression == "polls" and task.callback_url:
+            self.callbacks.wake()
+        return snapshot(task, now)
 
     def picture(self, task_id: str, index: int) -> bytes | None:
         """Return result `index` of a task as PNG, rendered on the first call; None if there is no such result (yet).
@@ -90,9 +153,10 @@ class Simulator:
         task = self.store.get(task_id)
         lifecycle = self.contract.lifecycle
         now = self.clock.now()
-        if task is None or not 0 <= index < task.n or snapshot(task, now).status != lifecycle.succeeded:
+        if task is None or not 0 <= index < task.n or (view := snapshot(task, now)).status != lifecycle.succeeded:
             return None
-        if now >= task.ended_at + lifecycle.result_ms:
+        self.store.mark_fetched(task_id)
+        if now >= view.updated_at + lifecycle.result_ms or (task.scenario and task.scenario.urls == "expired"):
             raise ResultExpiredError
         if (cached := self.store.results.get((task_id, index))) is not None:
             return cached
@@ -106,48 +170,50 @@ class Simulator:
         self.store.results.put((task_id, index), data)
         return data
 
-    def _submit(
-        self, account: str, body: dict[str, Any], pictures: list[Picture], failed_rule: Rule | None, base_url: str
-    ) -> Task:
+    def move(self, task_id: str) -> Snapshot | None:
+        """Bring a task one step further by hand; None if there is no such task."""
         now = self.clock.now()
-        task = Task(
-            task_id=self.ids.task_id(now),
-            account=account,
-            plan=self._plan(now, failed_rule),
-            prompt=body.get("prompt", ""),
-            n=body["n"],
-            aspect_ratio=body["aspect_ratio"],
-            pictures=tuple(replace(picture, data=None) for picture in pictures),
-            external_task_id=body.get("external_task_id", ""),
-            callback_url=body.get("callback_url", ""),
-            base_url=base_url,
-        )
+        task = self.store.move(task_id, now)
+        if task is None:
+            return None
+        self.callbacks.wake()
+        return snapshot(task, now)
+
+    def reset(self) -> None:
+        """Forget everything, and put clock and seed back to where they began; complete when it returns."""
+        with self.callbacks.held():
+            self.store.reset()
+            self.clock.reset()
+            self.ids.reseed(self.settings.seed)
+            self._warned_of_drops = False
+
+    def _submit(self, task: Task, now: int, pictures: list[Picture]) -> None:
         try:
-            dropped = self.store.add(task)
-        except ExternalIdTakenError:
-            unique = self.contract.rules["external_task_id.unique"]
-            raise ApiError(unique, value=task.external_task_id) from None
+            dropped = self.store.add(task, now, self.callbacks.plan(task))
+        except RefusedError as error:
+            raise ApiError(self.contract.rules[error.rule_id], value=task.external_task_id) from None
         if dropped and not self._warned_of_drops:
             self._warned_of_drops = True
             log.warning("more than %d tasks: from now on the oldest is dropped", self.settings.max_tasks)
-        if failed_rule is None:
-            for number, picture in enumerate(pictures):
-                if picture.data is not None:
-                    self.store.inputs.put((task.task_id, number), picture.data)
+        for number, picture in enumerate(pictures):
+            if picture.data is not None:
+                self.store.inputs.put((task.task_id, number), picture.data)
         if task.callback_url:
-            self.callbacks.schedule(task)
-        return task
+            self.callbacks.wake()
 
-    def _plan(self, now: int, failed_rule: Rule | None) -> Plan:
+    def _plan(self, now: int, failed_rule: Rule | None, scenario: Scenario | None) -> Plan:
         lifecycle = self.contract.lifecycle
-        end = "failed" if failed_rule else "succeeded"
-        processing_at, ended_at = (now + self._duration(role) for role in ("processing", end))
+        end = lifecycle.failed if failed_rule else lifecycle.succeeded
+        path = (scenario.path if scenario else ()) or (lifecycle.submitted, lifecycle.processing, end)
+        slowdown = scenario.slowdown if scenario else 1
+        steps = [(path[0], now)]
+        for status in path[1:]:
+            at = now + int(self._duration(lifecycle.roles[status]) * slowdown)
+            steps.append((status, max(at, steps[-1][1])))
+        failed_rule = failed_rule if path[-1] == lifecycle.failed else None
         return Plan(
-            steps=(
-                (lifecycle.submitted, now),
-                (lifecycle.processing, processing_at),
-                (lifecycle.failed if failed_rule else lifecycle.succeeded, max(processing_at, ended_at)),
-            ),
+            steps=tuple(steps),
+            ends=not lifecycle.transitions[path[-1]],
             message=failed_rule.text() if failed_rule else "",
             rule=failed_rule.id if failed_rule else "",
         )
@@ -174,7 +240,7 @@ class Simulator:
         try:
             data = self._fetcher.get(picture.url, max_bytes=limit, timeout_ms=FETCH_TIMEOUT_MS)
         except NotAllowedError as error:
-            log.warning("%s: not fetched, %s; --allow-fetch HOST allows a host", host_and_path(picture.url), error)
+            log.warning("%s: not fetched, %s", host_and_path(picture.url), error)
             return picture, True
         except OutboundError as error:
             log.warning("%s: could not be fetched, %s", host_and_path(picture.url), error)

@@ -1,12 +1,21 @@
-"""A task is a value with its own plan; its status is a pure function of plan and time."""
+"""A task is a value with its own plan; its status is a pure function of plan, progression and time."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from klingkit.contract import Picture
+
+    from .scenarios import Scenario
+
+PROGRESSIONS = {
+    "time": "as the clock runs",
+    "polls": "each query of the task moves it one step; so does a clock that is advanced",
+    "manual": "only by hand, through the control API",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +24,8 @@ class Plan:
 
     steps: tuple[tuple[str, int], ...]
     """Status and the time in ms at which it begins; the first is the submission."""
+    ends: bool = True
+    """Whether the last status is an end; a task that is stuck has none."""
     message: str = ""
     """`task_status_msg` of the end."""
     rule: str = ""
@@ -39,16 +50,32 @@ class Task:
     """Empty if the request gave none."""
     base_url: str
     """Of the server, as the submitter called it; no slash at the end."""
+    cost: Decimal = Decimal(0)
+    """In the currency of the contract; given back when the task fails."""
+    progression: str = "time"
+    """One of PROGRESSIONS."""
+    scenario: Scenario | None = None
+    """The one that applied to its create."""
+    moved_at: tuple[int, ...] = field(default=())
+    """Time in ms at which each step after the first was reached, as far as that was by a query or by hand."""
 
     @property
     def created_at(self) -> int:
         """Time of the submission in ms."""
         return self.plan.steps[0][1]
 
+    def reached_at(self, step: int) -> int | None:
+        """Time in ms at which a step is or was reached; None if only a query or somebody's hand brings the task there."""
+        if step <= len(self.moved_at):
+            return self.moved_at[step - 1] if step else self.created_at
+        if self.progression != "time":
+            return None
+        return max(self.plan.steps[step][1], self.moved_at[-1] if self.moved_at else 0)
+
     @property
-    def ended_at(self) -> int:
-        """Time of the planned end in ms."""
-        return self.plan.steps[-1][1]
+    def ended_at(self) -> int | None:
+        """Time of the end in ms; None if it is not known or will not come."""
+        return self.reached_at(len(self.plan.steps) - 1) if self.plan.ends else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +83,7 @@ class Snapshot:
     """What a task looks like at one moment."""
 
     task: Task
+    step: int
     status: str
     updated_at: int
     ended: bool
@@ -63,11 +91,19 @@ class Snapshot:
 
 def snapshot(task: Task, now: int) -> Snapshot:
     """Return the task at a time in ms; before its submission it already looks submitted."""
-    reached = max((index for index, (_, at) in enumerate(task.plan.steps) if at <= now), default=0)
+    reached = 0
+    for step in range(1, len(task.plan.steps)):
+        at = task.reached_at(step)
+        if at is None or at > now:
+            break
+        reached = step
     return at_step(task, reached)
 
 
-def at_step(task: Task, index: int) -> Snapshot:
-    """Return the task at one step of its plan."""
-    status, at = task.plan.steps[index]
-    return Snapshot(task, status, at, ended=index == len(task.plan.steps) - 1)
+def at_step(task: Task, step: int) -> Snapshot:
+    """Return the task at one step of its plan; a step that is not reached yet is shown with its planned time."""
+    status, planned = task.plan.steps[step]
+    at = task.reached_at(step)
+    return Snapshot(
+        task, step, status, planned if at is None else at, ended=task.plan.ends and step == len(task.plan.steps) - 1
+    )

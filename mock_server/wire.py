@@ -5,11 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from klingkit.contract import Lifecycle
 
     from .tasks import Snapshot
 
 PICTURE_PATH = "/_mock/pictures/{task_id}/{index}.png"
+
+
+SHAPES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    "string-code": lambda body: {**body, "code": str(body["code"])} if "code" in body else body,
+    "shape-no-code": lambda body: {name: value for name, value in body.items() if name != "code"},
+    "shape-flat": lambda body: {
+        **{name: value for name, value in body.items() if name != "data"},
+        **(body.get("data") or {}),
+    },
+    "shape-nested": lambda body: {**body, "data": {"data": body["data"]}} if "data" in body else body,
+}
+"""Other shapes of an answer, seen in public on older versions: from the body of today."""
 
 
 def create_data(view: Snapshot) -> dict[str, Any]:
@@ -64,4 +78,6 @@ def _task_result(view: Snapshot, lifecycle: Lifecycle, base_url: str) -> dict[st
         return {}
     task = view.task
     paths = (PICTURE_PATH.format(task_id=task.task_id, index=index) for index in range(task.n))
+    if task.scenario and task.scenario.urls == "none":
+        return {"images": [{"index": index, "url": ""} for index in range(task.n)]}
     return {"images": [{"index": index, "url": base_url + path} for index, path in enumerate(paths)]}

@@ -23,7 +23,7 @@ from werkzeug.test import EnvironBuilder
 
 from klingkit.contract import Contract, load_contract
 from klingkit.mock_server.app import create_app
-from klingkit.mock_server.clock import VirtualClock
+from klingkit.mock_server.clock import START, Clock
 from klingkit.mock_server.settings import Settings
 from klingkit.mock_server.simulator import Simulator
 
@@ -107,12 +107,12 @@ def referee(contract: Contract) -> OpenAPI:
 
 
 @pytest.fixture
-def clock() -> VirtualClock:
-    return VirtualClock()
+def clock() -> Clock:
+    return Clock(START)
 
 
 @pytest.fixture
-def make_api(clock: VirtualClock, referee: OpenAPI) -> Callable[..., Api]:
+def make_api(clock: Clock, referee: OpenAPI) -> Callable[..., Api]:
     """Make an Api over a simulator with settings of its own and a virtual clock."""
 
     def make(send: Any = None, **options: Any) -> Api:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from klingkit.contract import Contract
-    from klingkit.mock_server.clock import VirtualClock
+    from klingkit.mock_server.clock import Clock
 
 HOOK = "http://127.0.0.1:9/hook"
 
@@ -47,16 +47,14 @@ class Receiver:
         return [each["task_status"] for each in self.received]
 
 
-def run(api: Api, clock: VirtualClock, seconds: int) -> None:
+def run(api: Api, clock: Clock, seconds: int) -> None:
     """Let time pass in steps of 100 ms, delivering what is due."""
     for _ in range(seconds * 10):
         api.simulator.callbacks.deliver_due()
-        clock.advance(100)
+        clock.move_to(clock.now() + 100)
 
 
-def test_each_status_change_posts_the_bare_task(
-    make_api: Callable[..., Api], clock: VirtualClock, contract: Contract
-) -> None:
+def test_each_status_change_posts_the_bare_task(make_api: Callable[..., Api], clock: Clock, contract: Contract) -> None:
     receiver = Receiver()
     api = make_api(send=receiver)
     created = data_of(api.create(body(callback_url=HOOK, external_task_id="e", n=2)))
@@ -77,7 +75,7 @@ def test_each_status_change_posts_the_bare_task(
     assert receiver.headers == [{"Content-Type": "application/json; charset=utf-8"}] * 3
 
 
-def test_a_task_that_fails_calls_back_for_processing_too(make_api: Callable[..., Api], clock: VirtualClock) -> None:
+def test_a_task_that_fails_calls_back_for_processing_too(make_api: Callable[..., Api], clock: Clock) -> None:
     receiver = Receiver()
     api = make_api(send=receiver)
     api.create(body(callback_url=HOOK, style_image="QUJD"))
@@ -98,7 +96,7 @@ def test_instant_tasks_send_all_callbacks(make_api: Callable[..., Api]) -> None:
 
 @pytest.mark.parametrize("problem", [500, 404, 302, OutboundError("refused")], ids=str)
 def test_a_failed_attempt_is_repeated_and_keeps_the_order(
-    make_api: Callable[..., Api], clock: VirtualClock, problem: int | Exception
+    make_api: Callable[..., Api], clock: Clock, problem: int | Exception
 ) -> None:
     receiver = Receiver(problem, problem)
     api = make_api(send=receiver)
@@ -110,7 +108,7 @@ def test_a_failed_attempt_is_repeated_and_keeps_the_order(
 
 
 def test_attempts_come_after_the_pauses_of_the_contract(
-    make_api: Callable[..., Api], clock: VirtualClock, contract: Contract
+    make_api: Callable[..., Api], clock: Clock, contract: Contract
 ) -> None:
     """At real speed, five attempts in all; then the next delivery of the task gets its turn."""
     times: list[int] = []
@@ -124,16 +122,16 @@ def test_attempts_come_after_the_pauses_of_the_contract(
     for _ in range(16):
         due = api.simulator.store.next_due()
         if due is not None:
-            clock.advance(max(0, due - clock.now()))
+            clock.move_to(clock.now() + max(0, due - clock.now()))
             api.simulator.callbacks.deliver_due()
 
     pauses = [after - before for before, after in itertools.pairwise(times[:5])]
-    assert pauses == list(contract.callbacks.retry_after_ms)
+    assert pauses == list(contract.callbacks.retry_after_ms["default"])
     assert len(times) == 15
     assert api.simulator.store.delivery_counts() == {"pending": 0, "given_up": 3}
 
 
-def test_one_task_does_not_hold_back_another(make_api: Callable[..., Api], clock: VirtualClock) -> None:
+def test_one_task_does_not_hold_back_another(make_api: Callable[..., Api], clock: Clock) -> None:
     def send(url: str, body: bytes, headers: dict[str, str], *, timeout_ms: int) -> int:
         sent.append((url, json.loads(body)["task_status"]))
         return 500 if "bad" in url else 200
@@ -224,7 +222,7 @@ def test_callbacks_arrive_over_a_real_socket_in_the_background(hook: Any) -> Non
 
 
 def test_redirects_are_not_followed(hook: Any) -> None:
-    status = Outbound(frozenset()).post(f"http://127.0.0.1:{hook.server_port}/redirect", b"{}", {}, timeout_ms=5000)
+    status = outbound().post(f"http://127.0.0.1:{hook.server_port}/redirect", b"{}", {}, timeout_ms=5000)
 
     assert status == 307
     assert [path for path, _, _ in hook.received] == ["/redirect"]
@@ -242,7 +240,7 @@ ADDRESSES = {
 
 
 def outbound(*allowed: str) -> Outbound:
-    return Outbound(frozenset(allowed), resolve=lambda host, _: ADDRESSES.get(host) or [host])
+    return Outbound(frozenset(allowed), "--allow", resolve=lambda host, _: ADDRESSES.get(host) or [host])
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from werkzeug.test import TestResponse
 
     from klingkit.contract import Contract
-    from klingkit.mock_server.clock import VirtualClock
+    from klingkit.mock_server.clock import Clock
 
 RATIOS = load_contract().document["components"]["schemas"]["CreateRequest"]["properties"]["aspect_ratio"]["enum"]
 DAY = 24 * 60 * 60 * 1000
@@ -100,24 +100,24 @@ def test_the_stamp_names_task_and_prompt(instant: Api) -> None:
     assert opened(fetch(instant, body(prompt="x"))).tobytes() != opened(fetch(instant, body(prompt="y"))).tobytes()
 
 
-def test_there_is_no_picture_before_success_or_of_a_failure(api: Api, clock: VirtualClock) -> None:
+def test_there_is_no_picture_before_success_or_of_a_failure(api: Api, clock: Clock) -> None:
     good = data_of(api.create())["task_id"]
     bad = data_of(api.create(body(style_image="QUJD")))["task_id"]
     assert api.send("GET", f"/_mock/pictures/{good}/0.png").status_code == 404
-    clock.advance(60_000)
+    clock.move_to(clock.now() + 60_000)
 
     assert api.send("GET", f"/_mock/pictures/{good}/0.png").status_code == 200
     for path in (f"{bad}/0.png", f"{good}/1.png", f"{good}/-1.png", f"{good}/x.png", "1/0.png", f"{good}/0.jpg"):
         assert api.send("GET", f"/_mock/pictures/{path}").status_code == 404
 
 
-def test_results_expire_30_days_after_the_end(api: Api, clock: VirtualClock) -> None:
+def test_results_expire_30_days_after_the_end(api: Api, clock: Clock) -> None:
     task_id = data_of(api.create())["task_id"]
-    clock.advance(60_000)
+    clock.move_to(clock.now() + 60_000)
     ended = data_of(api.query(task_id))["updated_at"]
-    clock.advance(ended + 30 * DAY - 1 - clock.now())
+    clock.move_to(clock.now() + ended + 30 * DAY - 1 - clock.now())
     assert api.send("GET", f"/_mock/pictures/{task_id}/0.png").status_code == 200
-    clock.advance(1)
+    clock.move_to(clock.now() + 1)
 
     assert api.send("GET", f"/_mock/pictures/{task_id}/0.png").status_code == 403
 

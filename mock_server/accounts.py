@@ -1,0 +1,55 @@
+"""What an account may do and what it costs. Everything is unlimited until it is set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .scenarios import Scenario
+
+
+@dataclass(frozen=True, slots=True)
+class AccountSettings:
+    """Settings of an account, or of the server for every account that has none of its own."""
+
+    balance: Decimal | None = None
+    """Money in the currency of the contract; None: unlimited."""
+    quota: Decimal | None = None
+    """What the key may spend, apart from the balance; None: unlimited."""
+    concurrency: int | None = None
+    """Slots: a task holds `n` of them until it ends; None: unlimited."""
+    requests: int | None = None
+    """Requests per window; None: unlimited."""
+    window_ms: int = 1000
+    """Length of such a window."""
+    disabled: bool = False
+    """The key is refused as an unknown one."""
+    expired: bool = False
+    """The same, for another reason."""
+    progression: str = "time"
+    """What moves new tasks along: one of PROGRESSIONS."""
+    scenario: Scenario | None = None
+    """Default of creates."""
+    query_scenario: Scenario | None = None
+    """Default of queries."""
+    callback_secret: str | None = field(default=None, repr=False)
+    """With one (`whsec_...`), callbacks are signed."""
+    callback_retries: str = "default"
+    """Name of a retry schedule of the contract."""
+
+
+@dataclass(slots=True)
+class Money:
+    """What an account has paid. What was charged for a task that fails comes back at its end."""
+
+    charged: Decimal = Decimal(0)
+    refunded: Decimal = Decimal(0)
+    refunds_due: dict[str, Decimal] = field(default_factory=dict)
+    """By id of a task that will fail."""
+
+    @property
+    def spent(self) -> Decimal:
+        """What is left of the charges."""
+        return self.charged - self.refunded

@@ -1,0 +1,246 @@
+"""Scenarios: named, reproducible behaviours of the service. One table; everything that offers scenarios reads it."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass, replace
+from functools import cache
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from .clock import parse_duration
+from .tasks import PROGRESSIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from klingkit.contract import Contract
+
+MARKER = re.compile(r"\[\[([^\[\]]{1,100})\]\]")
+PREFER = re.compile(r'(?:^|[,;\s])(scenario|progression)\s*=\s*(?:"([^"]*)"|([^\s;,]+))', re.IGNORECASE)
+CHOOSE = "a scenario is NAME, NAME:ARGUMENT where it takes one, and @0.3 after it for a probability"
+
+
+class UnknownNameError(ValueError):
+    """There is nothing of that name; the message names what there is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A failure below the API, on the wire."""
+
+    kind: str
+    """`reset`, `reset-within`, `cut`, `drip` or `delay`."""
+    ms: int = 0
+    """Of `drip`: in all. Of `delay`: before the answer."""
+    spread: bool = False
+    """Whether `ms` is the median of a log-normal distribution."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """What a scenario does; a field that is not set leaves that part of the service as it is."""
+
+    name: str
+    """As it was chosen, with its argument."""
+    error: str = ""
+    """Key of the error catalogue that is answered; the rules are skipped and nothing is made."""
+    http: int | None = None
+    """Status under which `error` is answered, if not its own."""
+    path: tuple[str, ...] = ()
+    """Statuses on the wire that the task passes, from the first one; the last is where it stays."""
+    rule: str = ""
+    """Id of the async rule by which the task fails."""
+    slowdown: float = 1
+    """Factor of the durations of the task."""
+    hidden_polls: int = 0
+    """So many first queries of the task do not find it."""
+    urls: str = ""
+    """`none`: the result has no URLs. `expired`: they are not served any more."""
+    shape: str = ""
+    """One of the shapes in `wire.py` that the answers take."""
+    fault: Fault | None = None
+    callback: str = ""
+    """`lost`, `lost-all`, `late`, `twice`, `reordered` or `early`."""
+    callback_late_ms: int = 0
+    probability: float = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of the table."""
+
+    name: str
+    summary: str
+    make: Callable[[str], dict[str, Any]]
+    """From the argument (empty if none was given) to the fields of the scenario; raises ValueError for a wrong one."""
+    argument: str = ""
+    """What the argument is; empty if there is none."""
+
+
+def _fixed(name: str, summary: str, **fields: Any) -> Row:
+    return Row(name, summary, lambda _: fields)
+
+
+def _path(contract: Contract, argument: str) -> dict[str, Any]:
+    lifecycle = contract.lifecycle
+    statuses = tuple(word.strip() for word in argument.split(">"))
+    order = {lifecycle.submitted: 0, lifecycle.processing: 1, lifecycle.succeeded: 2, lifecycle.failed: 2}
+    ranks = [order.get(status, -1) for status in statuses]
+    if ranks[0] != 0 or -1 in ranks or any(after <= before for before, after in pairwise(ranks)):
+        raise ValueError(
+            f"{argument!r} is no path: join statuses with '>', from {lifecycle.submitted} on, such as "
+            f"{lifecycle.submitted}>{lifecycle.failed}; they are {', '.join(order)}"
+        )
+    return {"path": statuses, "rule": "moderation" if statuses[-1] == lifecycle.failed else ""}
+
+
+def _delay(argument: str) -> dict[str, Any]:
+    spread = argument.startswith("lognormal")
+    return {"fault": Fault("delay", _ms(argument.removeprefix("lognormal").removeprefix(":"), 1000), spread)}
+
+
+def _ms(argument: str, default: int) -> int:
+    return parse_duration(argument) if argument else default
+
+
+def _factor(argument: str) -> float:
+    try:
+        factor = float(argument or 10)
+    except ValueError:
+        factor = 0
+    if not 0 < factor <= 1e6:
+        raise ValueError(f"{argument!r} is not a factor: give a number above 0, such as 10")
+    return factor
+
+
+def _lost(argument: str) -> dict[str, Any]:
+    if argument not in {"", "all"}:
+        raise ValueError(f"{argument!r}: only 'all' can follow callback-lost")
+    return {"callback": "lost-all" if argument else "lost"}
+
+
+@cache
+def scenario_table(contract: Contract) -> dict[str, Row]:
+    """Return the table of a contract, by name."""
+    lifecycle = contract.lifecycle
+    by_pixels, by_fetch = (
+        next(rule.id for rule in contract.rules.values() if rule.id.endswith(end)) for end in (".pixels", ".fetch")
+    )
+    errors = [
+        _fixed(f"error-{key}", f"answers {error.http} with code {key}, {error.message}", error=key)
+        for key, error in contract.errors.items()
+        if error.envelope == "kling" and key != "0"
+    ]
+    gateway = [
+        _fixed(
+            f"gateway-{contract.errors[key].http}", f"the gateway answers: {contract.errors[key].message}", error=key
+        )
+        for key in ("invalid_token", "quota_exhausted", "saturated", "upstream_failed", "no_channel")
+    ]
+    rows = [
+        *errors,
+        *gateway,
+        _fixed("fail-moderation", "the task fails: moderation refuses it", rule="moderation"),
+        _fixed("fail-pixels", "the task fails: a picture is too small or too long", rule=by_pixels),
+        _fixed("fail-fetch", "the task fails: a picture cannot be fetched", rule=by_fetch),
+        Row("slow", "the task takes longer", lambda arg: {"slowdown": _factor(arg)}, "factor, 10 if not given"),
+        _fixed("instant", "the task ends at once", slowdown=0),
+        _fixed("stuck-submitted", "the task stays submitted for ever", path=(lifecycle.submitted,)),
+        _fixed("stuck-processing", "the task is processed for ever", path=(lifecycle.submitted, lifecycle.processing)),
+        Row("path", "the task passes just these statuses", lambda arg: _path(contract, arg), "statuses joined with >"),
+        _fixed("late-visible", "the first query does not find the task", hidden_polls=1),
+        _fixed("no-url", "the task succeeds, and its pictures have no URL", urls="none"),
+        _fixed("expired-url", "the pictures have expired when the task succeeds", urls="expired"),
+        _fixed("string-code", "`code` is a string, also in successes", shape="string-code"),
+        _fixed("code-under-200", "an error answered with HTTP 200", error="5000", http=200),
+        _fixed("shape-no-code", "an older shape: no `code`", shape="shape-no-code"),
+        _fixed("shape-flat", "an older shape: the task's fields at the top", shape="shape-flat"),
+        _fixed("shape-nested", "an older shape: the task deeper than `data`", shape="shape-nested"),
+        _fixed("reset", "carried out, then the connection is reset before the answer", fault=Fault("reset")),
+        _fixed(
+            "reset-within",
+            "the connection is reset after the first bytes of a good answer",
+            fault=Fault("reset-within"),
+        ),
+        _fixed("cut", "the answer ends before its announced length", fault=Fault("cut")),
+        Row(
+            "drip",
+            "the answer comes a byte at a time",
+            lambda arg: {"fault": Fault("drip", _ms(arg, 3000))},
+            "time in all, 3s if not given",
+        ),
+        Row(
+            "delay",
+            "the answer comes late",
+            _delay,
+            "time, 1s if not given; lognormal:1s draws around a median",
+        ),
+        _fixed("html-200", "a page with 200, as for a wrong path", error="html_200"),
+        _fixed("html-502", "a proxy's page with 502", error="html_502"),
+        _fixed("html-504", "a proxy's page with 504", error="html_504"),
+        _fixed("redirect-301", "a redirect to /", error="moved"),
+        Row("callback-lost", "the first attempt of each callback is lost on its way", _lost, "all: every attempt"),
+        Row(
+            "callback-late",
+            "each callback comes late",
+            lambda arg: {"callback": "late", "callback_late_ms": _ms(arg, 60_000)},
+            "how late, 60s if not given",
+        ),
+        _fixed("callback-twice", "each callback comes twice", callback="twice"),
+        _fixed("callback-reordered", "the callback of the end comes before the one before it", callback="reordered"),
+        _fixed("callback-early", "each callback comes a step before a query shows it", callback="early"),
+    ]
+    return {row.name: row for row in rows}
+
+
+def parse_scenario(text: str, contract: Contract) -> Scenario:
+    """Return the scenario that `NAME`, `NAME:ARGUMENT` or either with `@PROBABILITY` means.
+
+    Raises UnknownNameError for an unknown name, ValueError for a wrong argument or probability.
+    """
+    chosen, _, chance = text.strip().partition("@")
+    name, _, argument = chosen.partition(":")
+    table = scenario_table(contract)
+    check_known("scenario", name, table)
+    row = table[name]
+    if argument and not row.argument:
+        raise ValueError(f"scenario {name} takes no argument, and {argument[:60]!r} was given")
+    try:
+        probability = float(chance or 1)
+    except ValueError:
+        probability = -1
+    if not 0 <= probability <= 1:
+        raise ValueError(f"{chance[:20]!r} is not a probability: {CHOOSE}")
+    return replace(Scenario(chosen, **row.make(argument)), probability=probability)
+
+
+def read_prefer(header: str, contract: Contract) -> tuple[Scenario | None, str | None]:
+    """Return scenario and progression that a `Prefer` header (RFC 7240) names; other preferences are ignored.
+
+    Raises ValueError for one that there is not.
+    """
+    wanted = {name.lower(): quoted or plain for name, quoted, plain in PREFER.findall(header)}
+    if "progression" in wanted:
+        check_known("progression", wanted["progression"], PROGRESSIONS)
+    scenario = parse_scenario(wanted["scenario"], contract) if "scenario" in wanted else None
+    return scenario, wanted.get("progression")
+
+
+def check_known(what: str, name: str, valid: Collection[str]) -> None:
+    """Raise UnknownNameError, which names the valid ones and the nearest, if a name is none of them."""
+    if name not in valid:
+        close = difflib.get_close_matches(name[:60], valid, n=1)
+        hint = f"did you mean {close[0]}? " if close else ""
+        raise UnknownNameError(f"unknown {what} {name[:60]!r}; {hint}The valid ones: {', '.join(valid)}")
+
+
+def find_marker(prompt: str, contract: Contract) -> Scenario | None:
+    """Return the scenario of the first `[[NAME]]` in a prompt that names one; other brackets are ordinary text."""
+    for text in MARKER.findall(prompt):
+        try:
+            return parse_scenario(text, contract)
+        except ValueError:
+            continue
+    return None
