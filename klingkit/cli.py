@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
-import random
-import re
 import socket
 import sys
 from contextlib import contextmanager, nullcontext
@@ -16,31 +13,13 @@ from urllib.parse import urlsplit
 
 import click
 
+from . import simulator_commands
+from .common import LOCAL, CommandFailed, TimedOut, WrongUsage, finite
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from klingkit.client import KlingClient, Task
-
-LOCAL = "http://127.0.0.1:8000"
-SIZES = {"": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3}
-
-
-class CommandFailed(click.ClickException):
-    """What was asked for did not happen."""
-
-    exit_code = 1
-
-
-class WrongUsage(click.ClickException):
-    """The command cannot be carried out as it was given."""
-
-    exit_code = 2
-
-
-class TimedOut(click.ClickException):
-    """The task did not end in time."""
-
-    exit_code = 3
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -49,93 +28,8 @@ def main() -> None:
     """Simulate Kling's Multi-Image to Image API, and use it."""
 
 
-def parse_size(text: str) -> int:
-    """Return the bytes that a text such as `1000000` or `100MB` means."""
-    match = re.fullmatch(r"(\d{1,15})\s*(|KB|MB|GB)", text.strip().upper())
-    if not match or not int(match[1]):
-        raise click.BadParameter(f"{text!r} is not a size: give bytes, or a number with KB, MB or GB, such as 100MB")
-    return int(match[1]) * SIZES[match[2]]
-
-
-def finite(_: click.Context, __: click.Parameter, value: float | None) -> float | None:
-    """Refuse nan, which no range does."""
-    if value is not None and not math.isfinite(value):
-        raise click.BadParameter(f"{value} is not a number that can be used")
-    return value
-
-
-def host_names(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> frozenset[str]:
-    """Refuse what is no host name or address."""
-    for value in values:
-        if not re.fullmatch(r"[\w.:-]+", value):
-            raise click.BadParameter(f"{value!r} is not a host: give a name or an address, such as example.com")
-    return frozenset(values)
-
-
-def accepted_keys(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> frozenset[str]:
-    """Refuse what no header can carry."""
-    for value in values:
-        if not value or not value.isascii() or not value.isprintable() or " " in value:
-            raise click.BadParameter("a key is one word of ASCII characters")  # and is not shown
-    return frozenset(values)
-
-
-def serve_option(name: str, *names: str, **settings: Any) -> Callable[[Any], Any]:
-    """Return an option that is also an environment variable: KLINGKIT_ and its name."""
-    variable = "KLINGKIT_" + name.removeprefix("--").replace("-", "_").upper()
-    return click.option(name, *names, envvar=variable, show_envvar=True, **settings)
-
-
-@main.command(short_help="Run the simulator.")
-@serve_option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@serve_option("--port", default=8000, type=click.IntRange(0, 65535), show_default=True, help="0 takes a free one.")
-@serve_option(
-    "--speed",
-    default=10.0,
-    type=click.FloatRange(min=0, min_open=True, max=1e6),
-    callback=finite,
-    show_default=True,
-    help="How much faster than the real service; at 1 a task takes about 30 s.",
-)
-@serve_option("--instant", is_flag=True, help="Finish every task at once.")
-@serve_option("--seed", type=int, help="All random choices follow from it; a random one if not given.")
-@serve_option("--key", "keys", multiple=True, callback=accepted_keys, help="Accept only this key; repeat for more.")
-@serve_option("--max-body", type=parse_size, metavar="SIZE", default="100MB", show_default=True, help="Largest body.")
-@serve_option("--public-url", help="Begin result URLs with this, not with the host that the client used.")
-@serve_option("--fetch-inputs", is_flag=True, help="Fetch pictures given by URL, from loopback and private addresses.")
-@serve_option(
-    "--allow-fetch",
-    multiple=True,
-    metavar="HOST",
-    callback=host_names,
-    help="Fetch from this host too; repeat for more.",
-)
-@serve_option(
-    "--allow-callback",
-    multiple=True,
-    metavar="HOST",
-    callback=host_names,
-    help="Call back to this host too; repeat for more.",
-)
-def serve(host: str, port: int, seed: int | None, keys: frozenset[str], public_url: str | None, **options: Any) -> None:
-    """Run the simulator on a port, until Ctrl-C. Log lines go to stderr."""
-    from klingkit.mock_server.server import CannotListenError, find_port
-    from klingkit.mock_server.server import serve as run
-    from klingkit.mock_server.settings import Settings
-
-    if public_url is not None and not re.match(r"https?://[^/?#\s]", public_url):
-        raise WrongUsage(f"--public-url {public_url!r} does not begin with http:// or https:// and a host")
-    settings = Settings(
-        seed=random.SystemRandom().getrandbits(32) if seed is None else seed,
-        keys=keys,
-        public_url=public_url.rstrip("/") if public_url else None,
-        **options,
-    )
-    try:
-        address, port = find_port(host, port)
-    except CannotListenError as error:
-        raise CommandFailed(str(error)) from error
-    run(settings, address, port)
+for command in ("serve", "scenarios", "advice", "listen"):
+    main.add_command(getattr(simulator_commands, command))
 
 
 def service_options(command: Any) -> Any:

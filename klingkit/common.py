@@ -1,0 +1,34 @@
+"""What all commands share: how one ends that does not succeed, and what an option may be."""
+
+from __future__ import annotations
+
+import math
+
+import click
+
+LOCAL = "http://127.0.0.1:8000"
+
+
+class CommandFailed(click.ClickException):
+    """What was asked for did not happen."""
+
+    exit_code = 1
+
+
+class WrongUsage(click.ClickException):
+    """The command cannot be carried out as it was given."""
+
+    exit_code = 2
+
+
+class TimedOut(click.ClickException):
+    """The task did not end in time."""
+
+    exit_code = 3
+
+
+def finite(_: click.Context, __: click.Parameter, value: float | None) -> float | None:
+    """Refuse nan, which no range does."""
+    if value is not None and not math.isfinite(value):
+        raise click.BadParameter(f"{value} is not a number that can be used")
+    return value

@@ -1,0 +1,210 @@
+"""The commands around the simulator. A command imports what it needs when it runs, so that each starts fast."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from contextlib import suppress
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .common import LOCAL, CommandFailed, WrongUsage, finite
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SIZES = {"": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3}
+
+
+def parse_size(text: str) -> int:
+    """Return the bytes that a text such as `1000000` or `100MB` means."""
+    match = re.fullmatch(r"(\d{1,15})\s*(|KB|MB|GB)", text.strip().upper())
+    if not match or not int(match[1]):
+        raise click.BadParameter(f"{text!r} is not a size: give bytes, or a number with KB, MB or GB, such as 100MB")
+    return int(match[1]) * SIZES[match[2]]
+
+
+def host_names(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> frozenset[str]:
+    """Refuse what is no host name or address."""
+    for value in values:
+        if not re.fullmatch(r"[\w.:-]+", value):
+            raise click.BadParameter(f"{value!r} is not a host: give a name or an address, such as example.com")
+    return frozenset(values)
+
+
+def accepted_keys(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> frozenset[str]:
+    """Refuse what no header can carry."""
+    for value in values:
+        if not value or not value.isascii() or not value.isprintable() or " " in value:
+            raise click.BadParameter("a key is one word of ASCII characters")  # and is not shown
+    return frozenset(values)
+
+
+def money(text: str) -> Decimal:
+    """Return an amount such as `5` or `0.50`."""
+    if not re.fullmatch(r"\d{1,9}(\.\d{1,6})?", text):
+        raise click.BadParameter(f"{text!r} is not an amount in USD, such as 0.50")
+    return Decimal(text)
+
+
+def serve_option(name: str, *names: str, **settings: Any) -> Callable[[Any], Any]:
+    """Return an option that is also an environment variable: KLINGKIT_ and its name."""
+    variable = "KLINGKIT_" + name.removeprefix("--").replace("-", "_").upper()
+    return click.option(name, *names, envvar=variable, show_envvar=True, **settings)
+
+
+@click.command(short_help="Run the simulator.")
+@serve_option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@serve_option("--port", default=8000, type=click.IntRange(0, 65535), show_default=True, help="0 takes a free one.")
+@serve_option(
+    "--speed",
+    default=10.0,
+    type=click.FloatRange(min=0, min_open=True, max=1e6),
+    callback=finite,
+    show_default=True,
+    help="How much faster than the real service; at 1 a task takes about 30 s.",
+)
+@serve_option("--instant", is_flag=True, help="Finish every task at once.")
+@serve_option("--seed", type=int, help="All random choices follow from it; a random one if not given.")
+@serve_option("--key", "keys", multiple=True, callback=accepted_keys, help="Accept only this key; repeat for more.")
+@serve_option("--max-body", type=parse_size, metavar="SIZE", default="100MB", show_default=True, help="Largest body.")
+@serve_option("--public-url", help="Begin result URLs with this, not with the host that the client used.")
+@serve_option("--fetch-inputs", is_flag=True, help="Fetch pictures given by URL, from loopback and private addresses.")
+@serve_option(
+    "--allow-fetch",
+    multiple=True,
+    metavar="HOST",
+    callback=host_names,
+    help="Fetch from this host too; repeat for more.",
+)
+@serve_option(
+    "--allow-callback",
+    multiple=True,
+    metavar="HOST",
+    callback=host_names,
+    help="Call back to this host too; repeat for more.",
+)
+@serve_option("--scenario", help="Default scenario of creates; `klingkit scenarios` lists them.")
+@serve_option("--progression", default="time", show_default=True, help="What moves tasks along: time, polls or manual.")
+@serve_option("--balance", type=money, metavar="USD", help="What each account has; unlimited if not given.")
+@serve_option("--callback-secret", help="Sign callbacks with it (whsec_...).")
+@serve_option("--callback-retries", default="default", show_default=True, help="Retry schedule of callbacks.")
+@serve_option("--no-control", is_flag=True, help="No control API; health and pictures stay.")
+@serve_option("--control-token", help="The control API asks for it in the header Klingkit-Token.")
+@serve_option(
+    "--allow-host", multiple=True, metavar="HOST", callback=host_names, help="The control API answers so too."
+)
+def serve(
+    *,
+    host: str,
+    port: int,
+    seed: int | None,
+    keys: frozenset[str],
+    public_url: str | None,
+    scenario: str | None,
+    progression: str,
+    balance: Decimal | None,
+    callback_secret: str | None,
+    callback_retries: str,
+    no_control: bool,
+    **options: Any,
+) -> None:
+    """Run the simulator on a port, until Ctrl-C. Log lines go to stderr."""
+    from klingkit.contract import load_contract
+    from klingkit.mock_server.accounts import AccountSettings
+    from klingkit.mock_server.callbacks import check_secret
+    from klingkit.mock_server.scenarios import check_known, parse_scenario
+    from klingkit.mock_server.server import CannotListenError, find_port
+    from klingkit.mock_server.server import serve as run
+    from klingkit.mock_server.settings import Settings
+    from klingkit.mock_server.tasks import PROGRESSIONS
+
+    if public_url is not None and not re.match(r"https?://[^/?#\s]", public_url):
+        raise WrongUsage(f"--public-url {public_url!r} does not begin with http:// or https:// and a host")
+    contract = load_contract()
+    try:
+        check_known("progression", progression, PROGRESSIONS)
+        check_known("retry schedule", callback_retries, contract.callbacks.retry_after_ms)
+        account = AccountSettings(
+            balance=balance,
+            progression=progression,
+            scenario=parse_scenario(scenario, contract) if scenario else None,
+            callback_secret=check_secret(callback_secret) if callback_secret else None,
+            callback_retries=callback_retries,
+        )
+    except ValueError as error:
+        raise WrongUsage(str(error)) from None
+    settings = Settings(
+        account=account,
+        control=not no_control,
+        bound_host=host,
+        seed=random.SystemRandom().getrandbits(32) if seed is None else seed,
+        keys=keys,
+        public_url=public_url.rstrip("/") if public_url else None,
+        **options,
+    )
+    try:
+        address, port = find_port(host, port)
+    except CannotListenError as error:
+        raise CommandFailed(str(error)) from error
+    run(settings, address, port)
+
+
+@click.command(short_help="List the scenarios.")
+def scenarios() -> None:
+    """List the scenarios: what each does, and the argument that it takes."""
+    from klingkit.contract import load_contract
+    from klingkit.mock_server.scenarios import CHOOSE, scenario_table
+
+    rows = scenario_table(load_contract()).values()
+    width = max(len(row.name) for row in rows)
+    for row in rows:
+        argument = f" (ARGUMENT: {row.argument})" if row.argument else ""
+        click.echo(f"{row.name:{width}}  {row.summary}{argument}")
+    click.echo(f"\nIn the header `Prefer: scenario=NAME`, as [[NAME]] in the prompt, or by the control API; {CHOOSE}.")
+
+
+@click.command(short_help="Name likely mistakes of a client.")
+@click.option("--base-url", envvar="COMETAPI_BASE_URL", show_envvar=True, default=LOCAL, show_default=True)
+@click.option("--key", help="Only of this account.")
+@click.option("--control-token", envvar="KLINGKIT_CONTROL_TOKEN", show_envvar=True, help="If the simulator has one.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
+def advice(base_url: str, key: str | None, control_token: str | None, *, as_json: bool) -> None:
+    """Name likely mistakes of a client, as the simulator's journal shows them; exits with 1 if there are any."""
+    from klingkit.mock_server.controller import Control
+    from klingkit.mock_server.operations import ControlError
+
+    try:
+        found = Control.over_http(base_url, key=key, token=control_token).advice()
+    except (ControlError, ConnectionError) as error:
+        raise WrongUsage(str(error)) from None
+    if as_json:
+        click.echo(json.dumps(found))
+    elif not found:
+        click.echo("no mistakes found")
+    for each in () if as_json else found:
+        click.echo(f"{each['kind']} (request {each['request']}): {each['text']}\n  {each['do']}")
+    if found:
+        raise click.exceptions.Exit(CommandFailed.exit_code)
+
+
+@click.command(short_help="Receive and print callbacks.")
+@click.option("--port", default=9000, type=click.IntRange(0, 65535), show_default=True, help="0 takes a free one.")
+@click.option("--secret", help="Verify the signature with it (whsec_...).")
+@click.option("--fail", default=0, type=click.IntRange(0), show_default=True, help="Answer the first N with 500.")
+def listen(port: int, secret: str | None, fail: int) -> None:
+    """Receive callbacks on this machine, verify them with --secret, and print one line each, until Ctrl-C."""
+    from klingkit.listen import Listener
+
+    try:
+        listener = Listener(port, secret, fail)
+    except OSError as error:
+        raise CommandFailed(f"cannot listen on port {port}: {error.strerror}; choose another with --port") from None
+    except ValueError as error:
+        raise WrongUsage(str(error)) from None
+    click.echo(f"waiting for callbacks at {listener.url} (Ctrl-C stops)")
+    with suppress(KeyboardInterrupt), listener:
+        listener.serve_forever()
