@@ -121,8 +121,14 @@ def load_contract(path: Path = OPENAPI) -> Contract:
 
     Raises ContractError if the file describes something that klingkit does not know.
     """
+    return Contract(read_yaml(path))
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Return the document in a file."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C one is six times as fast; some builds lack it
-    return Contract(yaml.load(path.read_text(encoding="utf-8"), loader))  # noqa: S506 - both loaders are safe
+    document: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), loader)  # noqa: S506 - both loaders are safe
+    return document
 
 
 def _errors(document: dict[str, Any]) -> Iterator[tuple[str, ErrorSpec]]:

@@ -6,6 +6,7 @@ import json
 import random
 import re
 from contextlib import suppress
+from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ from .common import LOCAL, CommandFailed, WrongUsage, finite
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from klingkit.mock_server.accounts import AccountSettings
 
 SIZES = {"": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3}
 
@@ -48,6 +51,24 @@ def money(text: str) -> Decimal:
     if not re.fullmatch(r"\d{1,9}(\.\d{1,6})?", text):
         raise click.BadParameter(f"{text!r} is not an amount in USD, such as 0.50")
     return Decimal(text)
+
+
+def checked(account: AccountSettings, scenario: str | None) -> AccountSettings:
+    """Return settings with a scenario, if all of them can be used."""
+    from klingkit.contract import load_contract
+    from klingkit.mock_server.callbacks import check_secret
+    from klingkit.mock_server.scenarios import check_known, parse_scenario
+    from klingkit.mock_server.tasks import PROGRESSIONS
+
+    contract = load_contract()
+    try:
+        check_known("progression", account.progression, PROGRESSIONS)
+        check_known("retry schedule", account.callback_retries, contract.callbacks.retry_after_ms)
+        if account.callback_secret is not None:
+            check_secret(account.callback_secret)
+        return replace(account, scenario=parse_scenario(scenario, contract) if scenario else None)
+    except ValueError as error:
+        raise WrongUsage(str(error)) from None
 
 
 def serve_option(name: str, *names: str, **settings: Any) -> Callable[[Any], Any]:
@@ -113,30 +134,21 @@ def serve(
     **options: Any,
 ) -> None:
     """Run the simulator on a port, until Ctrl-C. Log lines go to stderr."""
-    from klingkit.contract import load_contract
     from klingkit.mock_server.accounts import AccountSettings
-    from klingkit.mock_server.callbacks import check_secret
-    from klingkit.mock_server.scenarios import check_known, parse_scenario
     from klingkit.mock_server.server import CannotListenError, find_port
     from klingkit.mock_server.server import serve as run
     from klingkit.mock_server.settings import Settings
-    from klingkit.mock_server.tasks import PROGRESSIONS
 
     if public_url is not None and not re.match(r"https?://[^/?#\s]", public_url):
         raise WrongUsage(f"--public-url {public_url!r} does not begin with http:// or https:// and a host")
-    contract = load_contract()
-    try:
-        check_known("progression", progression, PROGRESSIONS)
-        check_known("retry schedule", callback_retries, contract.callbacks.retry_after_ms)
-        account = AccountSettings(
-            balance=balance,
-            progression=progression,
-            scenario=parse_scenario(scenario, contract) if scenario else None,
-            callback_secret=check_secret(callback_secret) if callback_secret else None,
-            callback_retries=callback_retries,
-        )
-    except ValueError as error:
-        raise WrongUsage(str(error)) from None
+    account = AccountSettings(
+        balance=balance, progression=progression, callback_secret=callback_secret, callback_retries=callback_retries
+    )
+    if (scenario, account) != (
+        None,
+        AccountSettings(),
+    ):  # what nobody chose needs no contract, which takes time to read
+        account = checked(account, scenario)
     settings = Settings(
         account=account,
         control=not no_control,

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
 from klingkit.contract import ApiError, Operation
@@ -36,6 +36,7 @@ CHUNK = 64 * 1024
 DRAINED_LIMITS = 4
 """How many times the body limit is read and thrown away before a 413."""
 AUTHORIZATION = "HTTP_AUTHORIZATION"
+EXCHANGE = "klingkit.exchange"
 FAULT = "klingkit.fault"
 """Where the WSGI environ holds the fault that the server is to carry out on the wire."""
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -43,10 +44,14 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 @dataclass(slots=True)
 class Exchange:
-    """What is known of one request while it is answered."""
+    """What is known of one request while it is answered; it lies in the WSGI environ."""
 
+    environ: dict[str, Any]
     started: float
     number: int
+    """In the journal; 0 for what is not of the API."""
+    id_header: str
+    """Name of the header for `gateway_request_id`."""
     gateway_request_id: str
     account: str = "-"
     operation: str = ""
@@ -58,6 +63,7 @@ class Exchange:
     """The rule that refused the request or made its task fail, explained in one line."""
     advice: list[tuple[str, str]] = field(default_factory=list)
     """Kind and text of each likely mistake."""
+    answer: bytes = b""
 
 
 def create_app(simulator: Simulator) -> Flask:
@@ -102,10 +108,13 @@ def _view(simulator: Simulator, operation: Operation, handler: Callable[..., Han
 
 
 def _begin(simulator: Simulator) -> None:
-    number = simulator.store.journal.next_number() if not request.path.startswith(PREFIX) else 0
+    environ = request.environ
+    path = environ["PATH_INFO"]
+    number = 0 if path.startswith(PREFIX) else simulator.store.journal.next_number()
     gateway_request_id = simulator.ids.gateway_request_id(simulator.clock.now())
-    g.exchange = Exchange(time.perf_counter(), number, gateway_request_id)
-    if request.environ["PATH_INFO"].startswith("//"):  # a base URL with a slash too many; werkzeug would forgive it
+    id_header = simulator.contract.request_id_header
+    environ[EXCHANGE] = Exchange(environ, time.perf_counter(), number, id_header, gateway_request_id)
+    if path.startswith("//"):  # a base URL with a slash too many; werkzeug would forgive it
         raise ApiError(simulator.contract.rules["path.known"])
 
 
@@ -116,13 +125,13 @@ def _serve(
 
     Refusals are raised as ApiError.
     """
-    exchange: Exchange = g.exchange
+    exchange: Exchange = request.environ[EXCHANGE]
     exchange.operation = operation.operation_id
-    _authenticate(simulator)
+    _authenticate(simulator, exchange)
     if not simulator.store.count_request(exchange.account, simulator.clock.now()):
         raise ApiError(simulator.contract.rules["account.rate"])
-    refusal = _read_body(simulator, operation) if operation.media_type else None
-    scenario, progression = _choose(simulator, operation)
+    refusal = _read_body(simulator, exchange, operation.media_type) if operation.media_type else None
+    scenario, progression = _choose(simulator, exchange)
     if scenario and scenario.error:
         error = simulator.contract.errors[scenario.error]
         raise ApiError(replace(error, http=scenario.http or error.http))
@@ -130,16 +139,16 @@ def _serve(
         raise refusal
     if exchange.body is not None:
         arguments["body"] = exchange.body
-    call = Call(exchange.account, _base_url(simulator), exchange.number, scenario, progression)
+    call = Call(exchange.account, _base_url(simulator, exchange.environ), exchange.number, scenario, progression)
     try:
         view, data = handler(simulator, call, **arguments)
     except ApiError:
         if exchange.chosen and not exchange.chosen.scenario.fault:
-            simulator.give_back(operation.operation_id, exchange.chosen)
+            simulator.give_back(exchange.operation, exchange.chosen)
             exchange.chosen = None
         exchange.advice += advice.on_refusal(simulator, exchange.account, exchange.body, arguments.get("task_id", ""))
         raise
-    if operation.method == "GET" and view.ended and simulator.store.see_end(view.task.task_id):
+    if view.ended and exchange.body is None and simulator.store.see_end(view.task.task_id):
         exchange.advice.append(advice.after_the_end(view.task.task_id))
     exchange.task_id = view.task.task_id
     if view.ended and view.task.plan.rule:
@@ -153,61 +162,59 @@ def _serve(
         "request_id": simulator.ids.request_id(),
         "data": data,
     }
-    return _json(success.http, envelope)
+    return _json(exchange, success.http, envelope)
 
 
-def _authenticate(simulator: Simulator) -> None:
-    g.exchange.account = authenticate(request.environ.get("HTTP_AUTHORIZATION"), simulator)
+def _authenticate(simulator: Simulator, exchange: Exchange) -> None:
+    exchange.account = authenticate(exchange.environ.get(AUTHORIZATION), simulator)
 
 
-def _read_body(simulator: Simulator, operation: Operation) -> ApiError | None:
+def _read_body(simulator: Simulator, exchange: Exchange, media_type: str) -> ApiError | None:
     """Read the request's body; return the refusal of one that cannot be read, since a scenario may overrule it."""
-    exchange: Exchange = g.exchange
     rules = simulator.contract.rules
-    exchange.raw = request.get_data(cache=False)
-    if len(exchange.raw) >= simulator.settings.max_body and request.environ["wsgi.input"].read(1):
+    exchange.raw = raw = request.get_data(cache=False)
+    if len(raw) >= simulator.settings.max_body and exchange.environ["wsgi.input"].read(1):
         return _too_large(simulator)  # a chunked body, which announced no length: werkzeug cuts it at the limit
-    if len(exchange.raw) < (request.content_length or 0):
+    if len(raw) < (request.content_length or 0):
         return ApiError(rules["body.json"])  # the client broke off: what came may be whole JSON, and is not all
-    if request.mimetype != operation.media_type:
-        return ApiError(rules["body.mediaType"], mediaType=operation.media_type)
+    if request.mimetype != media_type:
+        return ApiError(rules["body.mediaType"], mediaType=media_type)
     try:
-        exchange.body = read_json_object(exchange.raw, simulator.contract)
+        exchange.body = read_json_object(raw, simulator.contract)
     except ApiError as error:
         return error
     exchange.advice += advice.unknown_fields(simulator.contract, exchange.body)
     return None
 
 
-def _choose(simulator: Simulator, operation: Operation) -> tuple[Scenario | None, str | None]:
+def _choose(simulator: Simulator, exchange: Exchange) -> tuple[Scenario | None, str | None]:
     """Return scenario and progression of this request.
 
     Raises ApiError for a `Prefer` header that names one that there is not.
     """
-    exchange: Exchange = g.exchange
     preferred: Scenario | None = None
     progression: str | None = None
-    if header := request.environ.get("HTTP_PREFER"):
+    if header := exchange.environ.get("HTTP_PREFER"):
         try:
             preferred, progression = read_prefer(header, simulator.contract)
         except ValueError as error:
             spec = simulator.contract.errors["invalid_request"]
             raise ApiError(replace(spec, message=f"Prefer header of klingkit: {error}")) from error
-    prompt = (exchange.body or {}).get("prompt")
-    exchange.chosen = simulator.choose(operation.operation_id, exchange.account, preferred, prompt)
+    prompt = exchange.body.get("prompt") if exchange.body else None
+    exchange.chosen = simulator.choose(exchange.operation, exchange.account, preferred, prompt)
     return exchange.chosen.scenario if exchange.chosen else None, progression
 
 
-def _base_url(simulator: Simulator) -> str:
+def _base_url(simulator: Simulator, environ: dict[str, Any]) -> str:
     if simulator.settings.public_url:
         return simulator.settings.public_url
-    environ = request.environ  # request.host_url costs 30 us of normalising what is sent back as it came
+    # request.host_url costs 30 us of normalising what is sent back as it came
     host = environ.get("HTTP_HOST") or f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}"
     return f"{environ['wsgi.url_scheme']}://{host}"
 
 
 def _refuse(simulator: Simulator, error: ApiError) -> Response:
-    exchange: Exchange = g.exchange
+    exchange: Exchange = request.environ[EXCHANGE]
     if error.rule:
         exchange.rule = error.rule.explanation
     answer = render(
@@ -217,13 +224,15 @@ def _refuse(simulator: Simulator, error: ApiError) -> Response:
         gateway_request_id=exchange.gateway_request_id,
     )
     if isinstance(answer.body, str):
-        headers = {"Location": "/"} if 300 <= answer.http < 400 else None
-        return Response(answer.body, answer.http, headers, mimetype="text/html")
-    return _json(answer.http, answer.body)
+        location = [("Location", "/")] if 300 <= answer.http < 400 else []
+        headers = [("Content-Type", "text/html; charset=utf-8"), *location]
+        return _answer(exchange, answer.http, answer.body.encode(), headers)
+    return _json(exchange, answer.http, answer.body)
 
 
 def _wrong_path(simulator: Simulator) -> Response:
-    g.exchange.advice += advice.wrong_path(simulator, request.path)
+    exchange: Exchange = request.environ[EXCHANGE]
+    exchange.advice += advice.wrong_path(simulator, request.path)
     return _refuse(simulator, ApiError(simulator.contract.rules["path.known"]))
 
 
@@ -231,7 +240,7 @@ def _wrong_method(simulator: Simulator, error: MethodNotAllowed) -> Response | M
     if request.path.startswith(PREFIX):
         return error
     try:
-        _authenticate(simulator)
+        _authenticate(simulator, request.environ[EXCHANGE])
     except ApiError as refusal:
         return _refuse(simulator, refusal)
     return _refuse(simulator, ApiError(simulator.contract.rules["path.method"]))
@@ -254,64 +263,67 @@ def _crash(simulator: Simulator, error: Exception) -> Response | HTTPException:
     return _refuse(simulator, ApiError(simulator.contract.errors["5000"]))
 
 
-def _json(http: int, body: dict[str, Any]) -> Response:
-    chosen: Chosen | None = g.exchange.chosen
-    if chosen and chosen.scenario.shape:
-        body = SHAPES[chosen.scenario.shape](body)
-    return Response(_encode(body), http, mimetype="application/json")
+def _json(exchange: Exchange, http: int, body: dict[str, Any]) -> Response:
+    if exchange.chosen and exchange.chosen.scenario.shape:
+        body = SHAPES[exchange.chosen.scenario.shape](body)
+    return _answer(exchange, http, _encode(body).encode(), [("Content-Type", "application/json")])
+
+
+def _answer(exchange: Exchange, http: int, body: bytes, headers: list[tuple[str, str]]) -> Response:
+    """Return an answer of the API with the headers that explain it."""
+    if exchange.number:
+        headers.append((exchange.id_header, exchange.gateway_request_id))
+    if chosen := exchange.chosen:
+        headers.append(("Klingkit-Scenario", f"{chosen.scenario.name}; source={chosen.source}"))
+        if chosen.source != "task" and chosen.scenario.fault:
+            exchange.environ[FAULT] = chosen.scenario.fault
+    if exchange.rule:
+        headers.append(("Klingkit-Rule", exchange.rule))
+    if exchange.advice:
+        headers.append(("Klingkit-Warning", "; ".join(text for _, text in exchange.advice)))
+    exchange.answer = body
+    return Response(body, http, headers)
 
 
 def _finish(simulator: Simulator, response: Response) -> Response:
-    """Add the headers that explain the answer, keep the exchange in the journal, and log it in one line."""
-    exchange: Exchange = g.exchange
-    notes = [f"task {exchange.task_id}"] if exchange.task_id else []
-    if chosen := exchange.chosen:
-        notes.append(f"scenario {chosen.scenario.name} ({chosen.source})")
-        response.headers["Klingkit-Scenario"] = f"{chosen.scenario.name}; source={chosen.source}"
-        if chosen.scenario.fault and chosen.source != "task":
-            request.environ[FAULT] = chosen.scenario.fault
-    if exchange.rule:
-        notes.append(f"rule {exchange.rule}")
-        response.headers["Klingkit-Rule"] = exchange.rule
-    if exchange.advice:
-        texts = [text for _, text in exchange.advice]
-        notes += [f"warning: {text}" for text in texts]
-        response.headers["Klingkit-Warning"] = "; ".join(texts)
+    """Keep the exchange in the journal, and log it in one line."""
+    exchange: Exchange = request.environ[EXCHANGE]
+    environ = exchange.environ
+    method, path, http = environ["REQUEST_METHOD"], environ["PATH_INFO"], response.status_code
+    chosen = exchange.chosen
     if exchange.number:
-        response.headers[simulator.contract.request_id_header] = exchange.gateway_request_id
-        simulator.store.journal.add(_entry(simulator, response))
-    if log.isEnabledFor(logging.INFO):
-        ms = (time.perf_counter() - exchange.started) * 1000
-        path = ascii(request.path[:200])[1:-1]
-        log.info(
-            "%s %s %d %.1f ms %s", request.method, path, response.status_code, ms, ", ".join([exchange.account, *notes])
+        body: bytes | dict[str, Any] = exchange.raw
+        if len(exchange.raw) > SMALL:
+            body = elide(exchange.body) if exchange.body is not None else f"({len(exchange.raw)} bytes)".encode()
+        entry = Entry(
+            number=exchange.number,
+            at=simulator.clock.now(),
+            wall=exchange.started,
+            account=exchange.account,
+            operation=exchange.operation,
+            method=method,
+            path=path,
+            headers=[(name, environ[name]) for name in environ if name[:5] == "HTTP_" and name != AUTHORIZATION],
+            body=body,
+            status=http,
+            answer=exchange.answer,
+            scenario=f"{chosen.scenario.name}; source={chosen.source}" if chosen else "",
+            rule=exchange.rule,
+            task_id=exchange.task_id,
+            advice=exchange.advice,
         )
+        simulator.store.journal.add(entry)
+    if log.isEnabledFor(logging.INFO):
+        notes = [exchange.account]
+        if exchange.task_id:
+            notes.append(f"task {exchange.task_id}")
+        if chosen:
+            notes.append(f"scenario {chosen.scenario.name} ({chosen.source})")
+        if exchange.rule:
+            notes.append(f"rule {exchange.rule}")
+        notes += [f"warning: {text}" for _, text in exchange.advice]
+        ms = (time.perf_counter() - exchange.started) * 1000
+        line = f"{method} {ascii(path[:200])[1:-1]} {http} {ms:.1f} ms {', '.join(notes)}"
+        # `log.info` would look for the line of code that calls it, which costs as much as all the rest.
+        log.handle(logging.LogRecord(log.name, logging.INFO, __file__, 0, line, None, None))
     return response
-
-
-def _entry(simulator: Simulator, response: Response) -> Entry:
-    """Return what the journal keeps: no key, and no picture, which `elide` replaces by size and hash."""
-    exchange: Exchange = g.exchange
-    body: bytes | dict[str, Any] = exchange.raw
-    if len(exchange.raw) > SMALL:
-        body = elide(exchange.body) if exchange.body is not None else f"({len(exchange.raw)} bytes)".encode()
-    environ = request.environ
-    return Entry(
-        number=exchange.number,
-        at=simulator.clock.now(),
-        wall=exchange.started,
-        account=exchange.account,
-        operation=exchange.operation,
-        method=environ["REQUEST_METHOD"],
-        path=environ["PATH_INFO"],
-        headers=[
-            (name[5:], value) for name, value in environ.items() if name.startswith("HTTP_") and name != AUTHORIZATION
-        ],
-        body=body,
-        status=response.status_code,
-        answer=response.get_data() if response.is_sequence else b"",
-        scenario=response.headers.get("Klingkit-Scenario", ""),
-        rule=exchange.rule,
-        task_id=exchange.task_id,
-        advice=exchange.advice,
-    )

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import json
+from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, abort, request
+from werkzeug.routing import Map, Rule
 
 from klingkit.contract import ApiError
 
@@ -18,29 +20,40 @@ from .simulator import ResultExpiredError
 from .wire import PICTURE_PATH
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from werkzeug.wrappers import Response as BaseResponse
 
     from .simulator import Simulator
 
 PREFIX = "/_mock"
-OPEN = ("get_health",)
-"""Operations that are there for everybody, also without the control API."""
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
 def control_routes(simulator: Simulator) -> Blueprint:
     """Return the routes of one simulator."""
     routes = Blueprint("control", __name__)
     operations = Operations(simulator)
-    for operation_id, (method, path, _) in control_operations().items():
-        if simulator.settings.control or operation_id in OPEN:
-            routes.add_url_rule(
-                path.replace("{", "<").replace("}", ">"),
-                operation_id,
-                _view(simulator, operations, operation_id),
-                methods=[method],
-            )
+
+    @routes.get(PREFIX + "/health")
+    def health() -> Response:
+        """Answer everybody, also where there is no control API."""
+        return _json(operations.get_health(None), 200)
+
+    if simulator.settings.control:
+
+        @routes.route(PREFIX + "/<path:_>", methods=METHODS)
+        def control(_: str) -> Response:
+            """Carry out an operation of the control API."""
+            operation_id, arguments = _paths().bind("").match(request.path, request.method)
+            try:
+                _guard(simulator)
+                raw = request.get_data(cache=False)
+                body = json.loads(raw) if raw else {}
+                arguments = {**request.args.to_dict(), **arguments}
+                return _json(operations.call(operation_id, _account(), arguments, body), 200)
+            except ControlError as error:
+                return _json({"error": str(error)}, error.http)
+            except (ValueError, RecursionError):
+                return _json({"error": "the body is not JSON"}, 400)
 
     @routes.get(PICTURE_PATH.format(task_id="<task_id>", index="<int:index>"))
     def picture(task_id: str, index: int) -> BaseResponse:
@@ -58,22 +71,14 @@ def control_routes(simulator: Simulator) -> Blueprint:
     return routes
 
 
-def _view(simulator: Simulator, operations: Operations, operation_id: str) -> Callable[..., Response]:
-    def view(**arguments: Any) -> Response:
-        try:
-            if operation_id not in OPEN:
-                _guard(simulator)
-            account = _account()
-            raw = request.get_data(cache=False)
-            body = json.loads(raw) if raw else {}
-            answer = operations.call(operation_id, account, {**request.args.to_dict(), **arguments}, body)
-        except ControlError as error:
-            return _json({"error": str(error)}, error.http)
-        except (ValueError, RecursionError):
-            return _json({"error": "the body is not JSON"}, 400)
-        return _json(answer, 200)
-
-    return view
+@cache
+def _paths() -> Map:
+    """Return the paths of the control API; made at its first request, since reading its document would slow the start."""
+    rules = [
+        Rule(path.replace("{", "<").replace("}", ">"), methods=[method], endpoint=operation_id)
+        for operation_id, (method, path, _) in control_operations().items()
+    ]
+    return Map(rules, redirect_defaults=False, strict_slashes=False)
 
 
 def _guard(simulator: Simulator) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 import string
 import threading
-import uuid
 from datetime import UTC, datetime
 
 ALPHANUMERIC = string.ascii_letters + string.digits
+PAIRS = [ALPHANUMERIC[number // 62 % 62] + ALPHANUMERIC[number % 62] for number in range(4096)]
 
 
 class Ids:
@@ -39,8 +39,9 @@ class Ids:
     def request_id(self) -> str:
         """Return a UUID v4, the `request_id` of Kling's bodies."""
         with self._lock:
-            bits = self._random.getrandbits(128)
-        return str(uuid.UUID(int=bits, version=4))
+            digits = f"{self._random.getrandbits(128):032x}"
+        variant = "89ab"[int(digits[16], 16) % 4]
+        return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 
     def gateway_request_id(self, now: int) -> str:
         """Return UTC time to the ns and 8 letters or digits, as recorded of CometAPI."""
@@ -49,7 +50,8 @@ class Ids:
             if seconds != self._second[0]:
                 self._second = (seconds, f"{datetime.fromtimestamp(seconds, UTC):%Y%m%d%H%M%S}")
             below_ms = self._random.getrandbits(32) % 1_000_000
-            tail = "".join(self._random.choices(ALPHANUMERIC, k=8))
+            bits = self._random.getrandbits(48)
+            tail = "".join([PAIRS[bits >> shift & 4095] for shift in (0, 12, 24, 36)])
             return f"{self._second[1]}{ms:03}{below_ms:06}{tail}"
 
     def delivery_id(self) -> str:

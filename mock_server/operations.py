@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jsonschema_rs
-import yaml
+
+from klingkit.contract.spec import read_yaml
 
 from .advice import KINDS, advise
 from .callbacks import check_secret
@@ -47,8 +48,7 @@ class ControlError(Exception):
 @cache
 def control_document() -> dict[str, Any]:
     """Return the OpenAPI document of the control API."""
-    document: dict[str, Any] = yaml.safe_load(DOCUMENT.read_text(encoding="utf-8"))
-    return document
+    return read_yaml(DOCUMENT)
 
 
 @cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import multiprocessing.util
 import shlex
 import socket
 import sys
@@ -17,11 +18,11 @@ from granian.log import LogLevels
 from granian.server import MPServer
 
 if TYPE_CHECKING:
-    from flask import Flask
-
     from klingkit.contract import Contract
 
+    from .faults import Faults
     from .settings import Settings
+    from .simulator import Simulator
 
 
 STOP_SECONDS = 2
@@ -68,20 +69,45 @@ def serve(settings: Settings, address: str, port: int) -> None:
     server.serve(target_loader=partial(_load, settings, address, port), wrap_loader=False)
 
 
-def _load(settings: Settings, address: str, port: int) -> Flask:
+def _load(settings: Settings, address: str, port: int) -> Faults:
     """Build the application; granian calls it in the worker process."""
     from .app import create_app  # noqa: PLC0415 - granian's main process does without it
+    from .faults import Faults  # noqa: PLC0415
     from .simulator import Simulator  # noqa: PLC0415
 
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    handler.setFormatter(_Line())
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # each costs, and no line shows it
     log = logging.getLogger("klingkit")
     log.addHandler(handler)
     log.setLevel(logging.INFO)
     simulator = Simulator(settings)
+    # multiprocessing ends a worker without atexit
+    multiprocessing.util.Finalize(None, _say_what_is_pending, (simulator,), exitpriority=0)
     text = banner(simulator.contract, settings, address, port)
     threading.Thread(target=_announce, args=(address, port, text), daemon=True).start()
-    return create_app(simulator)
+    return Faults(create_app(simulator).wsgi_app, simulator)
+
+
+def _say_what_is_pending(simulator: Simulator) -> None:
+    pending = [delivery for delivery in simulator.store.deliveries() if not delivery.outcome]
+    if pending:
+        tasks = ", ".join(dict.fromkeys(delivery.task_id for delivery in pending))
+        logging.getLogger("klingkit").warning("%d callbacks are still pending, of task %s", len(pending), tasks[:400])
+
+
+class _Line(logging.Formatter):
+    """Time and text; the time is formatted once a second, since that costs more than all the rest."""
+
+    _second = (0, "")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return a line of the log."""
+        second = int(record.created)
+        if second != self._second[0]:
+            self._second = (second, time.strftime("%H:%M:%S", time.localtime(second)))
+        trace = f"\n{self.formatException(record.exc_info)}" if record.exc_info else ""
+        return f"{self._second[1]} {record.getMessage()}{trace}"
 
 
 def banner(contract: Contract, settings: Settings, address: str, port: int) -> str:

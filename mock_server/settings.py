@@ -40,7 +40,7 @@ class Settings:
     """Host names under which the control API answers, besides loopback, `bound_host` and that of `public_url`."""
     bound_host: str = "127.0.0.1"
     """Address on which the server listens."""
-    max_journal: int = 2000
+    max_journal: int = 1000
     """Requests kept in the journal."""
     max_tasks: int = 10_000
     """Tasks kept; the oldest is dropped first."""

@@ -70,10 +70,10 @@ class Record:
 
     task: Task
     polls: int = 0
-    polled: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=MAX_POLLS_KEPT))
+    polled: list[tuple[int, int]] = field(default_factory=list)  # a deque takes 600 bytes even when it is empty
     """Time in ms and journal number of the last queries."""
     deliveries: list[str] = field(default_factory=list)
-    line: deque[str] = field(default_factory=deque)
+    line: list[str] = field(default_factory=list)
     """Deliveries that are pending, in the order in which they are made; only the first can be due."""
     end_seen: bool = False
     """Whether a query has shown the end."""
@@ -151,7 +151,7 @@ class MemoryStore:
             if deliveries:
                 self._deliveries |= {delivery.id: delivery for delivery in deliveries}
                 record.deliveries = [delivery.id for delivery in deliveries]
-                record.line = deque(record.deliveries)
+                record.line = list(record.deliveries)
                 self._push_head(record)
             if len(self._records) <= self._settings.max_tasks:
                 return False
@@ -180,6 +180,8 @@ class MemoryStore:
                 return None
             record.polls += 1
             record.polled.append((now, number))
+            if len(record.polled) > MAX_POLLS_KEPT:
+                del record.polled[0]
             hidden = record.task.scenario.hidden_polls if record.task.scenario else 0
             if record.polls <= hidden:
                 return None
@@ -408,7 +410,7 @@ class MemoryStore:
                 return
             record = self._records[delivery.task_id]
             if retry_at is None and record.line and record.line[0] == delivery.id:
-                record.line.popleft()
+                del record.line[0]
             self._push_head(record)
 
     def resend(self, delivery_id: str) -> bool:
