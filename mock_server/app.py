@@ -303,7 +303,7 @@ def _finish(simulator: Simulator, response: Response) -> Response:
             operation=exchange.operation,
             method=method,
             path=path,
-            headers=[(name, environ[name]) for name in environ if name[:5] == "HTTP_" and name != AUTHORIZATION],
+            headers=[(name[5:], environ[name]) for name in environ if name[:5] == "HTTP_" and name != AUTHORIZATION],
             body=body,
             status=http,
             answer=exchange.answer,

@@ -185,18 +185,20 @@ class Callbacks:
         return attempt
 
     def _signature(self, delivery: Delivery, body: bytes) -> dict[str, str]:
-        """Return the headers of Standard Webhooks (api-facts, section 5), in real time; none without a secret."""
+        """Return the headers of a signature, in real time; none without a secret."""
         secret = self._store.settings(delivery.account).callback_secret
-        if not secret:
-            return {}
-        from standardwebhooks import Webhook  # noqa: PLC0415 - only signed callbacks need it
+        return sign(secret, delivery.id, datetime.now(UTC), body) if secret else {}
 
-        now = datetime.now(UTC)
-        return {
-            "webhook-id": delivery.id,
-            "webhook-timestamp": str(int(now.timestamp())),
-            "webhook-signature": Webhook(secret).sign(delivery.id, now, body.decode()),
-        }
+
+def sign(secret: str, delivery_id: str, now: datetime, body: bytes) -> dict[str, str]:
+    """Return the headers of Standard Webhooks (api-facts, section 5)."""
+    from standardwebhooks import Webhook  # noqa: PLC0415 - only signed callbacks need it
+
+    return {
+        "webhook-id": delivery_id,
+        "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": Webhook(secret).sign(delivery_id, now, body.decode()),
+    }
 
 
 def check_secret(secret: str) -> str:

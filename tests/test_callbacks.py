@@ -5,12 +5,19 @@ from __future__ import annotations
 import itertools
 import json
 import threading
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from jsonschema import Draft202012Validator
+from standardwebhooks import Webhook
 
+from klingkit.client import CallbackSignatureError, parse_callback
+from klingkit.mock_server.accounts import AccountSettings
+from klingkit.mock_server.callbacks import sign
+from klingkit.mock_server.controller import Control
+from klingkit.mock_server.operations import ControlError
 from klingkit.mock_server.outbound import NotAllowedError, Outbound, OutboundError
 from klingkit.mock_server.settings import Settings
 from klingkit.mock_server.simulator import Simulator
@@ -33,9 +40,11 @@ class Receiver:
         self.answers = list(answers)
         self.received: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
+        self.raw: list[bytes] = []
 
     def __call__(self, url: str, body: bytes, headers: dict[str, str], *, timeout_ms: int) -> int:
         self.received.append(json.loads(body))
+        self.raw.append(body)
         self.headers.append(headers)
         answer = self.answers.pop(0) if self.answers else 200
         if isinstance(answer, Exception):
@@ -170,6 +179,161 @@ def test_the_log_hides_what_a_url_may_keep_secret(
 
     assert "http://127.0.0.1:1/hook" in caplog.text
     assert "secret" not in caplog.text
+
+
+# Faults that a scenario brings
+
+
+def run_with(
+    make_api: Callable[..., Api], scenario: str, *answers: int, **fields: Any
+) -> tuple[Receiver, Api, Control]:
+    """A task under a scenario, two hours later."""
+    receiver = Receiver(*answers)
+    api = make_api(send=receiver, speed=1)
+    data_of(api.create(body(callback_url=HOOK, prompt=f"[[{scenario}]]", **fields)))
+    control = Control.of(api.simulator)
+    control.advance("2h")
+    return receiver, api, control
+
+
+def test_lost_once_it_comes_with_the_next_attempt(make_api: Callable[..., Api]) -> None:
+    receiver, _, control = run_with(make_api, "callback-lost")
+    assert receiver.statuses == ["submitted", "processing", "succeed"]
+    for delivery in control.deliveries():
+        lost, arrived = delivery["attempts"]
+        assert (lost["problem"], arrived["problem"]) == ("lost on its way, as the scenario wants", "")
+        assert arrived["at"] - lost["at"] == 5000
+
+
+def test_lost_for_ever_it_is_given_up(make_api: Callable[..., Api]) -> None:
+    receiver, _, control = run_with(make_api, "callback-lost:all")
+    assert receiver.statuses == []
+    assert {delivery["outcome"] for delivery in control.deliveries()} == {"given_up"}
+
+
+def test_late(make_api: Callable[..., Api]) -> None:
+    receiver, _, control = run_with(make_api, "callback-late:10m")
+    assert receiver.statuses == ["submitted", "processing", "succeed"]
+    (task,) = control.tasks()
+    for step, delivery in zip(task["timeline"]["happened"], control.deliveries(), strict=True):
+        assert delivery["attempts"][0]["at"] - step["at"] == 600_000
+
+
+def test_twice_with_the_same_id(make_api: Callable[..., Api]) -> None:
+    receiver, _, _ = run_with(make_api, "callback-twice", 500)
+    assert receiver.statuses == ["submitted"] * 3 + ["processing"] * 2 + ["succeed"] * 2
+
+
+def test_reordered(make_api: Callable[..., Api]) -> None:
+    receiver, _, _ = run_with(make_api, "callback-reordered")
+    assert receiver.statuses == ["submitted", "succeed", "processing"]
+
+
+def test_early_it_comes_before_a_query_shows_it(make_api: Callable[..., Api], clock: Clock) -> None:
+    receiver = Receiver()
+    api = make_api(send=receiver)
+    task_id = data_of(api.create(body(callback_url=HOOK, prompt="[[callback-early]]")))["task_id"]
+    api.simulator.callbacks.deliver_due()
+    assert receiver.statuses == ["submitted", "processing"]
+    assert data_of(api.query(task_id))["task_status"] == "submitted"
+
+
+@pytest.mark.parametrize("scenario", ["callback-reordered", "callback-early", "callback-late:5s", "slow"])
+def test_by_polls_they_come_as_queries_move_the_task(make_api: Callable[..., Api], scenario: str) -> None:
+    receiver = Receiver()
+    api = make_api(send=receiver, account=AccountSettings(progression="polls"))
+    task_id = data_of(api.create(body(callback_url=HOOK, prompt=f"[[{scenario}]]")))["task_id"]
+    for _ in range(3):
+        api.query(task_id)
+        api.simulator.callbacks.deliver_due()
+    Control.of(api.simulator).advance("1m")
+    assert sorted(receiver.statuses) == ["processing", "submitted", "succeed"]
+    assert receiver.statuses[1] == ("succeed" if scenario == "callback-reordered" else "processing")
+
+
+@pytest.mark.parametrize(("schedule", "attempts"), [("none", 1), ("fast", 4), ("default", 5), ("patient", 7)])
+def test_retry_schedules_by_name(make_api: Callable[..., Api], schedule: str, attempts: int) -> None:
+    api = make_api(send=lambda *_, timeout_ms: 500, speed=1, account=AccountSettings(callback_retries=schedule))
+    data_of(api.create(body(callback_url=HOOK, prompt="[[stuck-submitted]]")))
+    Control.of(api.simulator).advance("2d")
+    (delivery,) = Control.of(api.simulator).deliveries()
+    assert (len(delivery["attempts"]), delivery["outcome"]) == (attempts, "given_up")
+
+
+def test_the_default_tries_at_least_twice_more_within_ten_minutes(contract: Contract) -> None:
+    assert sum(contract.callbacks.retry_after_ms["default"][:2]) <= 600_000
+
+
+# Signatures, and sending again
+
+SECRET = "whsec_dGVzdHNlY3JldHRlc3RzZWNyZXR0ZXN0c2VjcmV0MTI="
+
+
+def test_signed_callbacks_verify_and_keep_their_id(make_api: Callable[..., Api]) -> None:
+    """In real time, although the simulator's clock stands in another year."""
+    receiver = Receiver(500)
+    api = make_api(send=receiver, account=AccountSettings(callback_secret=SECRET))
+    data_of(api.create(body(callback_url=HOOK)))
+    control = Control.of(api.simulator)
+    control.advance("1m")
+
+    ids = [headers["webhook-id"] for headers in receiver.headers]
+    assert ids[0] == ids[1] == control.deliveries()[0]["id"]
+    assert len(set(ids)) == 3
+    for sent, headers in zip(receiver.raw, receiver.headers, strict=True):
+        assert parse_callback(sent, headers, SECRET).task_id
+        Webhook(SECRET).verify(sent, headers)
+        with pytest.raises(CallbackSignatureError):
+            parse_callback(sent + b" ", headers, SECRET)
+    assert SECRET not in repr(api.simulator.settings)
+    assert SECRET[6:] not in json.dumps([control.account(), control.journal(), control.deliveries()])
+
+
+def test_the_vendors_test_vector_is_what_we_sign() -> None:
+    moment = datetime.fromtimestamp(1781080794, UTC)
+    data = (
+        '{"id":"1234567890","status":"succeeded","message":"","create_time":1781080778802,"update_time":1781080794151}'
+    )
+    assert sign(SECRET, "9876543210", moment, data.encode()) == {
+        "webhook-id": "9876543210",
+        "webhook-timestamp": "1781080794",
+        "webhook-signature": "v1,UsKlJP00XoQyOn410NM9xv34sP+Gl0jnOO9Lcpr7NJ4=",
+    }
+
+
+def test_an_account_may_have_its_own_secret(make_api: Callable[..., Api]) -> None:
+    receiver = Receiver()
+    api = make_api(send=receiver, instant=True)
+    Control.of(api.simulator, key="signed").configure(callback_secret=SECRET)
+    for key in ("signed", "plain"):
+        api.create(body(callback_url=HOOK), key=key)
+    api.simulator.callbacks.deliver_due()
+    assert sorted("webhook-id" in headers for headers in receiver.headers) == [False] * 3 + [True] * 3
+
+
+def test_any_settled_callback_can_be_sent_again(make_api: Callable[..., Api]) -> None:
+    receiver = Receiver()
+    api = make_api(send=receiver)
+    data_of(api.create(body(callback_url=HOOK)))
+    control = Control.of(api.simulator)
+    first, second, _ = control.deliveries()
+    with pytest.raises(ControlError, match="is pending"):
+        control.resend(second["id"])
+    control.advance("1s")
+    again = control.resend(first["id"])
+    assert [attempt["problem"] for attempt in again["attempts"]] == ["", ""]
+    assert receiver.received[-1] == receiver.received[0]
+    control.advance("1m")
+    assert receiver.statuses.count("succeed") == 1
+
+
+def test_where_callbacks_must_not_go_the_ledger_says_why(make_api: Callable[..., Api]) -> None:
+    api = make_api(instant=True)
+    assert api.create(body(callback_url="http://93.184.215.14/hook")).status_code == 200
+    api.simulator.callbacks.deliver_due()
+    deliveries = Control.of(api.simulator).deliveries()
+    assert {delivery["outcome"] for delivery in deliveries} == {"refused"}
+    assert "--allow-callback HOST allows a host" in deliveries[0]["attempts"][0]["problem"]
 
 
 class Hook(BaseHTTPRequestHandler):
