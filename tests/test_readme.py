@@ -74,7 +74,7 @@ def run_as_a_person(line: str, url: str, **options: Any) -> str:
             ["bash", "-c", line], capture_output=True, text=True, timeout=60, check=False, **options
         )
         if '"task_status":"processing"' not in output.stdout:  # the page says to query until the task ends
-            return output.stdout
+            return str(output.stdout)
 
 
 def test_every_command_prints_what_the_readme_shows(tour: tuple[Running, Path]) -> None:
