@@ -73,11 +73,11 @@ def on_refusal(simulator: Simulator, account: str, body: dict[str, Any] | None, 
 
 
 def wrong_path(simulator: Simulator, path: str) -> list[Named]:
-    """Name a query under a path that does not exist: one that ends in the id of a task, or in a create's last words."""
-    last = path.rstrip("/").rpartition("/")[2]
+    """Name an invented path: one that ends in the id of a task, or has the last word of the create's path."""
     create = next(each.path for each in simulator.contract.operations.values() if "{" not in each.path)
-    if simulator.store.get(last) or create.endswith(path.rstrip("/").rpartition("/")[0][-20:] or "?"):
-        return [("wrong-path", f"there is no such path; a task is queried under {create}/TASK_ID")]
+    words = path.strip("/").split("/")
+    if create.rpartition("/")[2] in words or simulator.store.get(words[-1]):
+        return [("wrong-path", f"there is no such path; tasks are made at {create} and queried at {create}/TASK_ID")]
     return []
 
 

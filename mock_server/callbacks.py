@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
+from .ledger import Attempt, Delivery
 from .outbound import NotAllowedError, OutboundError, host_and_path
-from .store import Attempt, Delivery, MemoryStore
 from .tasks import at_step
 from .wire import callback_body
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from .clock import Clock
     from .ids import Ids
+    from .store import MemoryStore
     from .tasks import Task
 
 log = logging.getLogger("klingkit")

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .journal import Entry
+    from .ledger import Delivery
     from .simulator import Simulator
-    from .store import Delivery
     from .tasks import Task
 
 DOCUMENT = Path(__file__).with_name("control.yaml")

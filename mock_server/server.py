@@ -83,17 +83,21 @@ def _load(settings: Settings, address: str, port: int) -> Faults:
     log.setLevel(logging.INFO)
     simulator = Simulator(settings)
     # multiprocessing ends a worker without atexit
-    multiprocessing.util.Finalize(None, _say_what_is_pending, (simulator,), exitpriority=0)
+    multiprocessing.util.Finalize(None, _say_goodbye, (simulator,), exitpriority=0)
     text = banner(simulator.contract, settings, address, port)
     threading.Thread(target=_announce, args=(address, port, text), daemon=True).start()
     return Faults(create_app(simulator).wsgi_app, simulator)
 
 
-def _say_what_is_pending(simulator: Simulator) -> None:
+def _say_goodbye(simulator: Simulator) -> None:
+    log = logging.getLogger("klingkit")
+    spent = simulator.store.spent(None, simulator.clock.now())
+    if spent:
+        log.info("this run would have cost %.2f %s", spent, simulator.contract.currency)
     pending = [delivery for delivery in simulator.store.deliveries() if not delivery.outcome]
     if pending:
         tasks = ", ".join(dict.fromkeys(delivery.task_id for delivery in pending))
-        logging.getLogger("klingkit").warning("%d callbacks are still pending, of task %s", len(pending), tasks[:400])
+        log.warning("%d callbacks are still pending, of task %s", len(pending), tasks[:400])
 
 
 class _Line(logging.Formatter):

@@ -14,12 +14,12 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from .accounts import AccountSettings, Money
+from .cache import ByteCache
 from .journal import Journal
 from .tasks import snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
-
+    from .ledger import Attempt, Delivery
     from .scenarios import Scenario
     from .settings import Settings
     from .tasks import Task
@@ -33,35 +33,6 @@ class RefusedError(Exception):
     def __init__(self, rule_id: str) -> None:
         super().__init__(rule_id)
         self.rule_id = rule_id
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One try to deliver a callback."""
-
-    at: int
-    """Time in ms."""
-    status: int | None
-    """HTTP status of the receiver; None if there was no answer."""
-    problem: str
-    """Empty if it was delivered."""
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """A callback: one step of one task."""
-
-    id: str
-    task_id: str
-    account: str
-    step: int
-    trigger: int
-    """The step that makes it due when it is reached."""
-    due_at: int | None
-    """Time in ms of the next attempt; None: its step is not reached, and not planned, or it is settled."""
-    attempts: tuple[Attempt, ...] = ()
-    outcome: str = ""
-    """`delivered`, `given_up` or `refused`; empty while it is pending."""
 
 
 @dataclass(slots=True)
@@ -440,30 +411,3 @@ class MemoryStore:
             delivery = self._deliveries[record.line[0]]
             if delivery.due_at is not None and delivery.id not in self._claimed:
                 heapq.heappush(self._due, (delivery.due_at, next(self._order), delivery.id))
-
-
-class ByteCache:
-    """Byte strings by key; when their sum passes the limit, what was used longest ago is dropped."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._size = 0
-        self._items: OrderedDict[Hashable, bytes] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def put(self, key: Hashable, data: bytes) -> None:
-        """Keep `data`, unless it alone is larger than the limit."""
-        with self._lock:
-            if key in self._items or len(data) > self._limit:
-                return
-            self._items[key] = data
-            self._size += len(data)
-            while self._size > self._limit:
-                self._size -= len(self._items.popitem(last=False)[1])
-
-    def get(self, key: Hashable) -> bytes | None:
-        """Return what was kept under `key`; None if nothing is, or it was dropped."""
-        with self._lock:
-            if key in self._items:
-                self._items.move_to_end(key)
-            return self._items.get(key)

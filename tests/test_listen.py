@@ -85,8 +85,9 @@ def test_wrong_usage_is_one_line() -> None:
     assert (taken.exit_code, f"cannot listen on port {port}" in taken.stderr) == (1, True)
 
 
-def test_a_server_that_ends_says_what_is_pending() -> None:
+def test_a_server_that_ends_says_what_is_pending_and_what_it_would_have_cost() -> None:
     with serving("--speed", "0.001") as server:
         task_id = create(server.url, "http://127.0.0.1:9/")
         log = server.stop()
     assert f"3 callbacks are still pending, of task {task_id}" in log
+    assert "this run would have cost 0.03 USD" in log

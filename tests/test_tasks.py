@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from klingkit.contract import ApiError, load_contract
+from klingkit.mock_server.cache import ByteCache
 from klingkit.mock_server.clock import START, Clock
 from klingkit.mock_server.ids import Ids
-from klingkit.mock_server.store import ByteCache
 from klingkit.mock_server.tasks import Plan, Task, snapshot
 
 from .conftest import Api, body, data_of

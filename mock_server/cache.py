@@ -1,0 +1,37 @@
+"""Pictures kept within bounds."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+
+class ByteCache:
+    """Byte strings by key; when their sum passes the limit, what was used longest ago is dropped."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._size = 0
+        self._items: OrderedDict[Hashable, bytes] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def put(self, key: Hashable, data: bytes) -> None:
+        """Keep `data`, unless it alone is larger than the limit."""
+        with self._lock:
+            if key in self._items or len(data) > self._limit:
+                return
+            self._items[key] = data
+            self._size += len(data)
+            while self._size > self._limit:
+                self._size -= len(self._items.popitem(last=False)[1])
+
+    def get(self, key: Hashable) -> bytes | None:
+        """Return what was kept under `key`; None if nothing is, or it was dropped."""
+        with self._lock:
+            if key in self._items:
+                self._items.move_to_end(key)
+            return self._items.get(key)
