@@ -20,16 +20,15 @@ from klingkit.contract.spec import read_yaml
 from .advice import KINDS, advise
 from .callbacks import check_secret
 from .clock import parse_duration
-from .journal import masked_headers, readable
 from .scenarios import check_known, parse_scenario, scenario_table
-from .tasks import PROGRESSIONS, at_step, snapshot
+from .tasks import PROGRESSIONS, snapshot
 from .travel import Traveller
+from .views import clock_view, delivery_view, entry_view, task_view
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .journal import Entry
-    from .ledger import Delivery
     from .simulator import Simulator
     from .tasks import Task
 
@@ -157,11 +156,11 @@ class Operations:
     def list_tasks(self, account: str | None) -> list[dict[str, Any]]:
         """Return tasks, oldest first."""
         tasks = self._simulator.store.tasks()
-        return [self._task(task) for task in tasks if account in {None, task.account}]
+        return [task_view(self._simulator, task) for task in tasks if account in {None, task.account}]
 
     def get_task(self, account: str | None, *, task_id: str) -> dict[str, Any]:
         """Return one task."""
-        return self._task(self._find(account, task_id))
+        return task_view(self._simulator, self._find(account, task_id))
 
     def move_task(self, account: str | None, *, task_id: str) -> dict[str, Any]:
         """Bring a task one step further."""
@@ -191,18 +190,18 @@ class Operations:
 
     def get_clock(self, _: str | None) -> dict[str, Any]:
         """Tell the time."""
-        return self._clock([])
+        return clock_view(self._simulator, [])
 
     def freeze_clock(self, _: str | None) -> dict[str, Any]:
         """Let the clock stand still."""
         self._simulator.clock.freeze()
-        return self._clock([])
+        return clock_view(self._simulator, [])
 
     def resume_clock(self, _: str | None) -> dict[str, Any]:
         """Let the clock go on."""
         self._simulator.clock.resume()
         self._simulator.callbacks.wake()
-        return self._clock([])
+        return clock_view(self._simulator, [])
 
     def advance_clock(self, _: str | None, *, by: str | None = None, to: str | int | None = None) -> dict[str, Any]:
         """Move the clock, and return what happened on the way."""
@@ -218,13 +217,16 @@ class Operations:
                 events = traveller.advance_to(to if isinstance(to, int) else _moment(str(to)))
         except ValueError as error:
             raise ControlError(str(error)) from None
-        return self._clock(events)
+        return clock_view(self._simulator, events)
 
     def list_journal(self, account: str | None, **wanted: Any) -> dict[str, Any]:
         """Return the requests that fit."""
         journal = self._simulator.store.journal
         fits = _filter(account, wanted)
-        return {"dropped": journal.dropped, "entries": [self._entry(each) for each in journal.entries() if fits(each)]}
+        return {
+            "dropped": journal.dropped,
+            "entries": [entry_view(self._simulator, each) for each in journal.entries() if fits(each)],
+        }
 
     def wait_for_request(self, account: str | None, *, timeout: str = "5s", **wanted: Any) -> dict[str, Any]:
         """Return the first request that fits, waiting for it."""
@@ -237,11 +239,11 @@ class Operations:
         found = self._simulator.store.journal.wait_for(_filter(account, wanted), ms / 1000)
         if found is None:
             raise ControlError(f"no such request came within {timeout}", 404)
-        return self._entry(found)
+        return entry_view(self._simulator, found)
 
     def list_deliveries(self, account: str | None) -> list[dict[str, Any]]:
         """Return the ledger of callbacks."""
-        return [self._delivery(delivery) for delivery in self._simulator.store.deliveries(account)]
+        return [delivery_view(self._simulator, delivery) for delivery in self._simulator.store.deliveries(account)]
 
     def resend_delivery(self, account: str | None, *, delivery_id: str) -> dict[str, Any]:
         """Make one more attempt of a callback that is settled."""
@@ -253,7 +255,7 @@ class Operations:
             raise ControlError(f"delivery {delivery_id} is pending; only a settled one can be sent again")
         with simulator.callbacks.held():
             simulator.callbacks.deliver_due()
-        return self._delivery(simulator.store.delivery(delivery_id) or delivery)
+        return delivery_view(self._simulator, simulator.store.delivery(delivery_id) or delivery)
 
     def get_advice(self, account: str | None) -> list[dict[str, Any]]:
         """Return likely mistakes of the client."""
@@ -308,73 +310,6 @@ class Operations:
             {"operation": operation, "scenario": scenario.name, "times": times}
             for operation, scenario, times in self._simulator.store.queued(account or "")
         ]
-
-    def _clock(self, events: list[dict[str, Any]]) -> dict[str, Any]:
-        clock = self._simulator.clock
-        now = clock.now()
-        time = datetime.fromtimestamp(now / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        return {"now": now, "time": time, "frozen": clock.frozen, "events": events}
-
-    def _task(self, task: Task) -> dict[str, Any]:
-        simulator = self._simulator
-        view = snapshot(task, simulator.clock.now())
-        record = simulator.store.record(task.task_id)
-        deliveries = [simulator.store.delivery(each) for each in record.deliveries] if record else []
-        steps = [at_step(task, step) for step in range(len(task.plan.steps))]
-        manual = task.progression == "manual"
-        return {
-            "task_id": task.task_id,
-            "account": task.account,
-            "status": view.status,
-            "progression": task.progression,
-            "scenario": task.scenario.name if task.scenario else None,
-            "external_task_id": task.external_task_id,
-            "callback_url": task.callback_url,
-            "cost": f"{task.cost:f}",
-            "timeline": {
-                "planned": [
-                    {"status": status, "at": None if manual and step else at}
-                    for step, (status, at) in enumerate(task.plan.steps)
-                ],
-                "happened": [{"status": each.status, "at": each.updated_at} for each in steps[: view.step + 1]],
-                "polls": [{"at": at, "request": number} for at, number in (record.polled if record else ())],
-                "callbacks": [self._delivery(each) for each in deliveries if each],
-            },
-        }
-
-    def _delivery(self, delivery: Delivery) -> dict[str, Any]:
-        task = self._simulator.store.get(delivery.task_id)
-        return {
-            "id": delivery.id,
-            "task_id": delivery.task_id,
-            "account": delivery.account,
-            "status": task.plan.steps[delivery.step][0] if task else "",
-            "due_at": delivery.due_at,
-            "outcome": delivery.outcome or "pending",
-            "attempts": [
-                {"at": each.at, "http_status": each.status, "problem": each.problem} for each in delivery.attempts
-            ],
-        }
-
-    def _entry(self, entry: Entry) -> dict[str, Any]:
-        record = self._simulator.store.record(entry.task_id) if entry.operation == "create_task" else None
-        return {
-            "number": entry.number,
-            "at": entry.at,
-            "account": entry.account,
-            "operation": entry.operation,
-            "method": entry.method,
-            "path": entry.path,
-            "headers": masked_headers(entry.headers),
-            "request": readable(entry.body),
-            "status": entry.status,
-            "answer": readable(entry.answer),
-            "scenario": entry.scenario,
-            "rule": entry.rule,
-            "task_id": entry.task_id,
-            "callbacks": list(record.deliveries) if record else [],
-            "advice": [{"kind": kind, "text": text} for kind, text in entry.advice],
-        }
 
 
 def _integer(name: str, text: str) -> int:
