@@ -71,6 +71,13 @@ def checked(account: AccountSettings, scenario: str | None) -> AccountSettings:
         raise WrongUsage(str(error)) from None
 
 
+def not_empty(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    """Refuse a variable that was not set, where that would leave a door open."""
+    if value is not None and not value.strip():
+        raise click.BadParameter("it is empty")
+    return value
+
+
 def serve_option(name: str, *names: str, **settings: Any) -> Callable[[Any], Any]:
     """Return an option that is also an environment variable: KLINGKIT_ and its name."""
     variable = "KLINGKIT_" + name.removeprefix("--").replace("-", "_").upper()
@@ -114,7 +121,7 @@ def serve_option(name: str, *names: str, **settings: Any) -> Callable[[Any], Any
 @serve_option("--callback-secret", help="Sign callbacks with it (whsec_...).")
 @serve_option("--callback-retries", default="default", show_default=True, help="Retry schedule of callbacks.")
 @serve_option("--no-control", is_flag=True, help="No control API; health and pictures stay.")
-@serve_option("--control-token", help="The control API asks for it in the header Klingkit-Token.")
+@serve_option("--control-token", callback=not_empty, help="The control API asks for it in the header Klingkit-Token.")
 @serve_option(
     "--allow-host", multiple=True, metavar="HOST", callback=host_names, help="The control API answers so too."
 )
@@ -190,13 +197,19 @@ def advice(base_url: str, key: str | None, control_token: str | None, *, as_json
     from klingkit.mock_server.operations import ControlError
 
     try:
-        found = Control.over_http(base_url, key=key, token=control_token).advice()
+        control = Control.over_http(base_url, key=key, token=control_token)
+        requests = len(control.journal())
+        found = control.advice()
     except (ControlError, ConnectionError) as error:
         raise WrongUsage(str(error)) from None
+    if not requests:
+        raise WrongUsage(
+            "no requests" + (" of that key" if key else "") + " have come yet, so there is nothing to judge"
+        )
     if as_json:
         click.echo(json.dumps(found))
     elif not found:
-        click.echo("no mistakes found")
+        click.echo(f"no mistakes found in {requests} requests")
     for each in () if as_json else found:
         click.echo(f"{each['kind']} (request {each['request']}): {each['text']}\n  {each['do']}")
     if found:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Any
 
+from .scenarios import MARKER, UnknownNameError, parse_scenario, scenario_table
 from .tasks import snapshot
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ FAST_POLLS = 4
 
 KINDS = {
     "unknown-field": "the service ignores the field in silence: correct its name or leave it out",
+    "unknown-scenario": "correct the name of the scenario in the prompt; `klingkit scenarios` lists them",
     "data-url": "send the bare Base64, without data:image/...;base64, before it",
     "wrong-path": "query the task under the path of the create, with /{task_id} after it",
     "mangled-id": "read task_id as a string: as a number it loses its last digits",
@@ -72,11 +74,28 @@ def on_refusal(simulator: Simulator, account: str, body: dict[str, Any] | None, 
     return found
 
 
+def unknown_markers(contract: Contract, prompt: str) -> list[Named]:
+    """Name what in a prompt looks like a scenario and is none; other text in double brackets is text."""
+    found = []
+    for text in islice(MARKER.findall(prompt), MAX_NAMED):
+        try:
+            parse_scenario(text, contract)
+        except UnknownNameError:
+            name = text.strip().lower().partition("@")[0].partition(":")[0]
+            if close := difflib.get_close_matches(name, scenario_table(contract), n=1, cutoff=0.85):
+                found.append(
+                    ("unknown-scenario", f"[[{ascii(text)[1:-1]}]] counts as text, did you mean [[{close[0]}]]?")
+                )
+        except ValueError as error:
+            found.append(("unknown-scenario", f"[[{ascii(text)[1:-1]}]] counts as text: {ascii(str(error))[1:-1]}"))
+    return found
+
+
 def wrong_path(simulator: Simulator, path: str) -> list[Named]:
-    """Name an invented path: one that ends in the id of a task, or has the last word of the create's path."""
+    """Name an invented path: one that ends in the id of a task, or shares a word with the path of the create."""
     create = next(each.path for each in simulator.contract.operations.values() if "{" not in each.path)
     words = path.strip("/").split("/")
-    if create.rpartition("/")[2] in words or simulator.store.get(words[-1]):
+    if set(words) & set(create.split("/")) - {""} or simulator.store.get(words[-1]):
         return [("wrong-path", f"there is no such path; tasks are made at {create} and queried at {create}/TASK_ID")]
     return []
 
@@ -87,9 +106,13 @@ def after_the_end(task_id: str) -> Named:
 
 
 def advise(simulator: Simulator, account: str | None = None) -> list[Advice]:
-    """Return every mistake that the journal shows, of one account or of all, in the order of the requests."""
+    """Return every mistake that the journal shows, of one account or of all, with the first request that shows it."""
     entries = [entry for entry in simulator.store.journal.entries() if account in {None, entry.account}]
-    found = [Advice(kind, text, entry.account, entry.number) for entry in entries for kind, text in entry.advice]
+    named: dict[tuple[str, str, str], Advice] = {}
+    for entry in entries:
+        for kind, text in entry.advice:
+            named.setdefault((kind, text, entry.account), Advice(kind, text, entry.account, entry.number))
+    found = list(named.values())
     found += _too_fast(entries)
     found += _same_again(entries)
     found += _retried_1102(entries)

@@ -15,7 +15,7 @@ from klingkit.contract import ApiError, Operation
 from klingkit.contract.errors import render
 
 from . import advice
-from .auth import authenticate
+from .auth import account_of, authenticate
 from .body import read_json_object
 from .control import PREFIX, control_routes
 from .handlers import HANDLERS, Call
@@ -146,7 +146,11 @@ def _serve(
         if exchange.chosen and not exchange.chosen.scenario.fault:
             simulator.give_back(exchange.operation, exchange.chosen)
             exchange.chosen = None
-        exchange.advice += advice.on_refusal(simulator, exchange.account, exchange.body, arguments.get("task_id", ""))
+        task_id = arguments.get("task_id", "")
+        task = simulator.store.get(task_id)
+        if task and task.account == exchange.account and task.scenario:
+            exchange.chosen = Chosen(task.scenario, "task")  # it hides the task
+        exchange.advice += advice.on_refusal(simulator, exchange.account, exchange.body, task_id)
         raise
     if view.ended and exchange.body is None and simulator.store.see_end(view.task.task_id):
         exchange.advice.append(advice.after_the_end(view.task.task_id))
@@ -196,11 +200,13 @@ def _choose(simulator: Simulator, exchange: Exchange) -> tuple[Scenario | None, 
     progression: str | None = None
     if header := exchange.environ.get("HTTP_PREFER"):
         try:
-            preferred, progression = read_prefer(header, simulator.contract)
+            preferred, progression = read_prefer(header, simulator.contract, exchange.operation)
         except ValueError as error:
             spec = simulator.contract.errors["invalid_request"]
             raise ApiError(replace(spec, message=f"Prefer header of klingkit: {error}")) from error
     prompt = exchange.body.get("prompt") if exchange.body else None
+    if isinstance(prompt, str) and "[[" in prompt:
+        exchange.advice += advice.unknown_markers(simulator.contract, prompt)
     exchange.chosen = simulator.choose(exchange.operation, exchange.account, preferred, prompt)
     return exchange.chosen.scenario if exchange.chosen else None, progression
 
@@ -232,6 +238,8 @@ def _refuse(simulator: Simulator, error: ApiError) -> Response:
 
 def _wrong_path(simulator: Simulator) -> Response:
     exchange: Exchange = request.environ[EXCHANGE]
+    if found := account_of(exchange.environ.get(AUTHORIZATION)):
+        exchange.account = found[1]  # whose mistake it is
     exchange.advice += advice.wrong_path(simulator, request.path)
     return _refuse(simulator, ApiError(simulator.contract.rules["path.known"]))
 
@@ -274,7 +282,7 @@ def _answer(exchange: Exchange, http: int, body: bytes, headers: list[tuple[str,
     if exchange.number:
         headers.append((exchange.id_header, exchange.gateway_request_id))
     if chosen := exchange.chosen:
-        headers.append(("Klingkit-Scenario", f"{chosen.scenario.name}; source={chosen.source}"))
+        headers.append(("Klingkit-Scenario", f"{chosen.scenario.text}; source={chosen.source}"))
         if chosen.source != "task" and chosen.scenario.fault:
             exchange.environ[FAULT] = chosen.scenario.fault
     if exchange.rule:
@@ -307,7 +315,7 @@ def _finish(simulator: Simulator, response: Response) -> Response:
             body=body,
             status=http,
             answer=exchange.answer,
-            scenario=f"{chosen.scenario.name}; source={chosen.source}" if chosen else "",
+            scenario=f"{chosen.scenario.text}; source={chosen.source}" if chosen else "",
             rule=exchange.rule,
             task_id=exchange.task_id,
             advice=exchange.advice,

@@ -21,7 +21,7 @@ def read_json_object(raw: bytes, contract: Contract) -> dict[str, Any]:
     nested too deep, or is no object. Of repeated keys the last wins. A number too long to parse becomes infinite.
     """
     limit = contract.rules["body.depth"].params["maxDepth"]
-    if raw.count(b"[") + raw.count(b"{") > limit and _depth(raw) > limit:
+    if raw.count(b"[") + raw.count(b"{") > limit and _depth(raw, limit) > limit:
         raise ApiError(contract.rules["body.depth"])
     try:
         value = _decoder.decode(raw.decode("utf-8"))
@@ -34,12 +34,14 @@ def read_json_object(raw: bytes, contract: Contract) -> dict[str, Any]:
     return value
 
 
-def _depth(raw: bytes) -> int:
+def _depth(raw: bytes, limit: int) -> int:
     depth = deepest = 0
     for match in BRACKETS.finditer(raw):
         first = match[0][:1]
         depth += (first in b"[{") - (first in b"]}")
         deepest = max(deepest, depth)
+        if deepest > limit:
+            break
     return deepest
 
 

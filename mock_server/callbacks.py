@@ -6,6 +6,7 @@ A scenario can lose, delay, double or reorder them.
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import logging
 import threading
@@ -24,13 +25,12 @@ if TYPE_CHECKING:
     from klingkit.contract import Contract
 
     from .clock import Clock
-    from .ids import Ids
     from .store import MemoryStore
     from .tasks import Task
 
 log = logging.getLogger("klingkit")
 
-THREADS = 16
+THREADS = 32
 
 
 class Sender(Protocol):
@@ -44,14 +44,11 @@ class Sender(Protocol):
 class Callbacks:
     """Delivers what the store holds as due: by `deliver_due`, or by threads of its own that wait for the clock."""
 
-    def __init__(
-        self, store: MemoryStore, clock: Clock, contract: Contract, ids: Ids, send: Sender, *, speed: float
-    ) -> None:
+    def __init__(self, store: MemoryStore, clock: Clock, contract: Contract, send: Sender, *, speed: float) -> None:
         self._store = store
         self._clock = clock
         self._contract = contract
         self._policy = contract.callbacks
-        self._ids = ids
         self._speed = speed
         self._send = send
         self._background = False
@@ -71,7 +68,9 @@ class Callbacks:
             trigger = max(0, step - 1) if fault == "early" else step
             at = task.reached_at(trigger)
             due_at = None if at is None else at + late
-            deliveries.append(Delivery(self._ids.delivery_id(), task.task_id, task.account, step, trigger, due_at))
+            deliveries.append(
+                Delivery(_delivery_id(task.task_id, step), task.task_id, task.account, step, trigger, due_at)
+            )
         if fault == "reordered" and len(deliveries) > 2:
             deliveries[-2:] = reversed(deliveries[-2:])
         return deliveries
@@ -189,6 +188,11 @@ class Callbacks:
         """Return the headers of a signature, in real time; none without a secret."""
         secret = self._store.settings(delivery.account).callback_secret
         return sign(secret, delivery.id, datetime.now(UTC), body) if secret else {}
+
+
+def _delivery_id(task_id: str, step: int) -> str:
+    """Return an id as Standard Webhooks spells them: of its task, so that no other has it, also after a reset."""
+    return "msg_" + hashlib.sha256(f"{task_id} {step}".encode()).hexdigest()[:27]
 
 
 def sign(secret: str, delivery_id: str, now: datetime, body: bytes) -> dict[str, str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 import time
 
+LATEST = 7_258_118_400_000
+"""2200-01-01 00:00 UTC, as far as a clock goes."""
 START = 1_767_225_600_000
 """2026-01-01 00:00 UTC, where the clocks of tests begin."""
 
@@ -45,11 +47,17 @@ class Clock:
         with self._lock:
             self._standing = now
 
-    def move_to(self, moment: int) -> None:
-        """Stand still at a moment (ms). Raises ValueError if that lies in the past."""
+    def check(self, moment: int) -> None:
+        """Raise ValueError if the clock cannot go to a moment (ms)."""
         now = self.now()
         if moment < now:
             raise ValueError(f"the clock does not go back: it is {now} ms, later than {moment} ms")
+        if moment > LATEST:
+            raise ValueError(f"the clock goes as far as 2200, {LATEST} ms, and not to {moment} ms")
+
+    def move_to(self, moment: int) -> None:
+        """Stand still at a moment (ms). Raises ValueError if that lies in the past, or after LATEST."""
+        self.check(moment)
         with self._lock:
             self._standing = moment
 
@@ -76,4 +84,5 @@ def parse_duration(text: str) -> int:
         ms = round(float(number) * factor)
         if ms <= 36_525 * UNITS["d"]:
             return ms
+        raise ValueError(f"{text[:40]!r} is longer than 100 years")
     raise ValueError(f"{text[:40]!r} is not a duration: give a number with ms, s, m, h or d, such as 90s or 2m")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, abort, request
+from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.routing import Map, Rule
 
 from klingkit.contract import ApiError
@@ -38,20 +39,29 @@ def control_routes(simulator: Simulator) -> Blueprint:
         """Answer everybody, also where there is no control API."""
         return _json(operations.get_health(None), 200)
 
+    @routes.get(PREFIX + "/pictures/<path:_>")
+    def no_picture(_: str) -> Response:
+        """Answer as the real CDN does, not as the control API."""
+        abort(404)
+
     if simulator.settings.control:
 
         @routes.route(PREFIX + "/<path:_>", methods=METHODS)
         def control(_: str) -> Response:
             """Carry out an operation of the control API."""
-            operation_id, arguments = _paths().bind("").match(request.path, request.method)
             try:
                 _guard(simulator)
+                operation_id, arguments = _paths().bind("").match(request.path, request.method)
                 raw = request.get_data(cache=False)
                 body = json.loads(raw) if raw else {}
                 arguments = {**request.args.to_dict(), **arguments}
                 return _json(operations.call(operation_id, _account(), arguments, body), 200)
             except ControlError as error:
                 return _json({"error": str(error)}, error.http)
+            except NotFound:
+                return _json({"error": f"there is no such path; GET {PREFIX}/openapi.json lists them"}, 404)
+            except MethodNotAllowed as error:
+                return _json({"error": f"the methods of this path: {', '.join(error.valid_methods or ())}"}, 405)
             except (ValueError, RecursionError):
                 return _json({"error": "the body is not JSON"}, 400)
 

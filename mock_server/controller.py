@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote, urlencode
 
@@ -37,6 +38,11 @@ class Control:
     @classmethod
     def over_http(cls, url: str, *, key: str | None = None, token: str | None = None) -> Self:
         """Return the control of a server; its methods raise ConnectionError if nothing there answers as klingkit does."""
+        if not url.lower().startswith(("http://", "https://")):
+            raise ControlError(f"{url!r} does not begin with http:// or https://")
+        for secret in (key, token):
+            if secret is not None and not (secret and secret.isascii() and secret.isprintable()):
+                raise ControlError("a key or token has ASCII characters only")
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         if token:
             headers["Klingkit-Token"] = token
@@ -52,7 +58,10 @@ class Control:
 
     def configure(self, **settings: Any) -> Json:
         """Change settings: balance, quota, concurrency, requests, window, disabled, expired, progression, scenario, ..."""
-        return self._object("set_account", body=settings)
+        return self._object(
+            "set_account",
+            body={name: str(each) if isinstance(each, Decimal) else each for name, each in settings.items()},
+        )
 
     def tasks(self) -> list[Json]:
         """Return tasks with their timelines, oldest first."""
@@ -141,6 +150,8 @@ def _send(url: str, headers: dict[str, str], operation_id: str, arguments: Json,
     query = {}
     for name, value in arguments.items():
         if f"{{{name}}}" in path:
+            if not value:
+                raise ControlError(f"{name} is empty", 404)
             path = path.replace(f"{{{name}}}", quote(str(value), safe=""))
         else:
             query[name] = value

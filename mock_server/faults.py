@@ -51,6 +51,8 @@ class Faults:
                 chunks.close()
         fault: Fault | None = environ.get(FAULT)
         if fault is None:
+            if environ.get("HTTP_CONNECTION", "").lower() == "close" or environ["SERVER_PROTOCOL"] == "HTTP/1.0":
+                self._resets.leave_in_peace()
             return [body]  # a list is sent at once, which is faster than an iterator
         if fault.kind == "delay":
             ms = self._simulator.ids.spread(fault.ms) if fault.spread else fault.ms
@@ -71,19 +73,26 @@ class Faults:
         time.sleep(FLUSH_S)
         if fault.kind == "reset-within":
             self._resets.arm(port)
+        else:
+            self._resets.leave_in_peace()
 
 
 class Resets:
-    """Lets every connection of the server be reset when it is closed, for a moment: many at once share it."""
+    """Lets every connection of the server be reset when it is closed, for a moment: many at once share it.
+
+    Answers after which the server closes the connection by itself wait until such a moment is over, and the next one waits
+    for them.
+    """
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._wanted = 0
         self._armed = 0
         self._running = False
+        self._quiet_until = 0.0
 
     def arm(self, port: int) -> None:
-        """Return when all connections of a port that there are now stop lingering."""
+        """Return when all connections of a port that there are now will be reset when they are closed."""
         with self._changed:
             self._wanted += 1
             mine = self._wanted
@@ -92,12 +101,16 @@ class Resets:
                 threading.Thread(target=self._run, args=(port,), name="resets", daemon=True).start()
             self._changed.wait_for(lambda: self._armed >= mine)
 
+    def leave_in_peace(self) -> None:
+        """Return when no connection is reset, for as long as it takes to close one."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._running)
+            self._quiet_until = time.monotonic() + FLUSH_S
+
     def _run(self, port: int) -> None:
         while True:
+            time.sleep(max(0.0, self._quiet_until - time.monotonic()))
             with self._changed:
-                if self._armed == self._wanted:
-                    self._running = False
-                    return
                 wanted = self._wanted
             _fail_hard(port, on=True)
             with self._changed:
@@ -105,6 +118,11 @@ class Resets:
                 self._changed.notify_all()
             time.sleep(FLUSH_S)
             _fail_hard(port, on=False)
+            with self._changed:
+                if self._armed == self._wanted:
+                    self._running = False
+                    self._changed.notify_all()
+                    return
 
 
 def _connections(port: int) -> Iterator[socket.socket]:

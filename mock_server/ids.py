@@ -54,11 +54,6 @@ class Ids:
             tail = "".join([PAIRS[bits >> shift & 4095] for shift in (0, 12, 24, 36)])
             return f"{self._second[1]}{ms:03}{below_ms:06}{tail}"
 
-    def delivery_id(self) -> str:
-        """Return the id of a callback, as Standard Webhooks spells them."""
-        with self._lock:
-            return "msg_" + "".join(self._random.choices(ALPHANUMERIC, k=24))
-
     def happens(self, probability: float) -> bool:
         """Draw whether something happens."""
         if probability >= 1:

@@ -10,6 +10,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from .outbound import host_and_path
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -18,7 +20,8 @@ SHORT = 200
 SMALL = 8 * 1024
 """A body of up to so many bytes is kept as it came and elided when somebody looks."""
 MAX_FIELDS = 200
-SECRET_HEADERS = {"authorization", "proxy-authorization", "cookie", "klingkit-token", "x-api-key"}
+SECRET_WORDS = ("auth", "cookie", "token", "key", "secret", "signature")
+"""What the name of a header has that is masked."""
 
 
 @dataclass(slots=True)
@@ -104,11 +107,15 @@ class Journal:
 def masked_headers(headers: list[tuple[str, str]]) -> dict[str, str]:
     """Return headers as a journal may show them."""
     names = [(name.lower().replace("_", "-"), value) for name, value in headers]
-    return {name: "***" if name in SECRET_HEADERS else value[:SHORT] for name, value in names}
+    return {name: "***" if _is_secret(name, value) else value[:SHORT] for name, value in names}
+
+
+def _is_secret(name: str, value: str) -> bool:
+    return any(word in name for word in SECRET_WORDS) or value[:7].lower() in {"bearer ", "basic "}
 
 
 def elide(value: Any) -> Any:
-    """Return JSON with long texts replaced by their size and hash."""
+    """Return JSON with long texts replaced by their size and hash, and without what a callback URL may keep secret."""
     if isinstance(value, str):
         if len(value) <= SHORT:
             return value
@@ -117,7 +124,10 @@ def elide(value: Any) -> Any:
     if isinstance(value, list):
         return [elide(item) for item in value[:MAX_FIELDS]]
     if isinstance(value, dict):
-        return {key[:SHORT]: elide(item) for key, item in list(value.items())[:MAX_FIELDS]}
+        return {
+            key[:SHORT]: host_and_path(item) if key == "callback_url" and isinstance(item, str) else elide(item)
+            for key, item in list(value.items())[:MAX_FIELDS]
+        }
     return value
 
 

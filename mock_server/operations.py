@@ -22,7 +22,6 @@ from .callbacks import check_secret
 from .clock import parse_duration
 from .scenarios import check_known, parse_scenario, scenario_table
 from .tasks import PROGRESSIONS, snapshot
-from .travel import Traveller
 from .views import clock_view, delivery_view, entry_view, task_view
 
 if TYPE_CHECKING:
@@ -66,7 +65,6 @@ class Operations:
     def __init__(self, simulator: Simulator) -> None:
         self._simulator = simulator
         self._contract = simulator.contract
-        self._traveller = Traveller(simulator)
         self._validators: dict[str, Any] = {}
 
     def call(self, operation_id: str, account: str | None, arguments: dict[str, Any], body: Any = None) -> Any:
@@ -127,8 +125,8 @@ class Operations:
             "disabled": settings.disabled,
             "expired": settings.expired,
             "progression": settings.progression,
-            "scenario": settings.scenario.name if settings.scenario else None,
-            "query_scenario": settings.query_scenario.name if settings.query_scenario else None,
+            "scenario": settings.scenario.text if settings.scenario else None,
+            "query_scenario": settings.query_scenario.text if settings.query_scenario else None,
             "callback_secret": settings.callback_secret is not None,
             "callback_retries": settings.callback_retries,
         }
@@ -137,11 +135,14 @@ class Operations:
         """Change settings."""
         try:
             for name in changes.keys() & {"balance", "quota"}:
-                changes[name] = None if changes[name] is None else Decimal(str(changes[name]))
+                changes[name] = None if changes[name] is None else _amount(name, changes[name])
             if "window" in changes:
                 changes["window_ms"] = parse_duration(changes.pop("window"))
-            for name in changes.keys() & {"scenario", "query_scenario"}:
-                changes[name] = changes[name] and parse_scenario(changes[name], self._contract)
+                if not changes["window_ms"]:
+                    raise ValueError("window: a window of no time limits nothing; give a second or more")  # noqa: TRY301
+            for name, operation_id in (("scenario", "create_task"), ("query_scenario", "get_task")):
+                if changes.get(name) is not None:
+                    changes[name] = parse_scenario(changes[name], self._contract, operation_id)
             check_known("progression", changes.get("progression", "time"), PROGRESSIONS)
             check_known(
                 "callback_retries", changes.get("callback_retries", "default"), self._contract.callbacks.retry_after_ms
@@ -182,7 +183,7 @@ class Operations:
         """Let a scenario apply to the next requests for an operation."""
         try:
             check_known("operation", operation, self._contract.operations)
-            parsed = parse_scenario(scenario, self._contract)
+            parsed = parse_scenario(scenario, self._contract, operation)
         except ValueError as error:
             raise ControlError(str(error)) from None
         self._simulator.store.queue_scenario(account or "", operation, parsed, times)
@@ -205,7 +206,7 @@ class Operations:
 
     def advance_clock(self, _: str | None, *, by: str | None = None, to: str | int | None = None) -> dict[str, Any]:
         """Move the clock, and return what happened on the way."""
-        traveller = self._traveller
+        traveller = self._simulator.traveller
         try:
             if by is not None:
                 events = traveller.advance(parse_duration(by))
@@ -222,7 +223,7 @@ class Operations:
     def list_journal(self, account: str | None, **wanted: Any) -> dict[str, Any]:
         """Return the requests that fit."""
         journal = self._simulator.store.journal
-        fits = _filter(account, wanted)
+        fits = self._filter(account, wanted)
         return {
             "dropped": journal.dropped,
             "entries": [entry_view(self._simulator, each) for each in journal.entries() if fits(each)],
@@ -236,7 +237,7 @@ class Operations:
             raise ControlError(str(error)) from None
         if ms > MAX_WAIT_MS:
             raise ControlError(f"timeout {timeout} is longer than {MAX_WAIT_MS // 1000}s")
-        found = self._simulator.store.journal.wait_for(_filter(account, wanted), ms / 1000)
+        found = self._simulator.store.journal.wait_for(self._filter(account, wanted), ms / 1000)
         if found is None:
             raise ControlError(f"no such request came within {timeout}", 404)
         return entry_view(self._simulator, found)
@@ -277,11 +278,7 @@ class Operations:
 
     def reset(self, account: str | None) -> dict[str, Any]:
         """Forget everything, or everything of one account; complete when it returns."""
-        if account is None:
-            self._simulator.reset()
-        else:
-            with self._simulator.callbacks.held():
-                self._simulator.store.reset_account(account)
+        self._simulator.reset(account)
         return self.get_health(account)
 
     def _valid(self, operation_id: str, operation: dict[str, Any], body: Any) -> dict[str, Any]:
@@ -299,6 +296,25 @@ class Operations:
         fields: dict[str, Any] = body
         return fields
 
+    def _filter(self, account: str | None, wanted: dict[str, Any]) -> Callable[[Entry], bool]:
+        try:
+            check_known("operation", wanted.get("operation", "create_task"), self._contract.operations)
+            check_known("rule", wanted.get("rule", "path.known"), self._contract.rules)
+        except ValueError as error:
+            raise ControlError(str(error)) from None
+
+        def fits(entry: Entry) -> bool:
+            return (
+                account in {None, entry.account}
+                and entry.number > wanted.get("after", 0)
+                and wanted.get("operation", entry.operation) == entry.operation
+                and wanted.get("task_id", entry.task_id) == entry.task_id
+                and wanted.get("status", entry.status) == entry.status
+                and wanted.get("rule", entry.rule.partition(";")[0]) == entry.rule.partition(";")[0]
+            )
+
+        return fits
+
     def _find(self, account: str | None, task_id: str) -> Task:
         task = self._simulator.store.get(task_id)
         if task is None or account not in {None, task.account}:
@@ -307,7 +323,7 @@ class Operations:
 
     def _queued(self, account: str | None) -> list[dict[str, Any]]:
         return [
-            {"operation": operation, "scenario": scenario.name, "times": times}
+            {"operation": operation, "scenario": scenario.text, "times": times}
             for operation, scenario, times in self._simulator.store.queued(account or "")
         ]
 
@@ -319,6 +335,13 @@ def _integer(name: str, text: str) -> int:
         raise ControlError(f"{name}: {text[:60]!r} is not a whole number") from None
 
 
+def _amount(name: str, value: str | float) -> Decimal:
+    amount = Decimal(str(value))
+    if amount != round(amount, 6):
+        raise ValueError(f"{name}: {value} has more than six decimals")
+    return amount
+
+
 def _moment(text: str) -> int:
     try:
         return round(datetime.fromisoformat(text).astimezone(UTC).timestamp() * 1000)
@@ -326,17 +349,3 @@ def _moment(text: str) -> int:
         raise ValueError(
             f"{text[:60]!r} is no moment: give next, idle, a time such as 2026-01-01T12:00:00Z, or Unix ms"
         ) from None
-
-
-def _filter(account: str | None, wanted: dict[str, Any]) -> Callable[[Entry], bool]:
-    def fits(entry: Entry) -> bool:
-        return (
-            account in {None, entry.account}
-            and entry.number > wanted.get("after", 0)
-            and wanted.get("operation", entry.operation) == entry.operation
-            and wanted.get("task_id", entry.task_id) == entry.task_id
-            and wanted.get("status", entry.status) == entry.status
-            and wanted.get("rule", entry.rule.partition(";")[0]) == entry.rule.partition(";")[0]
-        )
-
-    return fits

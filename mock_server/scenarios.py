@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from klingkit.contract import Contract
 
 MARKER = re.compile(r"\[\[([^\[\]]{1,100})\]\]")
-PREFER = re.compile(r'(?:^|[,;\s])(scenario|progression)\s*=\s*(?:"([^"]*)"|([^\s;,]+))', re.IGNORECASE)
+PREFER = re.compile(r'(?:^|[,;\s])(scenario|progression)\s*=\s*(?:"([^"]*)"|([^\s;,]*))', re.IGNORECASE)
 CHOOSE = "a scenario is NAME, NAME:ARGUMENT where it takes one, and @0.3 after it for a probability"
 
 
@@ -65,6 +65,16 @@ class Scenario:
     """`lost`, `lost-all`, `late`, `twice`, `reordered` or `early`."""
     callback_late_ms: int = 0
     probability: float = 1
+
+    @property
+    def text(self) -> str:
+        """As it was chosen, with its probability."""
+        return self.name if self.probability == 1 else f"{self.name}@{self.probability:g}"
+
+    @property
+    def fits_queries(self) -> bool:
+        """Whether it does something to the answer of a query; others shape the task that a create makes."""
+        return bool(self.error or self.shape or self.fault)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,10 +205,11 @@ def scenario_table(contract: Contract) -> dict[str, Row]:
     return {row.name: row for row in rows}
 
 
-def parse_scenario(text: str, contract: Contract) -> Scenario:
+def parse_scenario(text: str, contract: Contract, operation_id: str = "create_task") -> Scenario:
     """Return the scenario that `NAME`, `NAME:ARGUMENT` or either with `@PROBABILITY` means.
 
-    Raises UnknownNameError for an unknown name, ValueError for a wrong argument or probability.
+    Raises UnknownNameError for an unknown name; ValueError for a wrong argument or probability, and for one that can do nothing
+    to the operation.
     """
     chosen, _, chance = text.strip().partition("@")
     name, _, argument = chosen.partition(":")
@@ -213,18 +224,22 @@ def parse_scenario(text: str, contract: Contract) -> Scenario:
         probability = -1
     if not 0 <= probability <= 1:
         raise ValueError(f"{chance[:20]!r} is not a probability: {CHOOSE}")
-    return replace(Scenario(chosen, **row.make(argument)), probability=probability)
+    scenario = replace(Scenario(chosen, **row.make(argument)), probability=probability)
+    if operation_id != "create_task" and not scenario.fits_queries:
+        raise ValueError(f"scenario {name} shapes the task that a create makes; it does nothing to {operation_id}")
+    return scenario
 
 
-def read_prefer(header: str, contract: Contract) -> tuple[Scenario | None, str | None]:
+def read_prefer(header: str, contract: Contract, operation_id: str) -> tuple[Scenario | None, str | None]:
     """Return scenario and progression that a `Prefer` header (RFC 7240) names; other preferences are ignored.
 
     Raises ValueError for one that there is not.
     """
-    wanted = {name.lower(): quoted or plain for name, quoted, plain in PREFER.findall(header)}
+    found = reversed(PREFER.findall(header))  # of two the first counts (RFC 7240)
+    wanted = {name.lower(): quoted or plain for name, quoted, plain in found}
     if "progression" in wanted:
         check_known("progression", wanted["progression"], PROGRESSIONS)
-    scenario = parse_scenario(wanted["scenario"], contract) if "scenario" in wanted else None
+    scenario = parse_scenario(wanted["scenario"], contract, operation_id) if "scenario" in wanted else None
     return scenario, wanted.get("progression")
 
 

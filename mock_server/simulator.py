@@ -16,6 +16,7 @@ from .scenarios import Scenario, find_marker
 from .settings import Settings
 from .store import MemoryStore, RefusedError
 from .tasks import Plan, Snapshot, Task, at_step, snapshot
+from .travel import Traveller
 
 if TYPE_CHECKING:
     from klingkit.contract import Contract, Rule
@@ -61,9 +62,10 @@ class Simulator:
         self._fetcher = Outbound(self.settings.allow_fetch, "--allow-fetch")
         send = send or Outbound(self.settings.allow_callback, "--allow-callback").post
         speed = self.settings.speed
-        self.callbacks = Callbacks(self.store, self.clock, self.contract, self.ids, send, speed=speed)
+        self.callbacks = Callbacks(self.store, self.clock, self.contract, send, speed=speed)
         if not self.clock.frozen:
             self.callbacks.run_in_background()
+        self.traveller = Traveller(self)
 
     def choose(self, operation_id: str, account: str, preferred: Scenario | None, prompt: object) -> Chosen | None:
         """Return the scenario that applies to a request; the first that is chosen wins, and may leave it to chance."""
@@ -179,9 +181,15 @@ class Simulator:
         self.callbacks.wake()
         return snapshot(task, now)
 
-    def reset(self) -> None:
-        """Forget everything, and put clock and seed back to where they began; complete when it returns."""
-        with self.callbacks.held():
+    def reset(self, account: str | None = None) -> None:
+        """Forget everything of an account; of all, and put clock and seed back to where they began.
+
+        Complete when it returns: a journey in time ends where it is, and attempts that have begun are waited for.
+        """
+        with self.traveller.stopped():
+            if account is not None:
+                self.store.reset_account(account)
+                return
             self.store.reset()
             self.clock.reset()
             self.ids.reseed(self.settings.seed)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from .tasks import Task
 
 MAX_POLLS_KEPT = 200
+MAX_AT_ONCE = 8
+"""Attempts of one account, so that its slow receiver does not hold up the others."""
 
 
 class RefusedError(Exception):
@@ -75,6 +77,7 @@ class MemoryStore:
             self._deliveries: dict[str, Delivery] = {}
             self._due: list[tuple[int, int, str]] = []
             self._claimed: set[str] = set()
+            self._busy: Counter[str] = Counter()
             self._resends: deque[str] = deque()
             self._order = itertools.count()
             self.created = 0
@@ -345,15 +348,25 @@ class MemoryStore:
     def claim(self, now: int) -> tuple[Delivery, Task] | None:
         """Take the delivery that has been due the longest, with its task; `finish` gives it back."""
         with self._lock:
-            while self._resends or (self._due and self._due[0][0] <= now):
+            put_aside = []
+            found: Delivery | None = None
+            while found is None and (self._resends or (self._due and self._due[0][0] <= now)):
                 again = bool(self._resends)
-                due_at, _, delivery_id = (0, 0, self._resends.popleft()) if again else heapq.heappop(self._due)
-                delivery = self._deliveries.get(delivery_id)
+                entry = (0, 0, self._resends.popleft()) if again else heapq.heappop(self._due)
+                delivery = self._deliveries.get(entry[2])
                 # An entry is out of date when its delivery was hastened, settled or dropped since.
-                if delivery and delivery_id not in self._claimed and (again or delivery.due_at == due_at):
-                    self._claimed.add(delivery_id)
-                    return delivery, self._records[delivery.task_id].task
-            return None
+                if delivery and delivery.id not in self._claimed and (again or delivery.due_at == entry[0]):
+                    if again or self._busy[delivery.account] < MAX_AT_ONCE:
+                        found = delivery
+                    else:
+                        put_aside.append(entry)
+            for entry in put_aside:
+                heapq.heappush(self._due, entry)
+            if found is None:
+                return None
+            self._claimed.add(found.id)
+            self._busy[found.account] += 1
+            return found, self._records[found.task_id].task
 
     def next_due(self) -> int | None:
         """Time in ms of the next attempt; None if there is none."""
@@ -362,13 +375,18 @@ class MemoryStore:
                 return 0
             while self._due and self._due[0][2] not in self._deliveries:
                 heapq.heappop(self._due)
-            return self._due[0][0] if self._due else None
+            if not self._due or not self._busy_beyond(self._due[0][2]):
+                return self._due[0][0] if self._due else None
+            return min((due for due, _, delivery_id in self._due if not self._busy_beyond(delivery_id)), default=None)
 
     def finish(self, delivery: Delivery, attempt: Attempt, *, retry_at: int | None, outcome: str) -> None:
         """Note an attempt of a claimed delivery: another one follows at `retry_at` (ms), or it is settled as `outcome`."""
         with self._lock:
-            self._claimed.discard(delivery.id)
-            if delivery.id not in self._deliveries:
+            if delivery.id in self._claimed:
+                self._claimed.discard(delivery.id)
+                self._busy[delivery.account] -= 1
+            record = self._records.get(delivery.task_id)
+            if record is None:
                 return
             settled_before = bool(delivery.outcome)
             self._deliveries[delivery.id] = replace(
@@ -379,7 +397,6 @@ class MemoryStore:
             )
             if settled_before:
                 return
-            record = self._records[delivery.task_id]
             if retry_at is None and record.line and record.line[0] == delivery.id:
                 del record.line[0]
             self._push_head(record)
@@ -405,6 +422,10 @@ class MemoryStore:
     def delivery_counts(self) -> dict[str, int]:
         """How many deliveries there are, by outcome."""
         return {"pending": 0, **Counter(delivery.outcome or "pending" for delivery in self.deliveries())}
+
+    def _busy_beyond(self, delivery_id: str) -> bool:
+        delivery = self._deliveries.get(delivery_id)
+        return delivery is None or self._busy[delivery.account] >= MAX_AT_ONCE
 
     def _push_head(self, record: Record) -> None:
         if record.line:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from .journal import masked_headers, readable
+from .outbound import host_and_path
 from .tasks import at_step, snapshot
 
 if TYPE_CHECKING:
@@ -35,9 +36,9 @@ def task_view(simulator: Simulator, task: Task) -> dict[str, Any]:
         "account": task.account,
         "status": view.status,
         "progression": task.progression,
-        "scenario": task.scenario.name if task.scenario else None,
+        "scenario": task.scenario.text if task.scenario else None,
         "external_task_id": task.external_task_id,
-        "callback_url": task.callback_url,
+        "callback_url": host_and_path(task.callback_url) if task.callback_url else "",
         "cost": f"{task.cost:f}",
         "timeline": {
             "planned": [

@@ -63,7 +63,7 @@ def test_unknown_fields_and_data_urls(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/v1/images/generations/{}", "/kling/v1/tasks/{}", "/kling/v1/images/generations/{}/"]
+    "path", ["/v1/images/generations/{}", "/kling/v1/tasks/{}", "/kling/v1/images/generations/{}/", "/kling/x", "/t/{}"]
 )
 def test_an_invented_path(api: Api, path: str) -> None:
     task_id = data_of(api.create())["task_id"]
@@ -71,7 +71,8 @@ def test_an_invented_path(api: Api, path: str) -> None:
 
     assert response.status_code == 404
     assert f"{PATH}/TASK_ID" in response.headers["Klingkit-Warning"]
-    assert kinds(api) == ["wrong-path"]
+    assert kinds(api, "key") == ["wrong-path"]
+    assert kinds(api, "another") == []
 
 
 def test_other_wrong_paths_are_no_advice(api: Api) -> None:
@@ -149,6 +150,26 @@ def test_advice_is_of_one_account(api: Api) -> None:
     assert (kinds(api, "one"), kinds(api, "two"), kinds(api)) == (["unknown-field"], [], ["unknown-field"])
 
 
+def test_the_same_mistake_is_named_once(api: Api, clock: Clock, wall: list[float]) -> None:
+    task_id = ended(api, clock)
+    fetch(api, task_id)
+    for _ in range(5):
+        wall[0] += 1.0
+        api.query(task_id)
+    assert kinds(api) == ["poll-after-end"]
+
+
+@pytest.mark.parametrize(
+    ("marker", "says"),
+    [("Instant", "did you mean [[instant]]?"), ("error-13003", "[[error-1303]]"), ("slow:abc", "is not a factor")],
+)
+def test_what_looks_like_a_scenario_and_is_none(api: Api, marker: str, says: str) -> None:
+    response = api.create(body(prompt=f"[[{marker}]] [[friends]] é"))
+    assert response.status_code == 200
+    assert says in response.headers["Klingkit-Warning"]
+    assert kinds(api) == ["unknown-scenario"]
+
+
 def test_every_kind_says_what_to_do() -> None:
     assert all(KINDS.values())
 
@@ -159,11 +180,13 @@ def run(*arguments: str) -> Any:
 
 def test_the_command_prints_advice_and_exits_with_1(server: Running) -> None:
     url = ["--base-url", server.url, "--key", "advice-test"]
-    clean = run(*url)
-    assert (clean.exit_code, clean.stdout) == (0, "no mistakes found\n")
+    nothing = run(*url)
+    assert (nothing.exit_code, "no requests of that key" in nothing.stderr) == (2, True)
     with KlingClient("advice-test", server.url) as client:
-        for _ in range(2):
-            client.create(["https://example.com/a.png"] * 2)
+        client.create(["https://example.com/a.png"] * 2)
+        clean = run(*url)
+        assert (clean.exit_code, clean.stdout) == (0, "no mistakes found in 1 requests\n")
+        client.create(["https://example.com/a.png"] * 2)
     found = run(*url)
     assert found.exit_code == 1
     assert found.stdout.startswith("same-again (request ")
@@ -171,5 +194,6 @@ def test_the_command_prints_advice_and_exits_with_1(server: Running) -> None:
     as_json = run(*url, "--json")
     assert as_json.exit_code == 1
     assert [each["kind"] for each in json.loads(as_json.stdout)] == ["same-again"]
+    assert run("--base-url", "foo").exit_code == 2
     nobody = run("--base-url", "http://127.0.0.1:1")
     assert (nobody.exit_code, "nothing there answers" in nobody.stderr) == (2, True)

@@ -16,6 +16,7 @@ from standardwebhooks import Webhook
 from klingkit.client import CallbackSignatureError, parse_callback
 from klingkit.mock_server.accounts import AccountSettings
 from klingkit.mock_server.callbacks import sign
+from klingkit.mock_server.clock import START, Clock
 from klingkit.mock_server.controller import Control
 from klingkit.mock_server.operations import ControlError
 from klingkit.mock_server.outbound import NotAllowedError, Outbound, OutboundError
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from klingkit.contract import Contract
-    from klingkit.mock_server.clock import Clock
 
 HOOK = "http://127.0.0.1:9/hook"
 
@@ -287,6 +287,37 @@ def test_signed_callbacks_verify_and_keep_their_id(make_api: Callable[..., Api])
             parse_callback(sent + b" ", headers, SECRET)
     assert SECRET not in repr(api.simulator.settings)
     assert SECRET[6:] not in json.dumps([control.account(), control.journal(), control.deliveries()])
+
+
+def test_no_two_callbacks_share_an_id_also_after_a_reset(make_api: Callable[..., Api]) -> None:
+    """Receivers drop what they have seen before."""
+    clock = Clock(START)
+    simulator = Simulator(Settings(seed=1), clock=clock, send=Receiver())
+    ids = []
+    for _ in range(2):
+        simulator.create("a", body(callback_url=HOOK), "http://host")
+        ids += [delivery.id for delivery in simulator.store.deliveries()]
+        simulator.reset()
+        clock.move_to(START + 1)  # a clock that runs goes on by itself
+    assert len(set(ids)) == 6
+
+
+def test_a_slow_receiver_of_one_account_does_not_hold_up_another() -> None:
+    enough, go_on = threading.Event(), threading.Event()
+
+    def send(url: str, body: bytes, headers: dict[str, str], *, timeout_ms: int) -> int:
+        if "slow" in url:
+            assert go_on.wait(20)
+        else:
+            enough.set()
+        return 200
+
+    simulator = Simulator(Settings(instant=True), send=send)
+    for _ in range(60):
+        simulator.create("one", body(callback_url="http://127.0.0.1/slow"), "http://host")
+    simulator.create("two", body(callback_url="http://127.0.0.1/fast"), "http://host")
+    assert enough.wait(20)
+    go_on.set()
 
 
 def test_the_vendors_test_vector_is_what_we_sign() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import threading
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -86,6 +87,12 @@ def test_every_operation_answers_as_the_document_says(make_api: Callable[..., Ap
         ("POST", "/_mock/clock/advance", {}, 400, "the fields are by, to"),
         ("POST", "/_mock/clock/advance", [], 400, "the body"),
         ("PUT", "/_mock/seed", {"seed": "x"}, 400, "seed"),
+        ("GET", "/_mock/journal?operation=create", None, 400, "unknown operation 'create'"),
+        ("POST", "/_mock/journal/wait", {"rule": "n.max"}, 400, "unknown rule 'n.max'"),
+        ("POST", "/_mock/scenarios", {"scenario": "slow", "operation": "get_task"}, 400, "it does nothing to get_task"),
+        ("PATCH", "/_mock/account", {"query_scenario": "late-visible"}, 400, "shapes the task"),
+        ("PATCH", "/_mock/account", {"window": "0s"}, 400, "limits nothing"),
+        ("PATCH", "/_mock/account", {"balance": 1e-9}, 400, "more than six decimals"),
         ("GET", "/_mock/journal?status=x", None, 400, "is not a whole number"),
         ("GET", "/_mock/journal?colour=red", None, 400, "the valid ones: operation, task_id"),
         ("POST", "/_mock/journal/wait", {"timeout": "0s"}, 404, "no such request came"),
@@ -113,8 +120,11 @@ def test_no_body_makes_it_crash(referee: OpenAPI, wrong: Any) -> None:
 def test_what_is_no_json_or_no_path_is_named(api: Api) -> None:
     response = api.send("POST", "/_mock/scenarios", key=None, data=b"{", headers={"Host": "localhost"})
     assert (response.status_code, response.json) == (400, {"error": "the body is not JSON"})
-    assert call(api, "GET", "/_mock/nothing").status_code == 404
-    assert call(api, "DELETE", "/_mock/clock").status_code == 405
+    missing, wrong = call(api, "GET", "/_mock/nothing"), call(api, "DELETE", "/_mock/clock")
+    says = {"error": "there is no such path; GET /_mock/openapi.json lists them"}
+    assert (missing.status_code, missing.json) == (404, says)
+    assert wrong.status_code == 405
+    assert "GET" in wrong.json["error"]  # type: ignore[index]
 
 
 # Who may
@@ -242,11 +252,15 @@ def test_the_journal_explains_a_refusal(api: Api) -> None:
 def test_the_journal_masks_keys_and_elides_pictures(api: Api) -> None:
     picture = b64(png(400, 400) + bytes(20_000))
     headers = {"Cookie": "secret", "X-Api-Key": "secret", "Klingkit-Token": "secret", "User-Agent": "me"}
-    api.send("POST", PATH, key="sk-secret", json=body(subject_image_list=subjects(picture, picture)), headers=headers)
+    headers |= {"X-Auth-Token": "secret", "X-Other": "Bearer secret"}
+    hook = "http://me:secret@127.0.0.1/hook?token=secret"
+    request = body(subject_image_list=subjects(picture, picture), callback_url=hook)
+    api.send("POST", PATH, key="sk-secret", json=request, headers=headers)
     (entry,) = Control.of(api.simulator).journal()
 
-    text = json.dumps(entry)
+    text = json.dumps([entry, Control.of(api.simulator).tasks()])
     assert "secret" not in text
+    assert "http://127.0.0.1/hook" in text
     assert picture[:300] not in text
     assert entry["headers"]["user-agent"] == "me"
     shown = entry["request"]["subject_image_list"][0]["subject_image"]
@@ -321,6 +335,21 @@ def test_the_client_over_http_is_the_same_object(server: Running) -> None:
     assert not control.clock()["frozen"]
     control.reset()
     assert control.account()["balance"] is None
+
+
+@pytest.mark.parametrize("task_id", ["", "../account", "a/b?c", "é"])
+def test_odd_ids_over_http_are_unknown_tasks(server: Running, task_id: str) -> None:
+    with pytest.raises(ControlError):
+        Control.over_http(server.url).task(task_id)
+
+
+def test_odd_keys_and_values_over_http(server: Running) -> None:
+    with pytest.raises(ControlError, match="ASCII"):
+        Control.over_http(server.url, key="ключ")
+    with pytest.raises(ControlError, match="http://"):
+        Control.over_http("localhost:8000")
+    control = Control.over_http(server.url, key="odd")
+    assert control.configure(balance=Decimal("1.5"))["balance"] == "1.5"
 
 
 def test_nobody_there_is_one_clear_error() -> None:

@@ -117,6 +117,22 @@ def test_200_at_once_stay_real_and_leave_the_others_alone(faulty: Running, scena
     assert waiting or "s" not in scenario.partition(":")[2]
 
 
+def test_faults_side_by_side_do_not_disturb_each_other(faulty: Running) -> None:
+    """A cut beside resets ends as a cut, and an answer on a connection that is closed after it is whole."""
+
+    def closing(_: int) -> bool:
+        response = requests.post(
+            faulty.url + PATH, json=body(), headers={"Authorization": "Bearer c", "Connection": "close"}, timeout=30
+        )
+        return bool(response.json()["code"] == 0)
+
+    with ThreadPoolExecutor(40) as pool:
+        others = [pool.submit(closing, number) for number in range(40)]
+        ends = list(pool.map(lambda scenario: (scenario, ask(faulty, scenario)[1]), ["reset", "cut"] * 60))
+    assert all(other.result() for other in others)
+    assert set(ends) == {("reset", "reset"), ("cut", "closed")}
+
+
 def test_after_resets_connections_end_as_usual(faulty: Running) -> None:
     """A connection that the server closes ends with an end of stream, not with a reset."""
     ask(faulty, "reset")

@@ -73,7 +73,8 @@ def run_as_a_person(line: str, url: str, **options: Any) -> str:
         output = subprocess.run(
             ["bash", "-c", line], capture_output=True, text=True, timeout=60, check=False, **options
         )
-        if '"task_status":"processing"' not in output.stdout:  # the page says to query until the task ends
+        unfinished = '"task_result":{}' in output.stdout
+        if not unfinished:  # the page says to query until the task ends
             return str(output.stdout)
 
 

@@ -120,7 +120,9 @@ def test_slow_and_instant_change_the_durations(api: Api, clock: Clock) -> None:
 
 def test_late_visible_is_not_found_on_the_first_query(api: Api) -> None:
     task_id = create_with(api, "late-visible")["task_id"]
-    assert [api.query(task_id).status_code for _ in range(3)] == [400, 200, 200]
+    responses = [api.query(task_id) for _ in range(3)]
+    assert [response.status_code for response in responses] == [400, 200, 200]
+    assert {response.headers["Klingkit-Scenario"] for response in responses} == {"late-visible; source=task"}
 
 
 def test_results_without_url_and_with_an_expired_one(api: Api, clock: Clock) -> None:
@@ -270,6 +272,18 @@ def test_an_unknown_preference_is_refused_and_names_the_valid_ones(api: Api, pre
     assert response.status_code == 400
     assert says in json.loads(response.data)["error"]["message"]
     assert api.simulator.store.tasks() == []
+
+
+def test_of_two_preferences_the_first_counts(api: Api) -> None:
+    assert create(api, "scenario=error-1303, scenario=error-5000").status_code == 429
+    assert create(api, "scenario=").status_code == 400
+
+
+def test_what_shapes_a_task_is_refused_for_queries(api: Api) -> None:
+    task_id = data_of(create(api))["task_id"]
+    refused = api.send("GET", f"{PATH}/{task_id}", headers={"Prefer": "scenario=slow"})
+    assert refused.status_code == 400
+    assert "does nothing to get_task" in json.loads(refused.data)["error"]["message"]
 
 
 def test_other_preferences_are_ignored(api: Api) -> None:

@@ -93,6 +93,15 @@ def test_a_taken_port_is_one_clear_line(server: Running) -> None:
         (["--seed", "x"], "x"),
         (["--public-url", "host"], "http"),
         (["--prot", "1"], "--port"),
+        (["--speed", "nan"], "nan"),
+        (["--key", "two words"], "one word"),
+        (["--allow-callback", "http://x/"], "not a host"),
+        (["--control-token", ""], "it is empty"),
+        (["--scenario", "error-13"], "error-1304"),
+        (["--progression", "poll"], "polls"),
+        (["--balance", "much"], "0.50"),
+        (["--callback-secret", "!"], "Base64"),
+        (["--callback-retries", "often"], "patient"),
     ],
 )
 def test_wrong_options_are_usage_errors(arguments: list[str], says: str) -> None:
