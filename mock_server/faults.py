@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 FLUSH_S = 0.05
 """Time for the first bytes to leave, and for granian to close what failed."""
+MOST_FLUSHES = 40
+"""How often that time is given to a machine that has too much to do."""
 NO_LINGER, LINGER = struct.pack("ii", 1, 0), struct.pack("ii", 0, 0)
 
 
@@ -112,11 +114,14 @@ class Resets:
             time.sleep(max(0.0, self._quiet_until - time.monotonic()))
             with self._changed:
                 wanted = self._wanted
-            _fail_hard(port, on=True)
+            others = _fail_hard(port, on=True) - (wanted - self._armed)
             with self._changed:
                 self._armed = wanted
                 self._changed.notify_all()
-            time.sleep(FLUSH_S)
+            for _ in range(MOST_FLUSHES):
+                time.sleep(FLUSH_S)
+                if _failing_hard(port) <= others:
+                    break
             _fail_hard(port, on=False)
             with self._changed:
                 if self._armed == self._wanted:
@@ -139,10 +144,22 @@ def _connections(port: int) -> Iterator[socket.socket]:
                 yield connection
 
 
-def _fail_hard(port: int, *, on: bool) -> None:
-    """Let every connection of a port be reset when it is closed, with what it has not sent yet; or as usual again."""
+def _failing_hard(port: int) -> int:
+    """Return how many connections of a port will be reset when they are closed."""
+    size = len(NO_LINGER)
+    return sum(each.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, size) == NO_LINGER for each in _connections(port))
+
+
+def _fail_hard(port: int, *, on: bool) -> int:
+    """Let every connection of a port be reset when it is closed, with what it has not sent yet; or as usual again.
+
+    Return how many there are.
+    """
+    number = 0
     for connection in _connections(port):
+        number += 1
         with suppress(OSError):  # closed since
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER if on else LINGER)
             if hasattr(socket, "TCP_CORK"):  # Linux; elsewhere the head of the answer arrives before the reset
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, on)
+    return number
