@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections import defaultdict
 from dataclasses import dataclass
 from itertools import islice, pairwise
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from .simulator import Simulator
 
 MAX_NAMED = 5
+REQUEST_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 FAST_POLLS = 4
 """So many queries of one task less than a second apart, without growing pauses, are too fast."""
 
@@ -30,6 +32,7 @@ KINDS = {
     "data-url": "send the bare Base64, without data:image/...;base64, before it",
     "wrong-path": "query the task under the path of the create, with /{task_id} after it",
     "mangled-id": "read task_id as a string: as a number it loses its last digits",
+    "request-id": "query with data.task_id; request_id is for the vendor's support",
     "poll-after-end": "stop when task_status is succeed or failed",
     "poll-too-fast": "wait at least a second between two queries, and longer as time goes by",
     "same-again": "send an external_task_id, and look for the first task before making a second one",
@@ -65,10 +68,12 @@ def unknown_fields(contract: Contract, body: dict[str, Any]) -> list[Named]:
 
 
 def on_refusal(simulator: Simulator, account: str, body: dict[str, Any] | None, task_id: str) -> list[Named]:
-    """Name what a refused request shows: a data: URL, or an id that a float has changed."""
+    """Name what a refused request shows: a data: URL, an id that a float has changed, a request_id taken for a task's."""
     found = []
     if body and _has_data_url(body):
         found.append(("data-url", "a picture begins with data:, which the service does not take"))
+    if REQUEST_ID.fullmatch(task_id):
+        found.append(("request-id", "the id looks like a request_id; a task's is data.task_id of the create's answer"))
     if task_id and (near := simulator.store.near_id(account, task_id)):
         found.append(("mangled-id", f"there is a task {near}: the id was probably read as a number"))
     return found
@@ -130,18 +135,18 @@ def _has_data_url(body: dict[str, Any]) -> bool:
 
 
 def _too_fast(entries: list[Entry]) -> Iterator[Advice]:
-    """In the machine's time, also where the simulator's runs faster."""
-    polls: dict[str, list[Entry]] = defaultdict(list)
+    """In the machine's time, also where the simulator's runs faster; where that stands still, nobody has to wait."""
+    polls: dict[str, list[tuple[float, Entry]]] = defaultdict(list)
     for entry in entries:
-        if entry.operation == "get_task" and entry.task_id:
-            polls[entry.task_id].append(entry)
+        if entry.operation == "get_task" and entry.task_id and entry.wall is not None:
+            polls[entry.task_id].append((entry.wall, entry))
     for task_id, asked in polls.items():
-        pauses = [after.wall - before.wall for before, after in pairwise(asked)]
+        pauses = [after[0] - before[0] for before, after in pairwise(asked)]
         for end in range(FAST_POLLS - 1, len(pauses) + 1):
             last = pauses[end - FAST_POLLS + 1 : end]
             if max(last) < 1 and last[-1] < last[0] * 1.2:
                 text = f"task {task_id} is queried every {sum(last) / len(last):.2f} s"
-                yield Advice("poll-too-fast", text, asked[end].account, asked[end].number)
+                yield Advice("poll-too-fast", text, asked[end][1].account, asked[end][1].number)
                 break
 
 

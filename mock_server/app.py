@@ -306,7 +306,7 @@ def _finish(simulator: Simulator, response: Response) -> Response:
         entry = Entry(
             number=exchange.number,
             at=simulator.clock.now(),
-            wall=exchange.started,
+            wall=None if simulator.clock.frozen else exchange.started,
             account=exchange.account,
             operation=exchange.operation,
             method=method,

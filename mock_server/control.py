@@ -55,7 +55,7 @@ def control_routes(simulator: Simulator) -> Blueprint:
                 raw = request.get_data(cache=False)
                 body = json.loads(raw) if raw else {}
                 arguments = {**request.args.to_dict(), **arguments}
-                return _json(operations.call(operation_id, _account(), arguments, body), 200)
+                return _json(operations.call(operation_id, _account(simulator), arguments, body), 200)
             except ControlError as error:
                 return _json({"error": str(error)}, error.http)
             except NotFound:
@@ -108,13 +108,15 @@ def _guard(simulator: Simulator) -> None:
         raise ControlError("the control API wants its token in the header Klingkit-Token", 403)
 
 
-def _account() -> str | None:
+def _account(simulator: Simulator) -> str | None:
     header = request.headers.get("Authorization")
     if header is None:
         return None
     found = account_of(header)
     if found is None:
         raise ControlError("Authorization is not `Bearer KEY`; leave it out to act on the server")
+    if simulator.settings.keys and found[0] not in simulator.settings.keys:
+        raise ControlError("there is no account of that key: it is none of those that --key allows")
     return found[1]
 
 

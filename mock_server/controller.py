@@ -56,6 +56,10 @@ class Control:
         """Return settings, money (`spent`, `balance`) and slots."""
         return self._object("get_account")
 
+    def accounts(self) -> list[Json]:
+        """Return every account that has made a task or has settings of its own."""
+        return self._list("list_accounts")
+
     def configure(self, **settings: Any) -> Json:
         """Change settings: balance, quota, concurrency, requests, window, disabled, expired, progression, scenario, ..."""
         return self._object(

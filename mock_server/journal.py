@@ -31,8 +31,8 @@ class Entry:
     number: int
     at: int
     """Time of the simulator in ms."""
-    wall: float
-    """Time of the machine in s, from an arbitrary start."""
+    wall: float | None
+    """Time of the machine in s, from an arbitrary start; None where the simulator's clock stood still."""
     account: str
     operation: str
     """Operation id; empty for a path that is none."""

@@ -9,7 +9,6 @@ from collections import Counter
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,6 +85,8 @@ class Operations:
 
     def get_health(self, _: str | None) -> dict[str, Any]:
         """Tell that the server runs, which contract it follows, since when (s), and what it holds."""
+        from importlib.metadata import version  # noqa: PLC0415 - start-up does not wait for it
+
         simulator = self._simulator
         now = simulator.clock.now()
         statuses = Counter(snapshot(task, now).status for task in simulator.store.tasks())
@@ -130,6 +131,10 @@ class Operations:
             "callback_secret": settings.callback_secret is not None,
             "callback_retries": settings.callback_retries,
         }
+
+    def list_accounts(self, account: str | None) -> list[dict[str, Any]]:
+        """Return every account that has made a task or has settings of its own."""
+        return [self.get_account(name) for name in self._simulator.store.accounts() if account in {None, name}]
 
     def set_account(self, account: str | None, **changes: Any) -> dict[str, Any]:
         """Change settings."""

@@ -13,10 +13,14 @@ from klingkit.cli import main
 from klingkit.client import KlingClient
 from klingkit.mock_server.advice import KINDS
 from klingkit.mock_server.controller import Control
+from klingkit.mock_server.settings import Settings
+from klingkit.mock_server.simulator import Simulator
 
 from .conftest import PATH, Api, Running, b64, body, data_of, png, subjects
 
 if TYPE_CHECKING:
+    from openapi_core import OpenAPI
+
     from klingkit.mock_server.clock import Clock
 
 
@@ -110,14 +114,30 @@ def test_polling_after_the_end(api: Api, clock: Clock) -> None:
         ([0.5, 0.5], []),
     ],
 )
-def test_polling_faster_than_once_a_second(api: Api, wall: list[float], pauses: list[float], found: list[str]) -> None:
+def test_polling_faster_than_once_a_second(
+    referee: OpenAPI, wall: list[float], pauses: list[float], found: list[str]
+) -> None:
     """In the machine's time, and not where the pauses grow."""
+    api = Api(Simulator(Settings(speed=0.001)), referee)
     task_id = data_of(api.create())["task_id"]
     api.query(task_id)
     for pause in pauses:
         wall[0] += pause
         api.query(task_id)
     assert kinds(api) == found
+
+
+def test_where_the_clock_stands_still_nobody_has_to_wait(api: Api) -> None:
+    task_id = data_of(api.create())["task_id"]
+    for _ in range(10):
+        api.query(task_id)
+    assert kinds(api) == []
+
+
+def test_a_request_id_taken_for_the_id_of_the_task(api: Api) -> None:
+    request_id = json.loads(api.create().data)["request_id"]
+    assert "data.task_id" in api.query(request_id).headers["Klingkit-Warning"]
+    assert kinds(api) == ["request-id"]
 
 
 def test_the_same_thing_twice(api: Api) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import socket
 import threading
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -414,6 +415,16 @@ def test_callbacks_arrive_over_a_real_socket_in_the_background(hook: Any) -> Non
     assert headers["Content-Type"] == "application/json; charset=utf-8"
     assert headers["Host"] == f"127.0.0.1:{hook.server_port}"
     assert not [name for name in headers if name.startswith("webhook-")]
+
+
+def test_a_receiver_that_is_slow_or_gone_is_a_failed_attempt() -> None:
+    """It accepts and never answers; then nobody listens there any more."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        with pytest.raises(OutboundError, match="Timeout"):
+            outbound().post(f"http://127.0.0.1:{port}/", b"{}", {}, timeout_ms=100)
+    with pytest.raises(OutboundError, match="NewConnection"):
+        outbound().post(f"http://127.0.0.1:{port}/", b"{}", {}, timeout_ms=5000)
 
 
 def test_redirects_are_not_followed(hook: Any) -> None:

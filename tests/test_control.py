@@ -207,6 +207,21 @@ def test_a_timeline_shows_planned_and_happened_polls_and_callbacks(make_api: Cal
     assert sum(event["event"] == "attempt" for event in events) == 4
 
 
+def test_the_server_knows_every_account(api: Api) -> None:
+    data_of(api.create(body(n=2), key="one"))
+    Control.of(api.simulator, key="two").configure(balance="5")
+    accounts = Control.of(api.simulator).accounts()
+    assert sorted((account["spent"], account["balance"]) for account in accounts) == [("0", "5"), ("0.0266", None)]
+    assert len(Control.of(api.simulator, key="two").accounts()) == 1
+
+
+def test_a_key_that_the_server_does_not_take_has_no_account(make_api: Callable[..., Api]) -> None:
+    api = make_api(keys=frozenset({"sk-one"}))
+    assert call(api, "GET", "/_mock/account", Authorization="Bearer sk-one").status_code == 200
+    refused = call(api, "GET", "/_mock/advice", Authorization="Bearer sk-tow")
+    assert (refused.status_code, "--key allows" in refused.text) == (400, True)
+
+
 def test_reset_forgets_everything(make_api: Callable[..., Api]) -> None:
     api = make_api(send=Receiver(), seed=3)
     control = Control.of(api.simulator)
