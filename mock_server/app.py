@@ -135,12 +135,12 @@ def _serve(
     if scenario and scenario.error:
         error = simulator.contract.errors[scenario.error]
         raise ApiError(replace(error, http=scenario.http or error.http))
-    if refusal:
-        raise refusal
     if exchange.body is not None:
         arguments["body"] = exchange.body
     call = Call(exchange.account, _base_url(simulator, exchange.environ), exchange.number, scenario, progression)
     try:
+        if refusal:
+            raise refusal
         view, data = handler(simulator, call, **arguments)
     except ApiError:
         if exchange.chosen and not exchange.chosen.scenario.fault:

@@ -241,6 +241,7 @@ def test_a_refused_create_does_not_use_it_up(api: Api) -> None:
     control = Control.of(api.simulator, key="key")
     control.scenario("fail-moderation")
     assert "Klingkit-Scenario" not in api.create(body(n=0)).headers
+    assert "Klingkit-Scenario" not in api.send("POST", PATH, data=b"{", content_type="application/json").headers
     assert control.scenarios()["queued"] == [{"operation": "create_task", "scenario": "fail-moderation", "times": 1}]
     assert create(api).headers["Klingkit-Scenario"] == "fail-moderation; source=queue"
     assert control.scenarios()["queued"] == []
