@@ -52,27 +52,24 @@ class Faults:
             if hasattr(chunks, "close"):
                 chunks.close()
         fault: Fault | None = environ.get(FAULT)
-        if fault is None:
-            if environ.get("HTTP_CONNECTION", "").lower() == "close" or environ["SERVER_PROTOCOL"] == "HTTP/1.0":
-                self._resets.leave_in_peace()
-            return [body]  # a list is sent at once, which is faster than an iterator
-        if fault.kind == "delay":
-            ms = self._simulator.ids.spread(fault.ms) if fault.spread else fault.ms
-            time.sleep(ms / 1000)
-            return [body]
-        if fault.kind == "reset":
-            self._resets.arm(int(environ["SERVER_PORT"]))  # before granian gets the answer, and with it the head
+        port = int(environ["SERVER_PORT"])
+        if fault and fault.kind == "reset":
+            self._resets.arm(port)  # before granian gets the answer, and with it the head
             return iter(())
-        return self._piecemeal(fault, body, int(environ["SERVER_PORT"]))
+        if fault and fault.kind == "delay":
+            time.sleep((self._simulator.ids.spread(fault.ms) if fault.spread else fault.ms) / 1000)
+        elif fault:
+            return self._piecemeal(fault, body, port)
+        return [body]  # a list is sent at once, which is faster than an iterator
 
     def _piecemeal(self, fault: Fault, body: bytes, port: int) -> Iterator[bytes]:
         if fault.kind == "drip":
             for index in range(len(body)):
                 yield body[index : index + 1]
                 time.sleep(fault.ms / 1000 / len(body))
-            return
-        yield body[: len(body) // 2]  # less than was announced, so that granian closes the connection
-        time.sleep(FLUSH_S)
+        else:
+            yield body[: len(body) // 2]  # less than was announced, so that granian closes the connection
+            time.sleep(FLUSH_S)
         if fault.kind == "reset-within":
             self._resets.arm(port)
         else:
@@ -82,8 +79,8 @@ class Faults:
 class Resets:
     """Lets every connection of the server be reset when it is closed, for a moment: many at once share it.
 
-    Answers after which the server closes the connection by itself wait until such a moment is over, and the next one waits
-    for them.
+    An answer that is cut waits until such a moment is over, and the next one waits for it. One that is whole needs no such care:
+    after it granian ends the stream before it closes the connection.
     """
 
     def __init__(self) -> None:

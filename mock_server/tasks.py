@@ -70,7 +70,7 @@ class Task:
             return self.moved_at[step - 1] if step else self.created_at
         if self.progression != "time":
             return None
-        return max(self.plan.steps[step][1], self.moved_at[-1] if self.moved_at else 0)
+        return self.plan.steps[step][1]
 
     @property
     def ended_at(self) -> int | None:

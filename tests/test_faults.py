@@ -120,13 +120,12 @@ def test_200_at_once_stay_real_and_leave_the_others_alone(faulty: Running, scena
 def test_faults_side_by_side_do_not_disturb_each_other(faulty: Running) -> None:
     """A cut beside resets ends as a cut, and an answer on a connection that is closed after it is whole."""
 
-    def closing(_: int) -> bool:
-        response = requests.post(
-            faulty.url + PATH, json=body(), headers={"Authorization": "Bearer c", "Connection": "close"}, timeout=30
-        )
+    def closing(number: int) -> bool:
+        headers = {"Authorization": "Bearer c", "Connection": "close", "Prefer": f'scenario="delay:{number * 10}ms"'}
+        response = requests.post(faulty.url + PATH, json=body(), headers=headers, timeout=30)
         return bool(response.json()["code"] == 0)
 
-    with ThreadPoolExecutor(40) as pool:
+    with ThreadPoolExecutor(60) as pool:
         others = [pool.submit(closing, number) for number in range(40)]
         ends = list(pool.map(lambda scenario: (scenario, ask(faulty, scenario)[1]), ["reset", "cut"] * 60))
     assert all(other.result() for other in others)
