@@ -67,9 +67,9 @@ class Faults:
             for index in range(len(body)):
                 yield body[index : index + 1]
                 time.sleep(fault.ms / 1000 / len(body))
-        else:
-            yield body[: len(body) // 2]  # less than was announced, so that granian closes the connection
-            time.sleep(FLUSH_S)
+            return
+        yield body[: len(body) // 2]  # less than was announced, so that granian closes the connection
+        time.sleep(FLUSH_S)
         if fault.kind == "reset-within":
             self._resets.arm(port)
         else:
