@@ -28,6 +28,11 @@ class ContractError(Exception):
     """`openapi.yaml` itself is wrong; the message says where and what."""
 
 
+class _Known(dict[str, Any]):
+    def __missing__(self, name: str) -> str:
+        return f"{{{name}}}"
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One thing that a request must satisfy."""
@@ -53,6 +58,11 @@ class Rule:
     def text(self, **details: object) -> str:
         """Return the message of a violation."""
         return self.message.format_map({**self.params, **details})
+
+    @property
+    def template(self) -> str:
+        """The message with what is known before a violation; the rest stays in braces."""
+        return self.message.format_map(_Known(self.params))
 
     def require_error(self) -> ErrorSpec:
         """Return the error of a sync rule."""

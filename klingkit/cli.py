@@ -145,6 +145,33 @@ def assumptions() -> None:
             console.print(Padding(Text(f"{label}: {text}"), (0, 0, 0, 2)))
 
 
+@main.command(short_help="List the rules that a request must satisfy.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
+def rules(*, as_json: bool) -> None:
+    """List every rule: what a violation of it answers, where it stands in openapi.yaml, and how well the answer is known."""
+    from klingkit.contract import load_contract
+
+    rows = [
+        {
+            "id": rule.id,
+            "place": f"#{rule.pointer}",
+            "phase": rule.phase,
+            "http": rule.error.http if rule.error else 200,
+            "code": rule.error.code if rule.error else 0,
+            "text": rule.template,
+            "evidence": rule.evidence,
+        }
+        for rule in load_contract().rules.values()
+    ]
+    if as_json:
+        click.echo(json.dumps(rows))
+        return
+    for row in rows:
+        answer = f"{row['http']}/{row['code']}" if row["code"] != "" else str(row["http"])
+        text = "an HTML page" if "<html>" in str(row["text"]) else row["text"]
+        click.echo(f"{row['id']}\n  {row['phase']}, {answer}, {row['evidence']}: {text}\n  {row['place']}")
+
+
 @contextmanager
 def connected(base_url: str, key: str | None) -> Iterator[KlingClient]:
     """Give a client for a service; the simulator on this machine takes any key and must answer at once."""

@@ -203,6 +203,33 @@ def test_assumptions_lists_every_open_question() -> None:
         assert assumption.id in result.stdout
 
 
+def test_rules_lists_every_rule_with_its_answer() -> None:
+    from klingkit.contract import load_contract
+
+    contract = load_contract()
+    rows = json.loads(run("rules", "--json").stdout)
+    text = run("rules").stdout
+    assert [row["id"] for row in rows] == list(dict.fromkeys(rule.id for rule in contract.rules.values()))
+    for row in rows:
+        assert f"{row['id']}\n  {row['phase']}, {row['http']}" in text
+        place = contract.document
+        for step in row["place"].removeprefix("#/").split("/"):
+            place = place[step.replace("~1", "/")]
+    by_id = {row["id"]: row for row in rows}
+    assert by_id["n.maximum"] == {
+        "id": "n.maximum",
+        "place": "#/components/schemas/CreateRequest/properties/n/maximum",
+        "phase": "sync",
+        "http": 400,
+        "code": 1201,
+        "text": "n: must be less than or equal to 9",
+        "evidence": "inferred",
+    }
+    assert by_id["moderation"]["phase"] == "async"
+    assert by_id["external_task_id.unique"]["text"] == "External_task_id {value} already exists"
+    assert "sync, 404, documented: an HTML page" in text
+
+
 def test_the_version_is_the_packages() -> None:
     from importlib.metadata import version
 
@@ -218,6 +245,6 @@ def test_help_is_fast_and_complete() -> None:
         "    print([name for name in ('flask', 'granian', 'requests', 'rich', 'PIL') if name in sys.modules])"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    for command in ("serve", "submit", "get", "wait", "assumptions"):
+    for command in ("serve", "rules", "scenarios", "advice", "listen", "submit", "get", "wait", "assumptions"):
         assert f"\n  {command} " in result.stdout
     assert result.stdout.splitlines()[-1] == "[]"
