@@ -55,7 +55,7 @@ class _Handler(BaseHTTPRequestHandler):
         except KlingError as error:
             return 400, f"refused: {error}"
         signed = "; the signature holds" if self.server.secret else ""
-        pictures = f", {len(task.image_urls)} pictures" if task.image_urls else ""
+        pictures = f", pictures: {len(task.image_urls)}" if task.image_urls else ""
         reason = f", {task.message}" if task.message else ""
         return 204, ascii(f"task {task.task_id}: {task.status}{pictures}{reason}")[1:-1] + signed
 

@@ -209,7 +209,7 @@ def advice(base_url: str, key: str | None, control_token: str | None, *, as_json
     if as_json:
         click.echo(json.dumps(found))
     elif not found:
-        click.echo(f"no mistakes found in {requests} requests")
+        click.echo(f"no mistakes found; requests: {requests}")
     for each in () if as_json else found:
         click.echo(f"{each['kind']} (request {each['request']}): {each['text']}\n  {each['do']}")
     if found:

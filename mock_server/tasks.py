@@ -72,11 +72,6 @@ class Task:
             return None
         return self.plan.steps[step][1]
 
-    @property
-    def ended_at(self) -> int | None:
-        """Time of the end in ms; None if it is not known or will not come."""
-        return self.reached_at(len(self.plan.steps) - 1) if self.plan.ends else None
-
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:

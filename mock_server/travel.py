@@ -7,6 +7,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from .clock import LATEST
 from .tasks import snapshot
 
 if TYPE_CHECKING:
@@ -50,14 +51,7 @@ class Traveller:
 
     def run_until_idle(self) -> list[Event]:
         """Move the clock until every task and every callback has come to its end, or cannot by time alone."""
-        events = self.advance(0)
-        while len(events) < MAX_EVENTS and not self.stopping:
-            now = self._simulator.clock.now()
-            due = self._next([entry for entry in self._agenda(now) if entry[2] == "status"])
-            if due is None:
-                break
-            events += self.advance_to(max(now, due))
-        return events
+        return self._travel(lambda _: LATEST, until_idle=True)
 
     @contextmanager
     def stopped(self) -> Iterator[None]:
@@ -68,7 +62,7 @@ class Traveller:
             with self._simulator.callbacks.held():
                 yield
 
-    def _travel(self, destination: Callable[[int], int]) -> list[Event]:
+    def _travel(self, destination: Callable[[int], int], *, until_idle: bool = False) -> list[Event]:
         simulator = self._simulator
         clock, store = simulator.clock, simulator.store
         with self._one_at_a_time:
@@ -82,9 +76,9 @@ class Traveller:
                     clock.resume()
                 raise
             with simulator.callbacks.held():
-                return self._go(clock, store, moment)
+                return self._go(clock, store, moment, until_idle=until_idle)
 
-    def _go(self, clock: Clock, store: MemoryStore, moment: int) -> list[Event]:
+    def _go(self, clock: Clock, store: MemoryStore, moment: int, *, until_idle: bool) -> list[Event]:
         simulator = self._simulator
         events: list[Event] = []
         known = -1
@@ -93,9 +87,13 @@ class Traveller:
                 known = store.created
                 agenda = self._agenda(clock.now())
                 heapq.heapify(agenda)
+                changes = sum(kind == "status" for _, _, kind, _ in agenda)
             due = store.next_due()
+            if until_idle and not changes and due is None:
+                return events
             if agenda and agenda[0][0] <= moment and (due is None or agenda[0][0] <= due):
                 at, _, kind, subject = heapq.heappop(agenda)
+                changes -= kind == "status"
                 clock.move_to(max(at, clock.now()))
                 events += self._happen(at, kind, subject)
             elif due is not None and due <= moment:

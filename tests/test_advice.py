@@ -205,7 +205,7 @@ def test_the_command_prints_advice_and_exits_with_1(server: Running) -> None:
     with KlingClient("advice-test", server.url) as client:
         client.create(["https://example.com/a.png"] * 2)
         clean = run(*url)
-        assert (clean.exit_code, clean.stdout) == (0, "no mistakes found in 1 requests\n")
+        assert (clean.exit_code, clean.stdout) == (0, "no mistakes found; requests: 1\n")
         client.create(["https://example.com/a.png"] * 2)
     found = run(*url)
     assert found.exit_code == 1

@@ -62,7 +62,7 @@ def test_it_prints_each_callback_and_fails_as_many_as_wished() -> None:
         f"task {task_id}: submitted{holds}; answered 500, as --fail wants",
         f"task {task_id}: submitted{holds}",
         f"task {task_id}: processing{holds}",
-        f"task {task_id}: succeed, 2 pictures{holds}",
+        f"task {task_id}: succeed, pictures: 2{holds}",
     ]
     assert process.returncode == 0
 

@@ -124,7 +124,8 @@ def test_a_clock_that_runs_goes_on_after_a_wrong_moment() -> None:
     assert not control.clock()["frozen"]
 
 
-def test_a_reset_ends_a_journey_that_is_under_way(make_api: Callable[..., Api]) -> None:
+@pytest.mark.parametrize("journey", [{"by": "1h"}, {"to": "idle"}], ids=str)
+def test_a_reset_ends_a_journey_that_is_under_way(make_api: Callable[..., Api], journey: dict[str, str]) -> None:
     """It is complete when it answers: nothing of before goes on afterwards."""
     reached, go_on = threading.Event(), threading.Event()
 
@@ -137,7 +138,8 @@ def test_a_reset_ends_a_journey_that_is_under_way(make_api: Callable[..., Api]) 
     data_of(api.create(body(callback_url=HOOK)))
     control = Control.of(api.simulator)
     events: list[Any] = []
-    traveller = threading.Thread(target=lambda: events.extend(control.advance("1h")))
+    travel = control.advance if "by" in journey else control.advance_to
+    traveller = threading.Thread(target=lambda: events.extend(travel(*journey.values())))
     traveller.start()
     assert reached.wait(20)
     resetter = threading.Thread(target=control.reset)
