@@ -26,7 +26,7 @@ NEVER = {
     "mock_server": {"hypothesis", "openapi_core", "requests"},
     "klingkit": {"hypothesis", "openapi_core"},
 }
-FLASK_FILES = {"app.py", "control.py", "server.py"}
+FLASK_FILES = {"app.py", "control.py", "in_process.py", "server.py"}
 """The HTTP files of the simulator; below them nobody knows Flask."""
 
 
