@@ -3,7 +3,7 @@
 from .errors import Answer, ApiError, ErrorSpec
 from .images import Picture
 from .rules import Rule, Violation
-from .spec import Assumption, Contract, Lifecycle, Operation, load_contract
+from .spec import Assumption, Contract, Lifecycle, Operation, Promise, load_contract
 
 __all__ = [
     "Answer",
@@ -14,6 +14,7 @@ __all__ = [
     "Lifecycle",
     "Operation",
     "Picture",
+    "Promise",
     "Rule",
     "Violation",
     "load_contract",

@@ -50,6 +50,8 @@ class Rule:
     """Template of the text; filled from `params` and the details of the violation."""
     evidence: str
     """How well the answer to a violation is known: `documented`, `recorded` or `inferred`."""
+    limit_evidence: str
+    """How well it is known that the rule is there, with this limit."""
     source: str = ""
     params: Mapping[str, Any] = field(default_factory=dict)
     rank: tuple[int, ...] = ()
@@ -103,6 +105,7 @@ def make_rule(
         error=error,
         message=entry.get("message") or (error.message if error else ""),
         evidence=entry["evidence"],
+        limit_evidence=entry.get("limit-evidence", entry["evidence"]),
         source=entry.get("source", ""),
         **more,
     )
@@ -116,6 +119,8 @@ class RequestRules:
         self._errors = errors
         self.limits = ImageLimits.of(document["x-image"])
         self.rules: dict[tuple[Path, str], Rule] = {}
+        self.nodes: dict[Path, dict[str, Any]] = {}
+        """The schema of each place in the request, with what its `$ref` names merged in."""
         self.known_fields: dict[Path, Mapping[str, Any]] = {}
         """The fields of each object in the request, in the order of the contract."""
         self.defaults: dict[str, Any] = {}
@@ -192,8 +197,9 @@ class RequestRules:
     ) -> None:
         """Walk a schema: a rule for each constraint, and what `judge` needs to know of each field."""
         node = self._flatten(schema, pointer)
+        self.nodes[path] = {key: value for key, (value, _) in node.items()}
         stage = stage or node.get("x-stage", ("", ""))[0]
-        params = {**self._document["x-image"], **{key: value for key, (value, _) in node.items()}, "field": _name(path)}
+        params = {**self._document["x-image"], **self.nodes[path], "field": _name(path)}
         own = {key.removeprefix(OWN_RULE): entry for key, entry in node.items() if key.startswith(OWN_RULE)}
         keywords = {
             key: where for key, (_, where) in node.items() if key not in ANNOTATIONS and not key.startswith("x-")

@@ -80,6 +80,16 @@ class Assumption:
     """What would settle it against a real account."""
 
 
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """Something that the service owes in return (`x-promises`)."""
+
+    id: str
+    text: str
+    evidence: str
+    source: str = ""
+
+
 class Contract:
     """One version of the API's description, compiled."""
 
@@ -98,6 +108,7 @@ class Contract:
         self.lifecycle = _lifecycle(document["x-lifecycle"])
         self.callbacks = _callbacks(document["x-callbacks"])
         self.assumptions = tuple(Assumption(**entry) for entry in document["x-assumptions"])
+        self.promises = {name: Promise(name, **entry) for name, entry in document["x-promises"].items()}
         self.request = RequestRules(document, {"$ref": "#/components/schemas/CreateRequest"}, self.errors)
         self.rules = {rule.id: rule for rule in (*self._global_rules(), *self.request.rules.values())}
 
