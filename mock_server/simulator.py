@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from klingkit.contract import ApiError, Picture, load_contract
 
@@ -109,7 +110,7 @@ class Simulator:
         if self.settings.fetch_inputs:
             pictures, failed_rule = self._fetch(pictures)
         else:
-            failed_rule = None
+            failed_rule = self._unreachable(pictures)
         rules = (self.contract.request.async_violation(picture) for picture in pictures)
         failed_rule = failed_rule or next((rule for rule in rules if rule), None)
         if scenario and scenario.rule:
@@ -231,6 +232,11 @@ class Simulator:
             return 0
         return int(self.ids.duration(*self.contract.lifecycle.timings[role]) / self.settings.speed)
 
+    def _unreachable(self, pictures: list[Picture]) -> Rule | None:
+        """Return the rule that a picture breaks which nobody could fetch: no host is ever named `.invalid` (RFC 6761)."""
+        lost = next((each for each in pictures if each.url and _host(each.url).endswith(".invalid")), None)
+        return self.contract.request.picture_rule(lost, "fetch") if lost else None
+
     def _fetch(self, pictures: list[Picture]) -> tuple[list[Picture], Rule | None]:
         """Fetch the pictures given by URL, side by side; return them with the rule of the first that failed."""
         from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - only --fetch-inputs needs it
@@ -254,6 +260,14 @@ class Simulator:
             log.warning("%s: could not be fetched, %s", host_and_path(picture.url), error)
             return picture, False
         return replace(picture, data=data), True
+
+
+def _host(url: str) -> str:
+    """Return the host of a URL in lower case; empty for one that cannot be read."""
+    try:
+        return (urlsplit(url).hostname or "").rstrip(".")
+    except ValueError:
+        return ""
 
 
 class ResultExpiredError(Exception):
