@@ -68,6 +68,8 @@ class Case:
     """The request with just that one thing put right."""
     covers: tuple[Boundary, ...] = ()
     """What an accepted request tries."""
+    repack: Callable[[tuple[Boundary, ...]], Request] = field(default=lambda _: Request("", ""), compare=False)
+    """Makes the request that tries other boundaries at once."""
     after: str = ""
     """The accepted case that must have gone before; `{task_id}` in the path stands for its task."""
     promise: str = ""
@@ -339,9 +341,10 @@ class _Maker:
             yield self._pack(f"accepted/{number}", tuple(boundaries))
 
     def _pack(self, case_id: str, covers: tuple[Boundary, ...]) -> Case:
-        return Case(case_id, self.pack(covers), self._create.operation_id, PICTURES, covers=covers)
+        request = self._pack_request(covers)
+        return Case(case_id, request, self._create.operation_id, PICTURES, covers=covers, repack=self._pack_request)
 
-    def pack(self, covers: tuple[Boundary, ...]) -> Request:
+    def _pack_request(self, covers: tuple[Boundary, ...]) -> Request:
         """Return the request that tries some boundaries at once."""
         body = self._body
         for boundary in covers:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import jsonschema_rs
 import yaml
 
 from .errors import ErrorSpec
@@ -111,6 +112,12 @@ class Contract:
         self.promises = {name: Promise(name, **entry) for name, entry in document["x-promises"].items()}
         self.request = RequestRules(document, {"$ref": "#/components/schemas/CreateRequest"}, self.errors)
         self.rules = {rule.id: rule for rule in (*self._global_rules(), *self.request.rules.values())}
+
+    @cached_property
+    def callback_validator(self) -> jsonschema_rs.Draft202012Validator:
+        """The schema of a callback's body, compiled."""
+        schema = {"$ref": "#/components/schemas/CallbackTask", "components": self.document["components"]}
+        return jsonschema_rs.Draft202012Validator(schema)
 
     def _global_rules(self) -> list[Rule]:
         """Compile the rules that belong to no field: those of the root and of single operations."""

@@ -1,0 +1,181 @@
+"""Judge one reply: does it say what the contract expects of its case? Where it does not, say how it deviates."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .errors import ApiError, render
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .answers import AnswerSchemas
+    from .cases import Case
+    from .rules import Rule
+    from .spec import Contract
+    from .targets import Reply
+
+KINDS = {
+    "accepted": "a request that breaks a rule is accepted",
+    "refused": "a right request is refused",
+    "envelope": "the answer has another envelope",
+    "status": "the HTTP status is another",
+    "code": "the code is another",
+    "text": "the text is another",
+    "missing_field": "a field of the answer is missing",
+    "undocumented_field": "a field of the answer is not documented",
+    "schema": "a field of the answer has another type or form",
+    "promise": "the service does not keep a promise",
+    "no_answer": "there was no whole answer",
+}
+LONGEST = 160
+"""Characters of a foreign text that a report shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deviation:
+    """One way in which a target differs from the contract."""
+
+    subject: str
+    """Id of the rule or promise."""
+    kind: str
+    """One of KINDS."""
+    expected: str
+    got: str
+    evidence: str
+    """How well the contract itself knows what it expects."""
+
+
+def task_id_of(reply: Reply) -> str:
+    """Return the id of the task that a reply speaks of, however oddly; empty if there is none."""
+    body = reply.body if isinstance(reply.body, dict) else {}
+    found = reply.data.get("task_id", body.get("task_id"))
+    return str(found) if isinstance(found, (str, int)) and 200 <= reply.http < 300 else ""
+
+
+def judge(contract: Contract, schemas: AnswerSchemas, case: Case, reply: Reply) -> list[Deviation]:
+    """Return how a reply deviates from what its case expects."""
+    found = list(_judge_acceptance(contract, case, reply) if case.accepted else _judge_refusal(contract, case, reply))
+    if not any(each.kind in {"accepted", "refused", "envelope", "no_answer"} for each in found):
+        found += schemas.judge(case.operation, case.request.path, reply)
+    return found
+
+
+def _judge_acceptance(contract: Contract, case: Case, reply: Reply) -> Iterator[Deviation]:
+    body = reply.body
+    if reply.http == contract.errors["0"].http and isinstance(body, dict) and task_id_of(reply):
+        if body.get("code") != 0 or isinstance(body.get("code"), bool):
+            yield Deviation("answer.schema", "code", "0", shown(body.get("code")), _evidence(contract, "answer.schema"))
+        return
+    subject = guilty(contract, reply) or case.subject or next((each.rule for each in case.covers if each.rule), "")
+    if any(each.label == "unique/new" for each in case.covers) and subject == "external_task_id.unique":
+        subject = "refusal.nothing"  # the id is new; only a create that was refused has carried it
+    yield Deviation(subject or "answer.schema", "refused", "accepted", describe(reply), limit_of(contract, subject))
+
+
+def _judge_refusal(contract: Contract, case: Case, reply: Reply) -> Iterator[Deviation]:
+    rule = case.rule
+    if rule is None or rule.error is None:
+        return
+    error = ApiError(rule, **case.details)
+    subject = case.subject
+    wanted = f"{error.error.http}/{error.error.code} {error.message!r}"
+    if _succeeded(case, reply):
+        wanted = "a redirect or an HTML page" if error.error.envelope == "html" else wanted
+        yield Deviation(subject, "accepted", f"refused, {wanted}", describe(reply), limit_of(contract, subject))
+        return
+    if error.error.envelope == "html":  # documented is only: a redirect or a page
+        if isinstance(reply.body, dict):
+            yield Deviation(subject, "envelope", "a redirect or an HTML page", describe(reply), rule.evidence)
+        return
+    expected = render(error, contract.gateway, request_id="", gateway_request_id="*").body
+    if not isinstance(expected, dict) or envelope_of(reply.body) != envelope_of(expected):
+        yield Deviation(subject, "envelope", wanted, describe(reply), rule.evidence)
+        return
+    if reply.http != error.error.http:
+        yield Deviation(subject, "status", str(error.error.http), str(reply.http), rule.evidence)
+    answered, asked = _inner(reply.body), _inner(expected)
+    if answered.get("code") != asked["code"]:
+        yield Deviation(subject, "code", shown(asked["code"]), shown(answered.get("code")), rule.evidence)
+    elif not _same_text(str(answered.get("message")), str(asked["message"])):
+        yield Deviation(subject, "text", shown(error.message), shown(answered.get("message")), rule.evidence)
+
+
+def envelope_of(body: Any) -> str:
+    """Name the envelope that an answer comes in, as the error catalogue does; `success`, or `none` for no JSON object."""
+    if not isinstance(body, dict):
+        return "none"
+    if "error" in body:
+        return "gateway"
+    code = body.get("code")
+    if isinstance(code, str) and "request_id" not in body:
+        return "task"
+    return "success" if code == 0 else "kling"
+
+
+def guilty(contract: Contract, reply: Reply) -> str:
+    """Return the id of the rule that a refusal names by its text; empty if no rule has such a text."""
+    message = _inner(reply.body).get("message") if isinstance(reply.body, dict) else None
+    if not isinstance(message, str):
+        return ""
+    return next((rule.id for rule in contract.rules.values() if rule.error and _pattern(rule).match(message)), "")
+
+
+def describe(reply: Reply) -> str:
+    """Say in a few words what a reply is."""
+    if isinstance(reply.body, dict):
+        inner = _inner(reply.body)
+        if task_id := task_id_of(reply):
+            return f"{reply.http}, task {task_id}"
+        return f"{reply.http}/{shown(inner.get('code'))} {shown(inner.get('message'))}"
+    if 300 <= reply.http < 400:
+        return f"{reply.http}, a redirect"
+    kind = "a page" if b"<" in reply.content[:200] else "no JSON object"
+    return f"{reply.http}, {kind}"
+
+
+def shown(value: object) -> str:
+    """Return a value from outside as it can stand in a report: short, and without control characters."""
+    text = repr(value) if isinstance(value, str) else str(value)
+    return text if len(text) <= LONGEST else text[:LONGEST] + "..."
+
+
+def limit_of(contract: Contract, subject: str) -> str:
+    """Return how well it is known that a rule or promise holds at all."""
+    if subject in contract.rules:
+        return contract.rules[subject].limit_evidence
+    return _evidence(contract, subject) if subject in contract.promises else "inferred"
+
+
+def _evidence(contract: Contract, promise: str) -> str:
+    return contract.promises[promise].evidence
+
+
+def _succeeded(case: Case, reply: Reply) -> bool:
+    if not 200 <= reply.http < 300:
+        return False
+    return bool(task_id_of(reply)) or (envelope_of(reply.body) == "success") or (reply.body is None and case.creates)
+
+
+def _inner(body: Any) -> dict[str, Any]:
+    """Return what holds code and message."""
+    if not isinstance(body, dict):
+        return {}
+    inner = body.get("error", body)
+    return inner if isinstance(inner, dict) else {}
+
+
+def _same_text(answered: str, expected: str) -> bool:
+    """Compare texts; `*` stands for a request id."""
+    start, star, end = expected.partition("*")
+    if not star:
+        return answered == expected
+    return answered.startswith(start) and answered.endswith(end) and len(answered) > len(expected) - 1
+
+
+def _pattern(rule: Rule) -> re.Pattern[str]:
+    """Return what every text of a rule looks like, whatever its limits and values."""
+    template = re.escape(rule.message).replace(re.escape("{field}"), re.escape(str(rule.params.get("field", ""))))
+    return re.compile(re.sub(r"\\\{\w+\\\}", ".*", template), re.DOTALL)

@@ -1,0 +1,78 @@
+"""Money is a type: what a run may cost is set aside before it is sent, and given back when it turns out to cost nothing."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .cases import Case
+    from .spec import Contract
+
+
+class BudgetError(Exception):
+    """What is to be sent could cost more than is left."""
+
+
+class Purse:
+    """A budget, for many threads at once."""
+
+    def __init__(self, budget: Decimal) -> None:
+        self.budget = budget
+        self.spent = Decimal(0)
+        self._held = Decimal(0)
+        self._changed = threading.Condition()
+
+    def hold(self, amount: Decimal) -> None:
+        """Set an amount aside; wait for what others hold, if that can make room. Raises BudgetError if nothing can."""
+        with self._changed:
+            while self.spent + self._held + amount > self.budget:
+                if not self._held:
+                    raise BudgetError(f"{amount} more than {self.spent} would cross the budget of {self.budget}")
+                self._changed.wait()
+            self._held += amount
+
+    def settle(self, held: Decimal, spent: Decimal) -> None:
+        """Spend a part of what was set aside, and give the rest back."""
+        with self._changed:
+            self._held -= held
+            self.spent += spent
+            self._changed.notify_all()
+
+    def refund(self, amount: Decimal) -> None:
+        """Take back what was counted as spent and was not charged."""
+        with self._changed:
+            self.spent -= amount
+            self._changed.notify_all()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run will send, and what it costs at the listed price."""
+
+    cases: int
+    requests: int
+    """At least: how often a task is queried depends on how long it takes."""
+    creates: int
+    best: Decimal
+    """If the target is right."""
+    worst: Decimal
+    """If it accepts everything; a run never spends more than its budget."""
+
+
+def make_plan(contract: Contract, cases: Iterable[Case]) -> Plan:
+    """Return what sending some cases costs."""
+    cases = list(cases)
+    price = contract.price_per_picture
+    accepted = [case for case in cases if case.accepted and case.creates]
+    return Plan(
+        cases=len(cases),
+        requests=len(cases) + 2 * len(accepted),
+        creates=sum(case.creates for case in cases),
+        best=sum((price * case.pictures for case in accepted if case.cost == "pictures"), Decimal(0)),
+        worst=sum((price * case.pictures for case in cases), Decimal(0)),
+    )

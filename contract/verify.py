@@ -1,0 +1,495 @@
+"""Verify a target: send the cases, follow the tasks that are made to their end, and judge all that comes back."""
+
+from __future__ import annotations
+
+import difflib
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from .answers import AnswerSchemas
+from .cases import FAILS, MAY, NEVER, PICTURES, UNKNOWN_TASK, Case, build_cases
+from .judge import Deviation, describe, envelope_of, guilty, judge, limit_of, task_id_of
+from .lifecycle import has_ended, images_of, judge_callbacks, judge_history, judge_picture
+from .money import BudgetError, Purse
+from .targets import NoAnswerError, Reply, Request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from .cases import Boundary
+    from .spec import Contract
+    from .targets import Target
+
+HOLDS, DEVIATES, SKIPPED = "holds", "deviates", "skipped"
+"""States of a result."""
+MAX_CREATES = 120
+EXPLORED = 16
+"""Cases that Hypothesis draws, besides the labelled ones."""
+TASK_S = 300.0
+"""Time for all tasks to end; the longest recorded took 41 s."""
+CALLBACK_S = 5.0
+"""Time for callbacks after the end of their tasks."""
+BUSY_S = 120.0
+"""Time in which a create is repeated that the service has no room for."""
+BUSY_CODES = (1302, 1303, 5001)
+"""Codes after which nothing was made and the same request may be accepted later."""
+MAX_SILENCES = 3
+"""Cases in a row without an answer, after which the target is given up."""
+
+
+class UnusableTargetError(Exception):
+    """Nothing can be tested there; the message says why, in one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a target is verified."""
+
+    key: str = field(repr=False)
+    other_key: str | None = field(default=None, repr=False)
+    """Of another account; without one, nothing is said about the isolation of accounts."""
+    budget: Decimal = Decimal(0)
+    """What may be spent, at the listed price. With 0 only requests that must be refused are sent."""
+    only: str | None = None
+    """Id of one rule or promise."""
+    seed: int = 0
+    """What is drawn follows from it."""
+    run: str = "run"
+    """Begins every external id; new for each run against the same account."""
+    any_key: bool = False
+    """The target may take any key, as an open simulator does."""
+    stop_early: bool = False
+    """Stop at the first deviation."""
+
+
+@dataclass(slots=True)
+class Result:
+    """What came of one case."""
+
+    case: Case
+    state: str = HOLDS
+    reply: Reply | None = None
+    deviations: list[Deviation] = field(default_factory=list)
+    reason: str = ""
+    """Why it was skipped."""
+    task_id: str = ""
+    history: list[dict[str, Any]] = field(default_factory=list)
+    """Its task as each answer showed it."""
+
+    def add(self, deviation: Deviation) -> None:
+        """Note a deviation, once."""
+        self.state = DEVIATES
+        if deviation not in self.deviations:
+            self.deviations.append(deviation)
+
+
+@dataclass(slots=True)
+class Report:
+    """What came of a run."""
+
+    target: str
+    contract: Contract
+    options: Options
+    results: list[Result] = field(default_factory=list)
+    requests: int = 0
+    creates: int = 0
+    spent: Decimal = Decimal(0)
+    notes: list[str] = field(default_factory=list)
+    crossed: str = ""
+    """Why the budget ended the run early; empty if it did not."""
+
+    def of(self, state: str) -> list[Result]:
+        """Return the results in one state."""
+        return [result for result in self.results if result.state == state]
+
+    def counted(self, weakest: str) -> list[Deviation]:
+        """Return the deviations whose evidence is at least so strong."""
+        order = ("documented", "recorded", "inferred")
+        strong = order[: order.index(weakest) + 1]
+        return [each for result in self.results for each in result.deviations if each.evidence in strong]
+
+
+def select_cases(contract: Contract, options: Options, callback_url: str | None = None) -> list[Case]:
+    """Return the cases that a run is about.
+
+    Raises ValueError for an unknown rule in `options.only`, naming the nearest ones.
+    """
+    cases = list(build_cases(contract, options.run, callback_url))
+    wanted = options.only
+    if wanted is None:
+        return cases
+    subjects = [*contract.rules, *contract.promises]
+    if wanted not in subjects:
+        close = difflib.get_close_matches(wanted, subjects, n=3, cutoff=0.4) or subjects
+        raise ValueError(f"unknown rule {wanted!r}; the nearest are {', '.join(close)}; `klingkit rules` lists all")
+    chosen = [case for case in cases if case.subject == wanted or any(each.rule == wanted for each in case.covers)]
+    if not chosen and wanted in contract.promises:
+        packs = [case for case in cases if case.cost in {PICTURES, FAILS} and not case.after]
+        chosen = packs[:2] + [case for case in packs if case.cost == FAILS][:1]
+    needed = {case.after for case in chosen}
+    return [case for case in cases if case in chosen or case.id in needed]
+
+
+def why_not(case: Case, options: Options) -> str:
+    """Say why a run does not send a case; empty if it does."""
+    if case.other_key and options.other_key is None:
+        return "needs the key of another account"
+    if not options.budget and case.creates and case.cost != NEVER:
+        return (
+            "is accepted, which costs money" if case.accepted else "may cost money, since its refusal is an assumption"
+        )
+    if not options.budget and case.after:
+        return "needs a task, which costs money"
+    return ""
+
+
+def untested(contract: Contract, cases: Iterable[Case]) -> list[str]:
+    """Return the rules that no case is about: what they say cannot be brought about from outside."""
+    about = {case.subject for case in cases} | {each.rule for case in cases for each in case.covers}
+    return [rule for rule in contract.rules if rule not in about]
+
+
+def verify(
+    target: Target, contract: Contract, options: Options, on_result: Callable[[Result], object] = lambda _: None
+) -> Report:
+    """Send the cases to a target and judge what it does.
+
+    Raises UnusableTargetError if nothing can be tested there.
+    """
+    return Run(target, contract, options, on_result).execute()
+
+
+class Run:
+    """One run: sends each case once, within the budget."""
+
+    def __init__(
+        self, target: Target, contract: Contract, options: Options, on_result: Callable[[Result], object]
+    ) -> None:
+        self._target = target
+        self._contract = contract
+        self._options = options
+        self._on_result = on_result
+        self._purse = Purse(options.budget)
+        self._schemas = AnswerSchemas(contract)
+        self._price = contract.price_per_picture
+        self._lock = threading.Lock()
+        self._silences = 0
+        self._stop = ""
+        self._report = Report(target.name, contract, options)
+        self._results: dict[str, Result] = {}
+        self._followed: set[str] = set()
+        """Ids of the cases whose tasks have been judged."""
+        self._parallel = target.parallel if options.budget else 1
+        """Without a budget one at a time, so that at most one can cost."""
+
+    def execute(self) -> Report:
+        """Run to the end, or until something stops it."""
+        probe(self._target, self._contract, self._options)
+        cases = select_cases(self._contract, self._options, self._target.callback_url)
+        if self._options.only is None and self._options.budget:
+            cases += self._explored(min(EXPLORED, MAX_CREATES - sum(case.creates for case in cases)))
+        early = [case for case in cases if not case.after]
+        self._each(early)
+        self._each([case for case in cases if case.after and self._expects_success(case)])
+        self._follow()
+        self._each([case for case in cases if case.after and not self._expects_success(case)])
+        self._follow()
+        self._judge_leftovers()
+        self._report.results = [self._results[case.id] for case in cases]
+        self._report.spent = self._purse.spent
+        if missing := untested(self._contract, cases) if self._options.only is None else []:
+            self._report.notes.append(
+                f"not tested, since it cannot be brought about from outside: {', '.join(missing)}"
+            )
+        return self._report
+
+    def _expects_success(self, case: Case) -> bool:
+        before = self._results.get(case.after)
+        return before is None or before.case.cost != FAILS
+
+    def _explored(self, count: int) -> list[Case]:
+        from .strategies import draw, invalid_requests  # noqa: PLC0415 - only a run with a budget waits for Hypothesis
+
+        operation = self._contract.operations["create_task"]
+        cases = []
+        for number, drawn in enumerate(draw(invalid_requests(self._contract), self._options.seed, count), 1):
+            violation = self._contract.request.judge(drawn.body)[0][0]
+            request = Request(operation.method, operation.path, drawn.body, content_type=operation.media_type)
+            details = {"value": violation.value}
+            cases.append(
+                Case(f"explored/{number}", request, operation.operation_id, MAY, violation.rule, details=details)
+            )
+        return cases
+
+    # Sending
+
+    def _each(self, cases: Sequence[Case]) -> None:
+        if self._parallel == 1:
+            for case in cases:
+                self._try(case)
+            return
+        with ThreadPoolExecutor(self._parallel) as pool:
+            for done in [pool.submit(self._try, case) for case in cases]:
+                done.result()
+
+    def _try(self, case: Case) -> None:
+        """Send a case and judge the answer, unless something speaks against it."""
+        result = Result(case)
+        self._results[case.id] = result
+        before = self._results.get(case.after)
+        reason = self._stop or why_not(case, self._options)
+        if not reason and case.after and (before is None or not before.task_id):
+            reason = f"needs the task of {case.after}, which was not made"
+        try:
+            if not reason:
+                self._send_case(result, before.task_id if before else "")
+        except BudgetError as error:
+            reason = self._stop = f"the budget: {error}"
+            self._report.crossed = str(error)
+        except NoAnswerError as error:
+            self._note_silence(result, error)
+        if reason:
+            result.state, result.reason = SKIPPED, reason
+        self._on_result(result)
+        if result.state == DEVIATES and self._options.stop_early:
+            self._stop = "the run has stopped at the first deviation"
+
+    def _send_case(self, result: Result, task_id: str) -> None:
+        case = result.case
+        request = replace(case.request, path=case.request.path.replace("{task_id}", task_id))
+        reply = result.reply = self._ask(case, request)
+        self._silences = 0
+        made = task_id_of(reply) if case.creates else ""
+        if made:
+            result.task_id, result.history = made, [reply.data]
+        if self._takes_any_key(case, reply):
+            self._report.notes.append("the target takes any key")
+            return
+        for deviation in judge(self._contract, self._schemas, case, reply):
+            result.add(self._blamed(case, deviation))
+        if made and not self._options.budget:
+            subject = case.subject
+            self._stop = f"the run has stopped: {subject} was not enforced, and its task {made} may cost money"
+            self._report.notes.append(f"{case.id} was accepted: breaking {subject} cost {self._price * case.pictures}")
+
+    def _takes_any_key(self, case: Case, reply: Reply) -> bool:
+        return self._options.any_key and case.id.endswith("/unknown-key") and envelope_of(reply.body) != "gateway"
+
+    def _note_silence(self, result: Result, error: NoAnswerError) -> None:
+        self._silences += 1
+        if self._silences >= MAX_SILENCES:
+            raise UnusableTargetError(f"{self._target.name} stopped answering: {error}")
+        subject = result.case.subject or "answer.schema"
+        result.add(Deviation(subject, "no_answer", "an answer", str(error), limit_of(self._contract, subject)))
+
+    def _ask(self, case: Case, request: Request) -> Reply:
+        """Send a request, again while the service has no room for it; no attempt can cross the budget."""
+        key = self._options.other_key if case.other_key and self._options.other_key else self._options.key
+        pause, waited = 0.5, 0.0
+        while True:
+            reply = self._pay(case, request, key) if case.creates else self._send(request, key)
+            code = reply.body.get("code") if isinstance(reply.body, dict) else None
+            busy = code in BUSY_CODES and not (case.rule and case.rule.error and case.rule.error.code == code)
+            if not busy or waited >= BUSY_S:
+                return reply
+            self._target.wait(pause)
+            waited += pause
+            pause = min(pause * 1.5, 10)
+            self._poll()  # it may be our own tasks that fill the slots
+
+    def _pay(self, case: Case, request: Request, key: str) -> Reply:
+        amount = self._price * case.pictures
+        if self._options.budget:
+            self._purse.hold(amount)
+        held = amount if self._options.budget else Decimal(0)
+        self._report.creates += 1
+        try:
+            reply = self._send(request, key)
+        except NoAnswerError:
+            self._purse.settle(held, amount)  # it may have been carried out all the same
+            raise
+        self._purse.settle(held, amount if task_id_of(reply) else Decimal(0))
+        return reply
+
+    def _send(self, request: Request, key: str) -> Reply:
+        with self._lock:
+            self._report.requests += 1
+        return self._target.send(request, key)
+
+    # Who is guilty
+
+    def _blamed(self, case: Case, deviation: Deviation) -> Deviation:
+        """Find the boundary for which a pack was refused, if its text does not name the rule: try the halves."""
+        if deviation.kind != "refused" or len(case.covers) < 2 or self._named(deviation, case):
+            return deviation
+        suspects = list(case.covers)
+        try:
+            while len(suspects) > 1 and self._report.creates < MAX_CREATES:
+                half = suspects[: len(suspects) // 2]
+                suspects = half if self._refuses(case, half) else suspects[len(half) :]
+        except (BudgetError, NoAnswerError):
+            return deviation
+        if len(suspects) > 1 or not self._refuses(case, suspects):
+            return deviation
+        found = suspects[0]
+        return replace(
+            deviation,
+            subject=found.rule or "answer.schema",
+            expected=f"accepted, with {found.label}",
+            evidence=limit_of(self._contract, found.rule),
+        )
+
+    def _named(self, deviation: Deviation, case: Case) -> bool:
+        reply = self._results[case.id].reply
+        return bool(reply and guilty(self._contract, reply)) or deviation.subject == "refusal.nothing"
+
+    def _refuses(self, case: Case, covers: list[Boundary]) -> bool:
+        part = replace(case, id=f"{case.id}/part", request=case.repack(tuple(covers)), covers=())
+        return not task_id_of(self._ask(part, part.request))
+
+    # Tasks
+
+    def _follow(self) -> None:
+        """Query the open tasks until all have ended, then judge their histories, pictures and callbacks."""
+        pause, waited = 0.1, 0.0
+        while self._open() and waited < TASK_S:
+            self._target.wait(pause)
+            waited += pause
+            self._poll()
+            pause = min(pause * 1.3, 0.5 if self._target.local else 3.0)
+        fresh = [each for each in self._made() if each.case.accepted and each.case.id not in self._followed]
+        self._followed |= {result.case.id for result in fresh}
+        self._query_all(fresh)  # once more: an end stays an end
+        self._judge_tasks(fresh)
+
+    def _made(self) -> list[Result]:
+        return [result for result in list(self._results.values()) if result.task_id]
+
+    def _open(self) -> list[Result]:
+        lifecycle = self._contract.lifecycle
+        return [each for each in self._made() if each.case.accepted and not has_ended(lifecycle, each.history[-1])]
+
+    def _poll(self) -> None:
+        self._query_all(self._open())
+
+    def _query_all(self, results: list[Result]) -> None:
+        if self._parallel == 1:
+            for result in results:
+                self._query(result)
+            return
+        with ThreadPoolExecutor(self._parallel) as pool:
+            list(pool.map(self._query, results))
+
+    def _query(self, result: Result) -> None:
+        operation = self._contract.operations["get_task"]
+        path = operation.path.replace("{task_id}", result.task_id)
+        key = self._options.other_key if result.case.other_key and self._options.other_key else self._options.key
+        try:
+            reply = self._send(Request(operation.method, path), key)
+        except NoAnswerError as error:
+            result.add(Deviation("task.end", "no_answer", "the task", str(error), "documented"))
+            return
+        if not reply.data:
+            evidence = self._contract.promises["task.end"].evidence
+            result.add(Deviation("task.end", "promise", "the task", describe(reply), evidence))
+            return
+        result.history.append(reply.data)
+        for deviation in self._schemas.judge("get_task", path, reply):
+            result.add(deviation)
+
+    def _judge_tasks(self, results: list[Result]) -> None:
+        for result in results:
+            request = dict(result.case.request.body or {})
+            failure = result.case.rule
+            for finding in judge_history(self._contract, request, result.history, failure):
+                self._find(result, *finding)
+            if failure and result.history[-1].get("task_status") == self._contract.lifecycle.failed:
+                self._purse.refund(self._price * result.case.pictures)
+        if self._options.stop_early and any(result.state == DEVIATES for result in results):
+            return
+        self._fetch_pictures(results)
+        if self._target.callback_url:
+            self._judge_callbacks([each for each in results if self._calls_back(each)])
+
+    def _find(self, result: Result, promise: str, expected: str, got: str) -> None:
+        kind = "promise" if promise in self._contract.promises else "accepted"
+        result.add(Deviation(promise, kind, expected, got, limit_of(self._contract, promise)))
+
+    def _fetch_pictures(self, results: list[Result]) -> None:
+        wanted = [
+            (result, url)
+            for result in results
+            for image in images_of(result.history[-1])
+            if isinstance(url := image.get("url"), str)
+        ]
+
+        def fetch(pair: tuple[Result, str]) -> None:
+            result, url = pair
+            try:
+                reply = self._target.fetch(url)
+            except NoAnswerError as error:
+                self._find(result, "task.picture", "a PNG", str(error))
+                return
+            for finding in judge_picture(self._contract, dict(result.case.request.body or {}), reply):
+                self._find(result, *finding)
+
+        if self._parallel == 1:
+            for pair in wanted:
+                fetch(pair)
+            return
+        with ThreadPoolExecutor(self._parallel) as pool:
+            list(pool.map(fetch, wanted))
+
+    # Callbacks
+
+    def _calls_back(self, result: Result) -> bool:
+        return (result.case.request.body or {}).get("callback_url") == self._target.callback_url
+
+    def _judge_callbacks(self, results: list[Result]) -> None:
+        waited = 0.0
+        while waited < CALLBACK_S and not all(self._end_called_back(each) for each in results):
+            self._target.wait(0.05)
+            waited += 0.05
+        for result in results:
+            mine = [each for each in list(self._target.received) if each.body.get("task_id") == result.task_id]
+            for finding in judge_callbacks(self._contract, result.history[-1], mine):
+                self._find(result, *finding)
+
+    def _end_called_back(self, result: Result) -> bool:
+        end = result.history[-1].get("task_status")
+        bodies = [each.body for each in list(self._target.received)]
+        return any(body.get("task_id") == result.task_id and body.get("task_status") == end for body in bodies)
+
+    def _judge_leftovers(self) -> None:
+        """Find callbacks for tasks that nobody was told of: a refused create has left one behind."""
+        known = {result.task_id for result in self._made()}
+        strangers = {str(each.body.get("task_id")) for each in list(self._target.received)} - known
+        if strangers and self._results:
+            result = next(iter(self._results.values()))
+            self._find(result, "refusal.nothing", "no callbacks but those of accepted tasks", f"task {min(strangers)}")
+
+
+def probe(target: Target, contract: Contract, options: Options) -> None:
+    """Look whether a target speaks this API and takes the key; it costs nothing.
+
+    Raises UnusableTargetError.
+    """
+    operation = contract.operations["get_task"]
+    request = Request(operation.method, operation.path.replace("{task_id}", UNKNOWN_TASK))
+    try:
+        reply = target.send(request, options.key)
+    except NoAnswerError as error:
+        raise UnusableTargetError(f"{target.name}: {error}") from None
+    if 300 <= reply.http < 400:
+        raise UnusableTargetError(f"{target.name} redirects; give the address that it redirects to")
+    body = reply.body if isinstance(reply.body, dict) else {}
+    known = isinstance(body.get("error"), dict) or ("code" in body and "message" in body)
+    if not known:
+        raise UnusableTargetError(
+            f"{target.name} is some other service, or a wrong address: a query was answered with {describe(reply)}"
+        )
+    if reply.http == 401:
+        raise UnusableTargetError(f"{target.name} does not accept the key: {describe(reply)}")
