@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 from itertools import chain, zip_longest
 from typing import TYPE_CHECKING, Any
 
-from .samples import padded, picture
-from .targets import Request, encode
+from .samples import encode, padded, picture
+from .targets import Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import cache
 from io import BytesIO
 
+import pybase64
+
 
 @cache
 def picture(width: int, height: int, kind: str = "PNG") -> bytes:
@@ -20,3 +22,9 @@ def picture(width: int, height: int, kind: str = "PNG") -> bytes:
 def padded(size: int, side: int) -> bytes:
     """Return a square picture whose file has just that many bytes: what follows the end of a PNG is ignored."""
     return picture(side, side).ljust(size, b"\0")
+
+
+@cache
+def encode(data: bytes) -> str:
+    """Return a file as the API wants it."""
+    return pybase64.b64encode_as_string(data)

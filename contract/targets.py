@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import ipaddress
 import json
 import threading
@@ -211,8 +210,3 @@ def is_loopback(url: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def encode(data: bytes) -> str:
-    """Return a file as the API wants it."""
-    return base64.b64encode(data).decode()

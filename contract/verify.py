@@ -91,6 +91,9 @@ class Report:
     """What came of a run."""
 
     target: str
+    url: str
+    """Where the target is; where `klingkit serve` would be, for one without a socket."""
+    local: bool
     contract: Contract
     options: Options
     results: list[Result] = field(default_factory=list)
@@ -121,16 +124,21 @@ def select_cases(contract: Contract, options: Options, callback_url: str | None 
     wanted = options.only
     if wanted is None:
         return cases
-    subjects = [*contract.rules, *contract.promises]
-    if wanted not in subjects:
-        close = difflib.get_close_matches(wanted, subjects, n=3, cutoff=0.4) or subjects
-        raise ValueError(f"unknown rule {wanted!r}; the nearest are {', '.join(close)}; `klingkit rules` lists all")
+    check_subject(contract, wanted)
     chosen = [case for case in cases if case.subject == wanted or any(each.rule == wanted for each in case.covers)]
     if not chosen and wanted in contract.promises:
         packs = [case for case in cases if case.cost in {PICTURES, FAILS} and not case.after]
         chosen = packs[:2] + [case for case in packs if case.cost == FAILS][:1]
     needed = {case.after for case in chosen}
     return [case for case in cases if case in chosen or case.id in needed]
+
+
+def check_subject(contract: Contract, wanted: str) -> None:
+    """Raise ValueError, which names the nearest ones, if there is no such rule or promise."""
+    subjects = [*contract.rules, *contract.promises]
+    if wanted not in subjects:
+        close = difflib.get_close_matches(wanted, subjects, n=3, cutoff=0.4) or subjects
+        raise ValueError(f"unknown rule {wanted!r}; the nearest are {', '.join(close)}; `klingkit rules` lists all")
 
 
 def why_not(case: Case, options: Options) -> str:
@@ -178,7 +186,8 @@ class Run:
         self._lock = threading.Lock()
         self._silences = 0
         self._stop = ""
-        self._report = Report(target.name, contract, options)
+        url = target.name if "://" in target.name else "http://127.0.0.1:8000"
+        self._report = Report(target.name, url, target.local, contract, options)
         self._results: dict[str, Result] = {}
         self._followed: set[str] = set()
         """Ids of the cases whose tasks have been judged."""

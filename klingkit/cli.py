@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from . import simulator_commands
+from . import contract_commands, simulator_commands
 from .common import LOCAL, CommandFailed, TimedOut, WrongUsage, finite
 
 if TYPE_CHECKING:
@@ -28,8 +28,10 @@ def main() -> None:
     """Simulate Kling's Multi-Image to Image API, and use it."""
 
 
-for command in ("serve", "scenarios", "advice", "listen"):
-    main.add_command(getattr(simulator_commands, command))
+for name in ("serve", "scenarios", "advice", "listen"):
+    main.add_command(getattr(simulator_commands, name))
+for name in ("assumptions", "rules", "cases", "verify"):
+    main.add_command(getattr(contract_commands, name))
 
 
 def service_options(command: Any) -> Any:
@@ -127,49 +129,6 @@ def wait(task_id: str, timeout: float, out: Path | None, base_url: str, key: str
     make_folder(out)
     with connected(base_url, key) as client, one_line_errors(as_json=as_json):
         finish(client, task_id, timeout, out, as_json=as_json)
-
-
-@main.command(short_help="List what is not known of the real service.")
-def assumptions() -> None:
-    """List the open questions about the real service, what the simulator does meanwhile, and what would settle each."""
-    from rich.console import Console
-    from rich.padding import Padding
-    from rich.text import Text
-
-    from klingkit.contract import load_contract
-
-    console = Console(highlight=False)
-    for entry in load_contract().assumptions:
-        console.print(f"[bold]{entry.id}[/] ({entry.evidence})")
-        for label, text in (("question", entry.question), ("default", entry.default), ("probe", entry.probe)):
-            console.print(Padding(Text(f"{label}: {text}"), (0, 0, 0, 2)))
-
-
-@main.command(short_help="List the rules that a request must satisfy.")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
-def rules(*, as_json: bool) -> None:
-    """List every rule: what a violation of it answers, where it stands in openapi.yaml, and how well the answer is known."""
-    from klingkit.contract import load_contract
-
-    rows = [
-        {
-            "id": rule.id,
-            "place": f"#{rule.pointer}",
-            "phase": rule.phase,
-            "http": rule.error.http if rule.error else 200,
-            "code": rule.error.code if rule.error else 0,
-            "text": rule.template,
-            "evidence": rule.evidence,
-        }
-        for rule in load_contract().rules.values()
-    ]
-    if as_json:
-        click.echo(json.dumps(rows))
-        return
-    for row in rows:
-        answer = f"{row['http']}/{row['code']}" if row["code"] != "" else str(row["http"])
-        text = "an HTML page" if "<html>" in str(row["text"]) else row["text"]
-        click.echo(f"{row['id']}\n  {row['phase']}, {answer}, {row['evidence']}: {text}\n  {row['place']}")
 
 
 @contextmanager

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from decimal import Decimal
 
 import click
 
@@ -32,3 +34,10 @@ def finite(_: click.Context, __: click.Parameter, value: float | None) -> float 
     if value is not None and not math.isfinite(value):
         raise click.BadParameter(f"{value} is not a number that can be used")
     return value
+
+
+def money(text: str) -> Decimal:
+    """Return an amount such as `5` or `0.50`."""
+    if not re.fullmatch(r"\d{1,9}(\.\d{1,6})?", text):
+        raise click.BadParameter(f"{text!r} is not an amount in USD, such as 0.50")
+    return Decimal(text)

@@ -7,15 +7,15 @@ import random
 import re
 from contextlib import suppress
 from dataclasses import replace
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from .common import LOCAL, CommandFailed, WrongUsage, finite
+from .common import LOCAL, CommandFailed, WrongUsage, finite, money
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from decimal import Decimal
 
     from klingkit.mock_server.accounts import AccountSettings
 
@@ -44,13 +44,6 @@ def accepted_keys(_: click.Context, __: click.Parameter, values: tuple[str, ...]
         if not value or not value.isascii() or not value.isprintable() or " " in value:
             raise click.BadParameter("a key is one word of ASCII characters")  # and is not shown
     return frozenset(values)
-
-
-def money(text: str) -> Decimal:
-    """Return an amount such as `5` or `0.50`."""
-    if not re.fullmatch(r"\d{1,9}(\.\d{1,6})?", text):
-        raise click.BadParameter(f"{text!r} is not an amount in USD, such as 0.50")
-    return Decimal(text)
 
 
 def checked(account: AccountSettings, scenario: str | None) -> AccountSettings:

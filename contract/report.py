@@ -1,0 +1,230 @@
+"""A report of a run in four forms: text for a terminal, Markdown, JSON, JUnit. Nothing of a key is in any of them."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as ET
+
+from .judge import KINDS
+from .verify import DEVIATES, HOLDS, SKIPPED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from .cases import Case
+    from .judge import Deviation
+    from .spec import Contract
+    from .verify import Report, Result
+
+INLINE = 20_000
+"""Bytes of a body that a command line shows; a larger one comes from `klingkit cases`."""
+
+
+def as_text(report: Report) -> str:
+    """Return the report for a terminal: what deviates, by rule, then what it comes to."""
+    lines = []
+    for subject, found in by_subject(report).items():
+        lines += [f"{subject}  {meaning(report.contract, subject)}"]
+        for result, deviation in found:
+            lines.append(
+                f"  {result.case.id}: {KINDS[deviation.kind]}\n    expected {deviation.expected}\n    got {deviation.got}"
+                f"\n    evidence {deviation.evidence}"
+            )
+        case = found[0][0].case
+        lines += [f"  {line}" for line in curl(report, case).splitlines()]
+        lines += [f"  {line}" for line in python(report, case).splitlines()]
+        lines.append("")
+    lines += summary(report)
+    return "\n".join(lines)
+
+
+def summary(report: Report) -> list[str]:
+    """Return what the run comes to, in a few lines."""
+    currency = report.contract.currency
+    counts = ", ".join(f"{len(report.of(state))} {word}" for state, word in WORDS.items())
+    lines = [
+        f"{report.target}: {counts}; {report.requests} requests, {report.creates} creates, {report.spent} {currency}"
+    ]
+    reasons: dict[str, int] = defaultdict(int)
+    for result in report.of(SKIPPED):
+        reasons[result.reason] += 1
+    lines += [f"not tested: {count} cases, each {reason}" for reason, count in reasons.items()]
+    return lines + report.notes
+
+
+WORDS = {HOLDS: "hold", DEVIATES: "deviate", SKIPPED: "not tested"}
+
+
+def as_markdown(report: Report, at: datetime) -> str:
+    """Return the report in Markdown."""
+    lines = [f"# {report.target} against the contract {report.contract.name}", "", f"{at:%Y-%m-%d %H:%M} UTC.", ""]
+    lines += [f"- {line}" for line in summary(report)]
+    for subject, found in by_subject(report).items():
+        lines += ["", f"## {subject}", "", meaning(report.contract, subject), ""]
+        lines += ["| case | what | expected | got | evidence |", "|---|---|---|---|---|"]
+        for result, each in found:
+            cells = (result.case.id, KINDS[each.kind], each.expected, each.got, each.evidence)
+            lines.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
+        case = found[0][0].case
+        lines += ["", "```sh", curl(report, case), "```", "", "```python", python(report, case), "```"]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
+
+
+def as_json(report: Report, at: datetime) -> str:
+    """Return the report as one JSON object."""
+    return json.dumps(
+        {
+            "target": report.target,
+            "contract": report.contract.name,
+            "at": at.isoformat(timespec="seconds"),
+            "seed": report.options.seed,
+            "requests": report.requests,
+            "creates": report.creates,
+            "spent": str(report.spent),
+            "notes": report.notes,
+            "results": [_result(report, result) for result in report.results],
+        },
+        indent=1,
+    )
+
+
+def _result(report: Report, result: Result) -> dict[str, Any]:
+    case = result.case
+    row: dict[str, Any] = {"case": case.id, "rule": case.subject, "state": result.state}
+    if result.state == SKIPPED:
+        row["reason"] = result.reason
+    if result.deviations:
+        row["deviations"] = [
+            {name: getattr(each, name) for name in ("subject", "kind", "expected", "got", "evidence")}
+            for each in result.deviations
+        ]
+        row |= {"curl": curl(report, case), "python": python(report, case)}
+    return row
+
+
+def as_junit(report: Report, at: datetime) -> str:
+    """Return the report as JUnit XML: a suite for each rule, a test for each case."""
+    root = ET.Element("testsuites", name=f"klingkit verify {report.target}")
+    suites: dict[str, list[Result]] = defaultdict(list)
+    for result in report.results:
+        suites[result.case.subject or "accepted"].append(result)
+    for subject, results in suites.items():
+        failed, skipped = (sum(each.state == state for each in results) for state in (DEVIATES, SKIPPED))
+        counts = {"tests": str(len(results)), "failures": str(failed), "skipped": str(skipped), "errors": "0"}
+        suite = ET.SubElement(root, "testsuite", name=subject, timestamp=at.isoformat(timespec="seconds"), **counts)
+        for result in results:
+            test = ET.SubElement(suite, "testcase", classname=f"klingkit.{subject}", name=result.case.id)
+            if result.state == SKIPPED:
+                ET.SubElement(test, "skipped", message=result.reason)
+            for each in result.deviations:
+                failure = ET.SubElement(test, "failure", type=each.kind, message=f"{each.subject}: {KINDS[each.kind]}")
+                lines = (f"expected {each.expected}", f"got {each.got}", f"evidence {each.evidence}")
+                failure.text = _xml_safe("\n".join((*lines, curl(report, result.case), python(report, result.case))))
+    ET.indent(root, " ")
+    return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _xml_safe(text: str) -> str:
+    return "".join(each if each in "\n\t" or " " <= each < "\ufffe" or each > "\uffff" else "?" for each in text)
+
+
+def by_subject(report: Report) -> dict[str, list[tuple[Result, Deviation]]]:
+    """Return the deviations by the rule or promise that is not kept."""
+    found: dict[str, list[tuple[Result, Deviation]]] = defaultdict(list)
+    for result in report.results:
+        for deviation in result.deviations:
+            found[deviation.subject].append((result, deviation))
+    return found
+
+
+def meaning(contract: Contract, subject: str) -> str:
+    """Say what a rule or promise is, where it stands and what it rests on."""
+    if promise := contract.promises.get(subject):
+        source = f", {promise.source}" if promise.source else ""
+        return f"{promise.text} (#/x-promises/{subject}; {promise.evidence}{source})"
+    if rule := contract.rules.get(subject):
+        source = f"; {rule.source}" if rule.source else ""
+        answer = "an HTML page" if "<html>" in rule.template else rule.template
+        return f"{answer} (#{rule.pointer}; rule {rule.limit_evidence}, answer {rule.evidence}{source})"
+    return ""
+
+
+def curl(report: Report, case: Case) -> str:
+    """Return a command line that sends a case; the key comes from the environment."""
+    return "\n".join(_curl(report, each) for each in _with_predecessor(report, case))
+
+
+def _curl(report: Report, case: Case) -> str:
+    request = case.request
+    words = ["curl", "-si", "-X", request.method, shlex.quote(_url(report, case))]
+    if request.authorization is not None:
+        fallback = ":-any" if report.local else ""
+        key = f"${{{_key_variable(case)}{fallback}}}"
+        words += ["-H", f'"Authorization: {request.authorization.replace("{key}", key)}"']
+    if request.method == "POST":
+        words += [
+            "-H",
+            shlex.quote(f"Content-Type: {request.content_type}" if request.content_type else "Content-Type:"),
+        ]
+    if not _inline(request.data):
+        return f"klingkit cases {case.id} | " + " ".join(words) + " --data-binary @-"
+    if request.data:
+        words += ["--data-raw", shlex.quote(request.data.decode())]
+    elif request.method == "POST":
+        words += ["--data-raw", "''"]
+    return " ".join(words)
+
+
+def python(report: Report, case: Case) -> str:
+    """Return a program that sends a case; the key comes from the environment."""
+    lines = ["import os, requests, subprocess"]
+    for each in _with_predecessor(report, case):
+        request = each.request
+        headers = [f'"Content-Type": {request.content_type!r}'] if request.content_type else []
+        if request.authorization is not None:
+            variable = _key_variable(each)
+            key = f'os.environ.get("{variable}", "any")' if report.local else f'os.environ["{variable}"]'
+            start, _, end = request.authorization.partition("{key}")
+            header = f"{start!r} + {key}" if "{key}" in request.authorization else repr(start)
+            headers.append(f'"Authorization": {header}' + (f" + {end!r}" if end else ""))
+        data = (
+            repr(request.data)
+            if _inline(request.data)
+            else f'subprocess.check_output(["klingkit", "cases", "{each.id}"])'
+        )
+        url = _url(report, each)
+        lines.append(
+            f"answer = requests.request({request.method!r}, {url!r}, data={data}, headers={{{', '.join(headers)}}})"
+        )
+        lines.append("print(answer.status_code, answer.text)")
+    return "\n".join(lines)
+
+
+def _with_predecessor(report: Report, case: Case) -> Iterator[Case]:
+    if case.after:
+        yield next(result.case for result in report.results if result.case.id == case.after)
+    yield case
+
+
+def _url(report: Report, case: Case) -> str:
+    before = next((result.task_id for result in report.results if result.case.id == case.after), "")
+    return report.url + case.request.path.replace("{task_id}", before or "TASK_ID")
+
+
+def _key_variable(case: Case) -> str:
+    return "KLINGKIT_OTHER_KEY" if case.other_key else "COMETAPI_KEY"
+
+
+def _inline(data: bytes) -> bool:
+    try:
+        return len(data) <= INLINE and "\0" not in data.decode()
+    except UnicodeDecodeError:
+        return False

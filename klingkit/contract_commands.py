@@ -1,0 +1,314 @@
+"""The commands around the contract: what it says, and whether a service keeps it."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sys
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import click
+
+from .common import CommandFailed, WrongUsage, money
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from klingkit.contract import Contract
+    from klingkit.contract.targets import HttpTarget
+    from klingkit.contract.verify import Options, Report, Result
+
+OVER_BUDGET = 3
+"""Exit code of a run that its budget ended early."""
+FORMATS = ("junit", "md", "json")
+EVIDENCE = ("documented", "recorded", "inferred")
+
+
+@click.command(short_help="List what is not known of the real service.")
+def assumptions() -> None:
+    """List the open questions about the real service, what the simulator does meanwhile, and what would settle each."""
+    from rich.console import Console
+    from rich.padding import Padding
+    from rich.text import Text
+
+    from klingkit.contract import load_contract
+
+    console = Console(highlight=False)
+    for entry in load_contract().assumptions:
+        console.print(f"[bold]{entry.id}[/] ({entry.evidence})")
+        for label, text in (("question", entry.question), ("default", entry.default), ("probe", entry.probe)):
+            console.print(Padding(Text(f"{label}: {text}"), (0, 0, 0, 2)))
+
+
+@click.command(short_help="List the rules that a request must satisfy.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
+def rules(*, as_json: bool) -> None:
+    """List every rule: what a violation of it answers, where it stands in openapi.yaml, and how well the answer is known."""
+    from klingkit.contract import load_contract
+
+    rows = [
+        {
+            "id": rule.id,
+            "place": f"#{rule.pointer}",
+            "phase": rule.phase,
+            "http": rule.error.http if rule.error else 200,
+            "code": rule.error.code if rule.error else 0,
+            "text": rule.template,
+            "evidence": rule.evidence,
+        }
+        for rule in load_contract().rules.values()
+    ]
+    if as_json:
+        click.echo(json.dumps(rows))
+        return
+    for row in rows:
+        answer = f"{row['http']}/{row['code']}" if row["code"] != "" else str(row["http"])
+        text = "an HTML page" if "<html>" in str(row["text"]) else row["text"]
+        click.echo(f"{row['id']}\n  {row['phase']}, {answer}, {row['evidence']}: {text}\n  {row['place']}")
+
+
+@click.command(short_help="List the cases that test the rules.")
+@click.argument("case_id", required=False, metavar="[CASE]")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
+def cases(case_id: str | None, *, as_json: bool) -> None:
+    """List the cases: what each sends, which rule it breaks, and what it costs. With CASE, print the body that it sends."""
+    from klingkit.contract import load_contract
+    from klingkit.contract.cases import build_cases
+
+    found = build_cases(load_contract())
+    if case_id is not None:
+        chosen = next((case for case in found if case.id == case_id), None)
+        if chosen is None:
+            raise WrongUsage(unknown("case", case_id, [case.id for case in found]))
+        sys.stdout.buffer.write(chosen.request.data)
+        return
+    rows = [
+        {
+            "id": case.id,
+            "method": case.request.method,
+            "path": case.request.path,
+            "breaks": case.rule.id if case.rule else "",
+            "expected": "accepted" if case.accepted else "refused",
+            "cost": case.cost,
+            "tries": [boundary_name(each.place, each.label) for each in case.covers],
+        }
+        for case in found
+    ]
+    if as_json:
+        click.echo(json.dumps(rows))
+        return
+    for row in rows:
+        tries = f"\n  {', '.join(row['tries'])}" if row["tries"] else ""
+        click.echo(
+            f"{row['id']}\n  {row['method']} {row['path']}: {row['expected']}, costs {COSTS[str(row['cost'])]}{tries}"
+        )
+
+
+COSTS = {
+    "never": "nothing",
+    "may": "perhaps: its refusal is an assumption",
+    "pictures": "its pictures",
+    "fails": "nothing: its task fails on its input",
+}
+
+
+def boundary_name(place: tuple[Any, ...], label: str) -> str:
+    """Name what a pack tries: field and boundary."""
+    return f"{place[0]} {label}" if place else label
+
+
+def unknown(what: str, name: str, valid: list[str]) -> str:
+    """Say that there is no such thing, and what there is that comes near."""
+    import difflib
+
+    near = difflib.get_close_matches(name, valid, n=3, cutoff=0.3)
+    hint = f"; the nearest are {', '.join(near)}" if near else ""
+    return f"unknown {what} {name!r}{hint}"
+
+
+def run_options(command: Any) -> Any:
+    """Add the options of a command that sends cases, which can cost money."""
+    for option in (
+        click.option("--key", envvar="COMETAPI_KEY", show_envvar=True, help="On this machine any will do."),
+        click.option(
+            "--other-key",
+            envvar="KLINGKIT_OTHER_KEY",
+            show_envvar=True,
+            help="Of another account, to test their isolation.",
+        ),
+        click.option("--budget", type=money, metavar="USD", default="0", show_default=True, help="What may be spent."),
+        click.option("--plan", is_flag=True, help="Say what would be sent and what it costs, and send nothing."),
+        click.option("--real", is_flag=True, help="Needed for anything that is not on this machine."),
+        click.option("--only", metavar="RULE", help="Only the cases of one rule."),
+        click.option("--seed", type=int, default=0, show_default=True, help="What is drawn at random follows from it."),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command(short_help="Verify that a service keeps the contract.")
+@click.argument("url")
+@click.option(
+    "--report",
+    "reports",
+    multiple=True,
+    metavar="FORMAT=FILE",
+    help="Write a report: junit=FILE, md=FILE or json=FILE; repeat for more.",
+)
+@click.option(
+    "--fail-on",
+    type=click.Choice(EVIDENCE),
+    default="inferred",
+    show_default=True,
+    help="Which deviations count: those from what is at least so well known.",
+)
+@run_options
+def verify(url: str, *, reports: tuple[str, ...], fail_on: str, plan: bool, real: bool, **given: Any) -> None:
+    """Verify that the service at URL keeps the contract.
+
+    Exits with 0 if it does, 1 if it breaks a rule, 2 if nothing could be tested, 3 if the budget ended the run early.
+    """
+    from klingkit.contract import load_contract
+    from klingkit.contract import report as forms
+
+    files = report_files(reports)
+    contract = load_contract()
+    target, options = prepare(url, real=real or plan, **given)
+    if plan:
+        print_plan(contract, options, target.url)
+        return
+    with receiver(target), progress() as on_result:
+        report = run(target, contract, options, on_result)
+    now = datetime.now(UTC)
+    for kind, file in files:
+        text = {"junit": forms.as_junit, "md": forms.as_markdown, "json": forms.as_json}[kind](report, now)
+        file.write_text(text, encoding="utf-8")
+    click.echo(forms.as_text(report))
+    raise click.exceptions.Exit(exit_code(report, fail_on))
+
+
+def exit_code(report: Report, fail_on: str) -> int:
+    """Return the exit code for a report."""
+    if report.counted(fail_on):
+        return CommandFailed.exit_code
+    if report.crossed:
+        return OVER_BUDGET
+    return 0 if report.of("holds") or report.of("deviates") else WrongUsage.exit_code
+
+
+def prepare(url: str, *, real: bool, key: str | None, **given: Any) -> tuple[HttpTarget, Options]:
+    """Return target and options, if they can be used."""
+    from klingkit.contract import load_contract
+    from klingkit.contract.targets import HttpTarget
+    from klingkit.contract.verify import Options, check_subject
+
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise WrongUsage(f"{url!r} is not the URL of a service, such as http://127.0.0.1:8000")
+    target = HttpTarget(url)
+    if not target.local and not real:
+        raise WrongUsage(f"{url} is not on this machine, and may cost money: say --real if you mean it")
+    if not target.local and not key:
+        raise WrongUsage(f"no key for {url}: set COMETAPI_KEY, or pass --key")
+    run = f"klingkit-{secrets.token_hex(6)}"
+    for name, value in (("--key", key), ("--other-key", given["other_key"])):
+        if value is not None and not (value and value.isascii() and value.isprintable() and " " not in value):
+            raise WrongUsage(f"{name} is not a key: one word of ASCII characters")
+    options = Options(key=key or f"{run}-key", run=run, any_key=target.local, **given)
+    if options.other_key == options.key:
+        raise WrongUsage("--other-key is the same key: give one of another account")
+    try:
+        if options.only is not None:
+            check_subject(load_contract(), options.only)
+    except ValueError as error:
+        raise WrongUsage(str(error)) from None
+    return target, options
+
+
+def run(target: HttpTarget, contract: Contract, options: Options, on_result: Callable[[Result], object]) -> Report:
+    """Verify a target; one line says why, if that cannot be done."""
+    from klingkit.contract.verify import UnusableTargetError
+    from klingkit.contract.verify import verify as verify_target
+
+    try:
+        return verify_target(target, contract, options, on_result)
+    except UnusableTargetError as error:
+        raise WrongUsage(f"nothing could be tested: {error}") from None
+
+
+@contextmanager
+def receiver(target: HttpTarget) -> Iterator[None]:
+    """Let a target on this machine call back."""
+    from klingkit.contract.receiver import receiving
+
+    with ExitStack() as stack:
+        if target.local:
+            target.callback_url = stack.enter_context(receiving(target.received))
+        yield
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[Result], object]]:
+    """Show on a terminal which case came last."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda _: None
+        return
+    with console.status("asking") as status:
+        yield lambda result: status.update(f"{result.case.id}: {result.state}")
+
+
+def report_files(reports: tuple[str, ...]) -> list[tuple[str, Path]]:
+    """Return format and file of each report, before anything is sent whose report could not be written."""
+    files = []
+    for text in reports:
+        kind, _, name = text.partition("=")
+        if kind not in FORMATS or not name:
+            raise WrongUsage(f"--report {text}: give junit=FILE, md=FILE or json=FILE")
+        file = Path(name)
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.touch()
+        except OSError as error:
+            raise WrongUsage(f"--report {text}: {error.strerror}") from None
+        files.append((kind, file))
+    return files
+
+
+def print_plan(contract: Contract, options: Options, where: str) -> None:
+    """Say what a run would send, and what it would cost."""
+    from klingkit.contract.money import make_plan
+    from klingkit.contract.verify import EXPLORED, select_cases, why_not
+
+    chosen = select_cases(contract, options)
+    sent = [case for case in chosen if not why_not(case, options)]
+    plan = make_plan(contract, sent)
+    drawn = EXPLORED if options.budget and options.only is None else 0
+    worst = plan.worst + drawn * contract.price_per_picture
+    click.echo(f"{where}: {plan.cases + drawn} cases, of which {drawn} are drawn at random")
+    click.echo(f"requests: {plan.requests + drawn} or more, of which creates: {plan.creates + drawn}")
+    if not options.budget:
+        click.echo(
+            f"cost: 0 {contract.currency}, since only what must be refused is sent, and the run stops at the first acceptance"
+        )
+    else:
+        click.echo(
+            f"cost: {plan.best} {contract.currency} at best; at worst {min(worst, options.budget)}, since it stops before it "
+            f"would cross {options.budget} ({worst} if everything were accepted)"
+        )
+    reasons: dict[str, int] = {}
+    for case in chosen:
+        if reason := why_not(case, options):
+            reasons[reason] = reasons.get(reason, 0) + 1
+    for reason, count in reasons.items():
+        click.echo(f"not sent: {count} cases, each {reason}")
