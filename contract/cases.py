@@ -141,14 +141,23 @@ class _Maker:
         self._body = {"subject_image_list": self._subjects(self._square, self._square), **self._callback}
 
     def cases(self) -> tuple[Case, ...]:
+        """Return all cases.
+
+        First come the packs, each of which tries many rules and whose tasks take time; then one case of each rule, then a
+        second one, and so on; the largest bodies come late.
+        """
         by_rule: dict[str, list[Case]] = defaultdict(list)
         for case in chain(self._keyword_cases(), self._body_cases(), self._gate_cases()):
             by_rule[case.subject].append(case)
+        heavy = [rule for rule in by_rule if rule.endswith(".maxBytes")]
+        large = [case for rule in heavy for case in by_rule.pop(rule)]
         first, *rest = zip_longest(*by_rule.values())
         failing = list(self._failing_cases())
         packs = list(self._packs())
+        named = self._named(packs, self._left)
         later = (case for turn in rest for case in turn if case)
-        return (*map(self._leave, first), *packs, *failing, *later, *self._follow_ups(packs, failing))
+        others = (case for case in packs if case is not named)
+        return (*others, *failing, *map(self._leave, first), named, *later, *large, *self._follow_ups(named, failing))
 
     def _leave(self, case: Case) -> Case:
         """Give a refused create the external id that a pack takes later, which shows that nothing was left behind."""
@@ -413,11 +422,10 @@ class _Maker:
 
     # After others
 
-    def _follow_ups(self, packs: list[Case], failing: list[Case]) -> Iterator[Case]:
+    def _follow_ups(self, named: Case, failing: list[Case]) -> Iterator[Case]:
         unique = self._contract.rules["external_task_id.unique"]
         exists = self._contract.rules["task_id.exists"]
-        named = next(case for case in packs if (case.request.body or {}).get("external_task_id") == self._left)
-        failed = next(case for case in failing if (case.request.body or {}).get("external_task_id") == self._failed)
+        failed = self._named(failing, self._failed)
         for label, case, sure in (("again", named, True), ("after-failure", failed, False)):
             value = (case.request.body or {})["external_task_id"]
             mended = self._post({**self._body, "external_task_id": f"{value}-2"})
@@ -435,6 +443,10 @@ class _Maker:
         request = self._post({**self._body, "external_task_id": self._left})
         own = Case("account.isolation/external-id", request, self._create.operation_id, PICTURES)
         yield replace(own, after=named.id, promise="account.isolation", other_key=True)
+
+    @staticmethod
+    def _named(cases: list[Case], external_task_id: str) -> Case:
+        return next(case for case in cases if (case.request.body or {}).get("external_task_id") == external_task_id)
 
     # Requests
 

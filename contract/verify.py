@@ -36,6 +36,7 @@ BUSY_S = 120.0
 """Time in which a create is repeated that the service has no room for."""
 BUSY_CODES = (1302, 1303, 5001)
 """Codes after which nothing was made and the same request may be accepted later."""
+STOPPED = "comes after the first deviation, at which the run has stopped"
 MAX_SILENCES = 3
 """Cases in a row without an answer, after which the target is given up."""
 
@@ -189,8 +190,9 @@ class Run:
         url = target.name if "://" in target.name else "http://127.0.0.1:8000"
         self._report = Report(target.name, url, target.local, contract, options)
         self._results: dict[str, Result] = {}
+        self._judged: set[str] = set()
         self._followed: set[str] = set()
-        """Ids of the cases whose tasks have been judged."""
+        """Ids of the cases whose replies, and whose tasks, have been judged."""
         self._parallel = target.parallel if options.budget else 1
         """Without a budget one at a time, so that at most one can cost."""
 
@@ -198,13 +200,16 @@ class Run:
         """Run to the end, or until something stops it."""
         probe(self._target, self._contract, self._options)
         cases = select_cases(self._contract, self._options, self._target.callback_url)
-        if self._options.only is None and self._options.budget:
-            cases += self._explored(min(EXPLORED, MAX_CREATES - sum(case.creates for case in cases)))
-        early = [case for case in cases if not case.after]
-        self._each(early)
+        self._each([case for case in cases if not case.after])
         self._each([case for case in cases if case.after and self._expects_success(case)])
+        if self._options.only is None and self._options.budget:
+            explored = self._explored(min(EXPLORED, MAX_CREATES - sum(case.creates for case in cases)))
+            self._each(explored)
+            cases += explored
+        self._judge_replies()
         self._follow()
         self._each([case for case in cases if case.after and not self._expects_success(case)])
+        self._judge_replies()
         self._follow()
         self._judge_leftovers()
         self._report.results = [self._results[case.id] for case in cases]
@@ -264,7 +269,7 @@ class Run:
             result.state, result.reason = SKIPPED, reason
         self._on_result(result)
         if result.state == DEVIATES and self._options.stop_early:
-            self._stop = "the run has stopped at the first deviation"
+            self._stop = STOPPED
 
     def _send_case(self, result: Result, task_id: str) -> None:
         case = result.case
@@ -274,15 +279,25 @@ class Run:
         made = task_id_of(reply) if case.creates else ""
         if made:
             result.task_id, result.history = made, [reply.data]
-        if self._takes_any_key(case, reply):
-            self._report.notes.append("the target takes any key")
-            return
-        for deviation in judge(self._contract, self._schemas, case, reply):
-            result.add(self._blamed(case, deviation))
+        if self._parallel == 1:
+            self._judge_replies()
         if made and not self._options.budget:
             subject = case.subject
             self._stop = f"the run has stopped: {subject} was not enforced, and its task {made} may cost money"
             self._report.notes.append(f"{case.id} was accepted: breaking {subject} cost {self._price * case.pictures}")
+
+    def _judge_replies(self) -> None:
+        """Judge what has come; many at a time are judged after they were sent, while their tasks go on."""
+        for result in list(self._results.values()):
+            case, reply = result.case, result.reply
+            if reply is None or case.id in self._judged:
+                continue
+            self._judged.add(case.id)
+            if self._takes_any_key(case, reply):
+                self._report.notes.append("the target takes any key")
+                continue
+            for deviation in judge(self._contract, self._schemas, case, reply):
+                result.add(self._blamed(case, deviation))
 
     def _takes_any_key(self, case: Case, reply: Reply) -> bool:
         return self._options.any_key and case.id.endswith("/unknown-key") and envelope_of(reply.body) != "gateway"
@@ -307,7 +322,6 @@ class Run:
             self._target.wait(pause)
             waited += pause
             pause = min(pause * 1.5, 10)
-            self._poll()  # it may be our own tasks that fill the slots
 
     def _pay(self, case: Case, request: Request, key: str) -> Reply:
         amount = self._price * case.pictures
@@ -362,27 +376,30 @@ class Run:
     # Tasks
 
     def _follow(self) -> None:
-        """Query the open tasks until all have ended, then judge their histories, pictures and callbacks."""
-        pause, waited = 0.1, 0.0
-        while self._open() and waited < TASK_S:
-            self._target.wait(pause)
-            waited += pause
-            self._poll()
-            pause = min(pause * 1.3, 0.5 if self._target.local else 3.0)
+        """Query the open tasks until all have ended, and judge each as it ends: history, pictures, then callbacks."""
         fresh = [each for each in self._made() if each.case.accepted and each.case.id not in self._followed]
         self._followed |= {result.case.id for result in fresh}
-        self._query_all(fresh)  # once more: an end stays an end
-        self._judge_tasks(fresh)
+        waited = 0.0
+        left = fresh
+        while left:
+            ended = [each for each in left if self._has_ended(each) or waited >= TASK_S]
+            self._query_all(ended)  # once more: an end stays an end
+            self._judge_tasks(ended)
+            left = [each for each in left if each not in ended]
+            if left:
+                pause = max(0.1 if self._target.local else 1.0, waited / 15)
+                self._target.wait(pause)
+                waited += pause
+                self._query_all(left)
+        if self._target.callback_url and not self._stop:
+            self._judge_callbacks([each for each in fresh if self._calls_back(each)])
 
     def _made(self) -> list[Result]:
         return [result for result in list(self._results.values()) if result.task_id]
 
-    def _open(self) -> list[Result]:
-        lifecycle = self._contract.lifecycle
-        return [each for each in self._made() if each.case.accepted and not has_ended(lifecycle, each.history[-1])]
-
-    def _poll(self) -> None:
-        self._query_all(self._open())
+    def _has_ended(self, result: Result) -> bool:
+        lost = any(each.subject == "task.end" for each in result.deviations)
+        return lost or has_ended(self._contract.lifecycle, result.history[-1])
 
     def _query_all(self, results: list[Result]) -> None:
         if self._parallel == 1:
@@ -417,11 +434,10 @@ class Run:
                 self._find(result, *finding)
             if failure and result.history[-1].get("task_status") == self._contract.lifecycle.failed:
                 self._purse.refund(self._price * result.case.pictures)
-        if self._options.stop_early and any(result.state == DEVIATES for result in results):
-            return
-        self._fetch_pictures(results)
-        if self._target.callback_url:
-            self._judge_callbacks([each for each in results if self._calls_back(each)])
+        if self._options.stop_early and any(result.state == DEVIATES for result in self._results.values()):
+            self._stop = STOPPED
+        else:
+            self._fetch_pictures(results)
 
     def _find(self, result: Result, promise: str, expected: str, got: str) -> None:
         kind = "promise" if promise in self._contract.promises else "accepted"
