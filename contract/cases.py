@@ -31,6 +31,7 @@ MISSING: Any = object()
 LATER = "@@@"
 """Stands in a body for JSON that Python cannot write."""
 UNKNOWN_TASK = "100000000000000000"
+SMALLEST = "accepted/smallest"
 UNKNOWN_KEY = "sk-klingkit-unknown"
 UNREACHABLE = "https://klingkit.invalid/picture.png"
 """No name under `.invalid` is ever given to anybody (RFC 6761)."""
@@ -276,19 +277,19 @@ class _Maker:
     def _gate_cases(self) -> Iterator[Case]:
         """Yield the cases of what is checked before the body: path, authentication, method; and the id of a task."""
         rules = self._contract.rules
-        create, query = self._post(self._body), self._get("{task_id}")
-        unknown = self._get(UNKNOWN_TASK)
+        create, query, unknown = self._post(self._body), self._get("{task_id}"), self._get(UNKNOWN_TASK)
         bearer, known, method = rules["authorization.bearer"], rules["path.known"], rules["path.method"]
-        yield self._case("authorization.bearer/missing", replace(create, authorization=None), bearer, mended=create)
-        for label, header in (
-            ("query-missing", None),
-            ("scheme", "Basic {key}"),
-            ("empty", "Bearer "),
-            ("bare", "{key}"),
-            ("unknown-key", f"Bearer {UNKNOWN_KEY}"),
+        for label, header, sure in (
+            ("missing", None, True),
+            ("scheme", "Basic {key}", True),
+            ("empty", "Bearer ", True),
+            ("unknown-key", f"Bearer {UNKNOWN_KEY}", True),
+            ("bare", "{key}", False),
         ):
-            request = replace(unknown, authorization=header)
-            yield self._case(f"authorization.bearer/{label}", request, bearer, mended=query)
+            request = replace(create, authorization=header)
+            yield self._case(f"authorization.bearer/{label}", request, bearer, sure=sure, mended=create)
+        without = self._case("authorization.bearer/query", replace(query, authorization=None), bearer, mended=query)
+        yield replace(without, after=SMALLEST)
         prefix = self._create.path.rpartition("/")[0]
         for label, path in (
             ("invented", f"{prefix}/tasks/{UNKNOWN_TASK}"),
@@ -296,14 +297,13 @@ class _Maker:
             ("trailing-slash", unknown.path + "/"),
         ):
             yield self._case(f"path.known/{label}", replace(unknown, path=path), known, mended=query)
-        for label, verb, request in (
-            ("get-create", "GET", replace(unknown, path=self._create.path)),
-            ("put-create", "PUT", replace(unknown, path=self._create.path)),
-            ("delete-task", "DELETE", unknown),
-            ("post-task", "POST", unknown),
-        ):
-            mended = create if request.path == self._create.path else query
-            yield self._case(f"path.method/{label}", replace(request, method=verb), method, mended=mended)
+        get = replace(query, path=self._create.path)
+        yield self._case("path.method/get-create", get, method, mended=query)
+        yield self._case("path.method/put-create", replace(create, method="PUT"), method, mended=create)
+        for verb in ("DELETE", "POST"):
+            request = replace(query, method=verb)
+            case = self._case(f"path.method/{verb.lower()}-task", request, method, mended=query)
+            yield replace(case, after=SMALLEST)
         for label, task_id in (("unknown", UNKNOWN_TASK), ("word", "klingkit"), ("external-id", self._left)):
             request = self._get(task_id)
             yield self._case(f"task_id.exists/{label}", request, rules["task_id.exists"], mended=query)
@@ -329,7 +329,7 @@ class _Maker:
                 body = put(self._body, place, value)
                 if label == "too-small" and not few:
                     body["external_task_id"] = self._failed
-                mended = self._post(put(self._body, place, self._square))
+                mended = self._post(put(body, place, self._square))
                 case = self._case(f"{rule.id}/{label}", self._post(body), rule, mended=mended)
                 yield replace(case, cost=FAILS)
 
@@ -345,7 +345,7 @@ class _Maker:
         for number, column in enumerate(columns):
             for row, boundary in enumerate(column):
                 turns[(row + number) % height].append(boundary)
-        yield self._pack("accepted/smallest", ())
+        yield self._pack(SMALLEST, ())
         for number, boundaries in enumerate(turns, 1):
             yield self._pack(f"accepted/{number}", tuple(boundaries))
 
@@ -466,7 +466,7 @@ class _Maker:
         return Case(case_id, request, operation, cost, rule, details={"value": value}, mended=mended)
 
     def _operation_of(self, request: Request) -> str:
-        if request.path == self._create.path and request.method == self._create.method:
+        if request.path == self._create.path and request.method != self._query.method:
             return self._create.operation_id
         known = request.path.startswith(self._create.path + "/") and request.method == self._query.method
         return self._query.operation_id if known and "/" not in request.path[len(self._create.path) + 1 :] else ""

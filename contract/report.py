@@ -28,18 +28,33 @@ def as_text(report: Report) -> str:
     """Return the report for a terminal: what deviates, by rule, then what it comes to."""
     lines = []
     for subject, found in by_subject(report).items():
-        lines += [f"{subject}  {meaning(report.contract, subject)}"]
-        for result, deviation in found:
-            lines.append(
-                f"  {result.case.id}: {KINDS[deviation.kind]}\n    expected {deviation.expected}\n    got {deviation.got}"
-                f"\n    evidence {deviation.evidence}"
-            )
-        case = found[0][0].case
-        lines += [f"  {line}" for line in curl(report, case).splitlines()]
-        lines += [f"  {line}" for line in python(report, case).splitlines()]
+        lines.append(f"{subject}  {meaning(report.contract, subject)}")
+        lines += [f"  {line}" for result, each in found for line in _lines(result, each)]
+        lines += [f"  {line}" for line in commands(report, found[0][0].case)]
         lines.append("")
-    lines += summary(report)
-    return "\n".join(lines)
+    return "\n".join(lines + summary(report))
+
+
+def case_text(report: Report, result: Result) -> str:
+    """Return what deviates in one case; empty if nothing does."""
+    if not result.deviations:
+        return ""
+    lines = []
+    for each in result.deviations:
+        lines += [f"{each.subject}  {meaning(report.contract, each.subject)}", *_lines(result, each)]
+    return "\n".join([*lines, *commands(report, result.case)])
+
+
+def commands(report: Report, case: Case) -> list[str]:
+    """Return the lines of a command and of a program that send a case."""
+    return [*curl(report, case).splitlines(), *python(report, case).splitlines()]
+
+
+def _lines(result: Result, deviation: Deviation) -> Iterator[str]:
+    yield f"{result.case.id}: {KINDS[deviation.kind]}"
+    yield f"  expected {deviation.expected}"
+    yield f"  got {deviation.got}"
+    yield f"  evidence {deviation.evidence}"
 
 
 def summary(report: Report) -> list[str]:

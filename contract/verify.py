@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .answers import AnswerSchemas
 from .cases import FAILS, MAY, NEVER, PICTURES, UNKNOWN_TASK, Case, build_cases
-from .judge import Deviation, describe, envelope_of, guilty, judge, limit_of, task_id_of
+from .judge import Deviation, describe, guilty, judge, limit_of, task_id_of
 from .lifecycle import has_ended, images_of, judge_callbacks, judge_history, judge_picture
 from .money import BudgetError, Purse
 from .targets import NoAnswerError, Reply, Request
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 HOLDS, DEVIATES, SKIPPED = "holds", "deviates", "skipped"
 """States of a result."""
 MAX_CREATES = 120
-EXPLORED = 16
+EXPLORED = 12
 """Cases that Hypothesis draws, besides the labelled ones."""
 TASK_S = 300.0
 """Time for all tasks to end; the longest recorded took 41 s."""
@@ -56,6 +56,8 @@ class Options:
     """What may be spent, at the listed price. With 0 only requests that must be refused are sent."""
     only: str | None = None
     """Id of one rule or promise."""
+    cases: frozenset[str] | None = None
+    """Ids of some cases."""
     seed: int = 0
     """What is drawn follows from it."""
     run: str = "run"
@@ -64,6 +66,11 @@ class Options:
     """The target may take any key, as an open simulator does."""
     stop_early: bool = False
     """Stop at the first deviation."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether a run is about everything."""
+        return self.only is None and self.cases is None
 
 
 @dataclass(slots=True)
@@ -123,15 +130,22 @@ def select_cases(contract: Contract, options: Options, callback_url: str | None 
     """
     cases = list(build_cases(contract, options.run, callback_url))
     wanted = options.only
-    if wanted is None:
+    if options.whole:
         return cases
+    if wanted is None:
+        return _with_needed(cases, [case for case in cases if case.id in (options.cases or ())])
     check_subject(contract, wanted)
     chosen = [case for case in cases if case.subject == wanted or any(each.rule == wanted for each in case.covers)]
     if not chosen and wanted in contract.promises:
         packs = [case for case in cases if case.cost in {PICTURES, FAILS} and not case.after]
         chosen = packs[:2] + [case for case in packs if case.cost == FAILS][:1]
-    needed = {case.after for case in chosen}
-    return [case for case in cases if case in chosen or case.id in needed]
+    return _with_needed(cases, chosen)
+
+
+def _with_needed(cases: list[Case], chosen: list[Case]) -> list[Case]:
+    """Return the chosen cases and those that must go before."""
+    ids = {case.id for case in chosen} | {case.after for case in chosen}
+    return [case for case in cases if case.id in ids]
 
 
 def check_subject(contract: Contract, wanted: str) -> None:
@@ -202,7 +216,7 @@ class Run:
         cases = select_cases(self._contract, self._options, self._target.callback_url)
         self._each([case for case in cases if not case.after])
         self._each([case for case in cases if case.after and self._expects_success(case)])
-        if self._options.only is None and self._options.budget:
+        if self._options.whole and self._options.budget:
             explored = self._explored(min(EXPLORED, MAX_CREATES - sum(case.creates for case in cases)))
             self._each(explored)
             cases += explored
@@ -214,7 +228,7 @@ class Run:
         self._judge_leftovers()
         self._report.results = [self._results[case.id] for case in cases]
         self._report.spent = self._purse.spent
-        if missing := untested(self._contract, cases) if self._options.only is None else []:
+        if missing := untested(self._contract, cases) if self._options.whole else []:
             self._report.notes.append(
                 f"not tested, since it cannot be brought about from outside: {', '.join(missing)}"
             )
@@ -281,7 +295,7 @@ class Run:
             result.task_id, result.history = made, [reply.data]
         if self._parallel == 1:
             self._judge_replies()
-        if made and not self._options.budget:
+        if made and not self._options.budget and not self._takes_any_key(case, reply):
             subject = case.subject
             self._stop = f"the run has stopped: {subject} was not enforced, and its task {made} may cost money"
             self._report.notes.append(f"{case.id} was accepted: breaking {subject} cost {self._price * case.pictures}")
@@ -300,7 +314,7 @@ class Run:
                 result.add(self._blamed(case, deviation))
 
     def _takes_any_key(self, case: Case, reply: Reply) -> bool:
-        return self._options.any_key and case.id.endswith("/unknown-key") and envelope_of(reply.body) != "gateway"
+        return self._options.any_key and case.id.endswith("/unknown-key") and bool(task_id_of(reply))
 
     def _note_silence(self, result: Result, error: NoAnswerError) -> None:
         self._silences += 1
@@ -334,7 +348,8 @@ class Run:
         except NoAnswerError:
             self._purse.settle(held, amount)  # it may have been carried out all the same
             raise
-        self._purse.settle(held, amount if task_id_of(reply) else Decimal(0))
+        charged = task_id_of(reply) and not self._takes_any_key(case, reply)
+        self._purse.settle(held, amount if charged else Decimal(0))
         return reply
 
     def _send(self, request: Request, key: str) -> Reply:
