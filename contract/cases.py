@@ -256,8 +256,8 @@ class _Maker:
             ("not-utf-8", json.dumps({**self._body, "prompt": LATER}).encode().replace(b"@@@", b"\xff"), False),
         ):
             yield self._case(f"body.json/{label}", replace(good, raw=raw), rules["body.json"], sure=sure, mended=good)
-        for label, raw in (("array", f"[{text}]"), ("null", "null"), ("string", '"kling"')):
-            request = replace(good, raw=raw.encode())
+        for label, other in (("array", f"[{text}]"), ("null", "null"), ("string", '"kling"')):
+            request = replace(good, raw=other.encode())
             yield self._case(f"body.object/{label}", request, rules["body.object"], mended=good)
         depth = rules["body.depth"].params["maxDepth"]
         deep = self._post({**self._body, "klingkit": _nested(depth)})
@@ -283,13 +283,14 @@ class _Maker:
             ("missing", None, True),
             ("scheme", "Basic {key}", True),
             ("empty", "Bearer ", True),
-            ("unknown-key", f"Bearer {UNKNOWN_KEY}", True),
             ("bare", "{key}", False),
         ):
             request = replace(create, authorization=header)
             yield self._case(f"authorization.bearer/{label}", request, bearer, sure=sure, mended=create)
-        without = self._case("authorization.bearer/query", replace(query, authorization=None), bearer, mended=query)
-        yield replace(without, after=SMALLEST)
+        for label, header in (("query", None), ("unknown-key", f"Bearer {UNKNOWN_KEY}")):
+            request = replace(query, authorization=header)
+            case = self._case(f"authorization.bearer/{label}", request, bearer, mended=query)
+            yield replace(case, after=SMALLEST)
         prefix = self._create.path.rpartition("/")[0]
         for label, path in (
             ("invented", f"{prefix}/tasks/{UNKNOWN_TASK}"),
@@ -512,7 +513,7 @@ def put(body: Mapping[str, Any], place: Place, value: Any) -> dict[str, Any]:
         if not place:
             return value
         step = place[0]
-        copy = list(node) if isinstance(step, int) else dict(node)
+        copy: Any = list(node) if isinstance(step, int) else dict(node)
         if value is MISSING and len(place) == 1:
             copy.pop(step, None)
         else:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .answers import AnswerSchemas
 from .cases import FAILS, MAY, NEVER, PICTURES, UNKNOWN_TASK, Case, build_cases
-from .judge import Deviation, describe, guilty, judge, limit_of, task_id_of
+from .judge import Deviation, describe, envelope_of, guilty, judge, limit_of, task_id_of
 from .lifecycle import has_ended, images_of, judge_callbacks, judge_history, judge_picture
 from .money import BudgetError, Purse
 from .targets import NoAnswerError, Reply, Request
@@ -244,8 +244,9 @@ class Run:
         operation = self._contract.operations["create_task"]
         cases = []
         for number, drawn in enumerate(draw(invalid_requests(self._contract), self._options.seed, count), 1):
-            violation = self._contract.request.judge(drawn.body)[0][0]
-            request = Request(operation.method, operation.path, drawn.body, content_type=operation.media_type)
+            body = {name: value for name, value in drawn.body.items() if name != "n" or drawn.rule.id.startswith("n.")}
+            violation = self._contract.request.judge(body)[0][0]
+            request = Request(operation.method, operation.path, body, content_type=operation.media_type)
             details = {"value": violation.value}
             cases.append(
                 Case(f"explored/{number}", request, operation.operation_id, MAY, violation.rule, details=details)
@@ -295,7 +296,7 @@ class Run:
             result.task_id, result.history = made, [reply.data]
         if self._parallel == 1:
             self._judge_replies()
-        if made and not self._options.budget and not self._takes_any_key(case, reply):
+        if made and not self._options.budget:
             subject = case.subject
             self._stop = f"the run has stopped: {subject} was not enforced, and its task {made} may cost money"
             self._report.notes.append(f"{case.id} was accepted: breaking {subject} cost {self._price * case.pictures}")
@@ -314,7 +315,11 @@ class Run:
                 result.add(self._blamed(case, deviation))
 
     def _takes_any_key(self, case: Case, reply: Reply) -> bool:
-        return self._options.any_key and case.id.endswith("/unknown-key") and bool(task_id_of(reply))
+        """Tell whether an unknown key is taken for that of another account, which has no such task."""
+        if not self._options.any_key or not case.id.endswith("/unknown-key"):
+            return False
+        stranger = self._contract.rules["task_id.exists"].require_error()
+        return envelope_of(reply.body) == stranger.envelope and reply.http == stranger.http
 
     def _note_silence(self, result: Result, error: NoAnswerError) -> None:
         self._silences += 1
@@ -348,8 +353,7 @@ class Run:
         except NoAnswerError:
             self._purse.settle(held, amount)  # it may have been carried out all the same
             raise
-        charged = task_id_of(reply) and not self._takes_any_key(case, reply)
-        self._purse.settle(held, amount if charged else Decimal(0))
+        self._purse.settle(held, amount if task_id_of(reply) else Decimal(0))
         return reply
 
     def _send(self, request: Request, key: str) -> Reply:
