@@ -16,14 +16,17 @@ from functools import cache
 from io import BytesIO
 from typing import Any, NamedTuple
 
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import seed as seeded
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, multiple
 from hypothesis.stateful import rule as step
 from hypothesis.strategies import SearchStrategy
 
 from .rules import Path, Rule
+from .samples import encode
 from .spec import Contract, load_contract
-from .targets import Reply, Request, Target, encode
+from .targets import Reply, Request, Target
 
 Node = Mapping[str, Any]
 """Schema of a place in the request."""
@@ -99,6 +102,26 @@ def invalid_requests(contract: Contract | None = None, rule: str | None = None) 
         raise ValueError(f"no request can be drawn that breaks {rule!r} alone; the nearest rules are {nearest}")
     chosen = [places[rule]] if rule else list(places.values())
     return st.one_of([_breaking(contract, path, keyword) for path, keyword in chosen])
+
+
+def draw(strategy: SearchStrategy[Any], seed: int, count: int) -> list[Any]:
+    """Return some examples of a strategy; the same process with the same seed draws the same."""
+    drawn: list[Any] = []
+
+    @settings(
+        max_examples=count,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @seeded(seed)
+    @given(strategy)
+    def keep(example: Any) -> None:
+        drawn.append(example)
+
+    keep()
+    return drawn
 
 
 def breaks_only(contract: Contract, broken: Rule, body: Mapping[str, Any]) -> bool:
