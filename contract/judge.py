@@ -201,4 +201,11 @@ def _pattern(rule: Rule) -> re.Pattern[str]:
 
 @cache
 def _compiled(template: str) -> re.Pattern[str]:
-    return re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>.*)", re.escape(template)), re.DOTALL)
+    seen: set[str] = set()
+
+    def group(match: re.Match[str]) -> str:
+        again = match[1] in seen
+        seen.add(match[1])
+        return f"(?P={match[1]})" if again else f"(?P<{match[1]}>.*)"
+
+    return re.compile(re.sub(r"\\\{(\w+)\\\}", group, re.escape(template)), re.DOTALL)
