@@ -32,8 +32,9 @@ LATER = "@@@"
 """Stands in a body for JSON that Python cannot write."""
 UNKNOWN_TASK = "100000000000000000"
 SMALLEST = "accepted/smallest"
+"""Id of the case that tries nothing: if it is refused, no other request can be accepted either."""
 UNKNOWN_KEY = "sk-klingkit-unknown"
-UNREACHABLE = "https://klingkit.invalid/picture.png"
+UNREACHABLE = "://klingkit.invalid/picture.png"
 """No name under `.invalid` is ever given to anybody (RFC 6761)."""
 
 Place = tuple[str | int, ...]
@@ -44,7 +45,7 @@ class Boundary:
     """One thing that an accepted request tries: the good side of a rule."""
 
     rule: str
-    """Id of the rule; empty where it is no rule's, such as an unknown field."""
+    """Id of the rule or promise."""
     label: str
     place: Place = ()
     value: Any = None
@@ -157,7 +158,9 @@ class _Maker:
         packs = list(self._packs())
         named = self._named(packs, self._left)
         later = (case for turn in rest for case in turn if case)
-        others = (case for case in packs if case is not named)
+        others = [case for case in packs if case is not named]
+        large += [case for case in others if any(each.rule in heavy for each in case.covers)]
+        others = [case for case in others if case not in large]
         return (*others, *failing, *map(self._leave, first), named, *later, *large, *self._follow_ups(named, failing))
 
     def _leave(self, case: Case) -> Case:
@@ -202,7 +205,8 @@ class _Maker:
             yield Bad("one-too-long", "x" * (node["maxLength"] + 1))
         elif keyword == "enum":
             first = node["enum"][0]
-            yield from (Bad("unknown", "klingkit"), Bad("space", f"{first} "), Bad("empty", "", sure=False))
+            wrong = (Bad("unknown", "klingkit"), Bad("space", f"{first} "), Bad("empty", "", sure=False))
+            yield from (bad for bad in (*wrong, Bad("case", first.swapcase())) if bad.value not in node["enum"])
         elif keyword == "minimum":
             yield from (Bad("one-too-low", node["minimum"] - 1), Bad("negative", -node["minimum"]))
         elif keyword == "maximum":
@@ -321,11 +325,12 @@ class _Maker:
                 ("no-picture", encode(b"klingkit")),
                 ("other-format", encode(picture(self._side, self._side, "GIF"))),
             ),
-            "fetch": (("unreachable", UNREACHABLE),),
+            "fetch": (("unreachable", f"https{UNREACHABLE}"),),
         }
+        few_bad = {**bad, "fetch": (("unreachable", f"http{UNREACHABLE}"),)}
         for (path, keyword), rule in self._rules.rules.items():
             few = self._rules.nodes[path].get("x-role") != "subject"
-            for label, value in bad.get(keyword, ())[: 1 if few else None]:
+            for label, value in few_bad.get(keyword, ())[:1] if few else bad.get(keyword, ()):
                 place = tuple(1 if step == "items" else step for step in path)
                 body = put(self._body, place, value)
                 if label == "too-small" and not few:
@@ -408,12 +413,12 @@ class _Maker:
             "lower-case",
             change=lambda request: replace(request, authorization="bearer {key}"),
         )
-        yield Boundary("", "unknown-field", ("klingkit",), {"a": [1, None]})
+        yield Boundary("request.unknown_fields", "unknown-field", ("klingkit",), {"a": [1, None]})
         yield Boundary("body.depth", "deepest", ("klingkit",), _nested(depth))
+        model = json.dumps(self._rules.nodes[("model_name",)]["enum"][0])
+        twice = f'{{"model_name":"klingkit","model_name":{model},'.encode()
         yield Boundary(
-            "body.json",
-            "repeated-key",
-            change=lambda request: replace(request, raw=b'{"n":0,"n":1,' + request.data[1:]),
+            "body.json", "repeated-key", change=lambda request: replace(request, raw=twice + request.data[1:])
         )
 
     def _rule_of(self, name: str, label: str) -> str:

@@ -7,12 +7,13 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from .answers import AnswerSchemas
-from .cases import FAILS, MAY, NEVER, PICTURES, UNKNOWN_TASK, Case, build_cases
-from .judge import Deviation, describe, envelope_of, guilty, judge, limit_of, task_id_of
-from .lifecycle import has_ended, images_of, judge_callbacks, judge_history, judge_picture
+from .answers import schemas_of
+from .cases import FAILS, MAY, NEVER, PICTURES, SMALLEST, UNKNOWN_TASK, Case, build_cases
+from .judge import Deviation, describe, envelope_of, judge, limit_of, named_rules, task_id_of
+from .lifecycle import goes_on, images_of, judge_callbacks, judge_history, judge_picture
 from .money import BudgetError, Purse
 from .targets import NoAnswerError, Reply, Request
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from .cases import Boundary
+    from .receiver import Received
     from .spec import Contract
     from .targets import Target
 
@@ -65,7 +67,7 @@ class Options:
     any_key: bool = False
     """The target may take any key, as an open simulator does."""
     stop_early: bool = False
-    """Stop at the first deviation."""
+    """Stop at the first deviation; to find it soon, each task is followed to its end before the next case."""
 
     @property
     def whole(self) -> bool:
@@ -175,6 +177,22 @@ def untested(contract: Contract, cases: Iterable[Case]) -> list[str]:
     return [rule for rule in contract.rules if rule not in about]
 
 
+@lru_cache(maxsize=4)  # a hunt for mutants draws the same for each
+def explored_cases(contract: Contract, seed: int, count: int) -> tuple[Case, ...]:
+    """Return cases that Hypothesis draws."""
+    from .strategies import draw, invalid_requests  # noqa: PLC0415 - only a run with a budget waits for Hypothesis
+
+    operation = contract.operations["create_task"]
+    cases = []
+    for number, drawn in enumerate(draw(invalid_requests(contract), seed, count), 1):
+        body = {name: value for name, value in drawn.body.items() if name != "n" or drawn.rule.id.startswith("n.")}
+        violation = contract.request.judge(body)[0][0]
+        request = Request(operation.method, operation.path, body, content_type=operation.media_type)
+        details = {"value": violation.value}
+        cases.append(Case(f"explored/{number}", request, operation.operation_id, MAY, violation.rule, details=details))
+    return tuple(cases)
+
+
 def verify(
     target: Target, contract: Contract, options: Options, on_result: Callable[[Result], object] = lambda _: None
 ) -> Report:
@@ -196,7 +214,7 @@ class Run:
         self._options = options
         self._on_result = on_result
         self._purse = Purse(options.budget)
-        self._schemas = AnswerSchemas(contract)
+        self._schemas = schemas_of(contract)
         self._price = contract.price_per_picture
         self._lock = threading.Lock()
         self._silences = 0
@@ -204,10 +222,12 @@ class Run:
         url = target.name if "://" in target.name else "http://127.0.0.1:8000"
         self._report = Report(target.name, url, target.local, contract, options)
         self._results: dict[str, Result] = {}
+        self._parts: set[str] = set()
+        """Ids of the tasks made of parts of a pack."""
         self._judged: set[str] = set()
         self._followed: set[str] = set()
         """Ids of the cases whose replies, and whose tasks, have been judged."""
-        self._parallel = target.parallel if options.budget else 1
+        self._parallel = target.parallel if options.budget and not options.stop_early else 1
         """Without a budget one at a time, so that at most one can cost."""
 
     def execute(self) -> Report:
@@ -216,8 +236,9 @@ class Run:
         cases = select_cases(self._contract, self._options, self._target.callback_url)
         self._each([case for case in cases if not case.after])
         self._each([case for case in cases if case.after and self._expects_success(case)])
-        if self._options.whole and self._options.budget:
-            explored = self._explored(min(EXPLORED, MAX_CREATES - sum(case.creates for case in cases)))
+        if self._options.whole and self._options.budget and not self._halted:
+            room = MAX_CREATES - sum(case.creates for case in cases)
+            explored = explored_cases(self._contract, self._options.seed, min(EXPLORED, room))
             self._each(explored)
             cases += explored
         self._judge_replies()
@@ -234,24 +255,14 @@ class Run:
             )
         return self._report
 
+    @property
+    def _halted(self) -> bool:
+        """Whether a deviation has ended the run."""
+        return self._stop == STOPPED
+
     def _expects_success(self, case: Case) -> bool:
         before = self._results.get(case.after)
         return before is None or before.case.cost != FAILS
-
-    def _explored(self, count: int) -> list[Case]:
-        from .strategies import draw, invalid_requests  # noqa: PLC0415 - only a run with a budget waits for Hypothesis
-
-        operation = self._contract.operations["create_task"]
-        cases = []
-        for number, drawn in enumerate(draw(invalid_requests(self._contract), self._options.seed, count), 1):
-            body = {name: value for name, value in drawn.body.items() if name != "n" or drawn.rule.id.startswith("n.")}
-            violation = self._contract.request.judge(body)[0][0]
-            request = Request(operation.method, operation.path, body, content_type=operation.media_type)
-            details = {"value": violation.value}
-            cases.append(
-                Case(f"explored/{number}", request, operation.operation_id, MAY, violation.rule, details=details)
-            )
-        return cases
 
     # Sending
 
@@ -259,6 +270,8 @@ class Run:
         if self._parallel == 1:
             for case in cases:
                 self._try(case)
+                if self._options.stop_early:
+                    self._follow()
             return
         with ThreadPoolExecutor(self._parallel) as pool:
             for done in [pool.submit(self._try, case) for case in cases]:
@@ -283,8 +296,7 @@ class Run:
         if reason:
             result.state, result.reason = SKIPPED, reason
         self._on_result(result)
-        if result.state == DEVIATES and self._options.stop_early:
-            self._stop = STOPPED
+        self._halt_at_deviation()
 
     def _send_case(self, result: Result, task_id: str) -> None:
         case = result.case
@@ -365,7 +377,10 @@ class Run:
 
     def _blamed(self, case: Case, deviation: Deviation) -> Deviation:
         """Find the boundary for which a pack was refused, if its text does not name the rule: try the halves."""
-        if deviation.kind != "refused" or len(case.covers) < 2 or self._named(deviation, case):
+        named = self._named(case)
+        tried = {each.rule for each in case.covers}
+        sure = deviation.subject == "refusal.nothing" or not tried.isdisjoint(named) or self._refuses_all
+        if deviation.kind != "refused" or len(case.covers) < 2 or sure:
             return deviation
         suspects = list(case.covers)
         try:
@@ -377,25 +392,37 @@ class Run:
         if len(suspects) > 1 or not self._refuses(case, suspects):
             return deviation
         found = suspects[0]
+        subject = next((rule for rule in named if found.place and rule.startswith(f"{found.place[0]}.")), found.rule)
         return replace(
             deviation,
-            subject=found.rule or "answer.schema",
+            subject=subject,
             expected=f"accepted, with {found.label}",
-            evidence=limit_of(self._contract, found.rule),
+            evidence=limit_of(self._contract, subject),
         )
 
-    def _named(self, deviation: Deviation, case: Case) -> bool:
+    def _named(self, case: Case) -> list[str]:
         reply = self._results[case.id].reply
-        return bool(reply and guilty(self._contract, reply)) or deviation.subject == "refusal.nothing"
+        return named_rules(self._contract, reply) if reply else []
+
+    @property
+    def _refuses_all(self) -> bool:
+        """Whether even the smallest request was refused, which is no fault of a boundary."""
+        smallest = self._results.get(SMALLEST)
+        return smallest is not None and smallest.reply is not None and not smallest.task_id
 
     def _refuses(self, case: Case, covers: list[Boundary]) -> bool:
         part = replace(case, id=f"{case.id}/part", request=case.repack(tuple(covers)), covers=())
-        return not task_id_of(self._ask(part, part.request))
+        made = task_id_of(self._ask(part, part.request))
+        if made:
+            self._parts.add(made)
+        return not made
 
     # Tasks
 
     def _follow(self) -> None:
         """Query the open tasks until all have ended, and judge each as it ends: history, pictures, then callbacks."""
+        if self._halted:
+            return
         fresh = [each for each in self._made() if each.case.accepted and each.case.id not in self._followed]
         self._followed |= {result.case.id for result in fresh}
         waited = 0.0
@@ -418,7 +445,7 @@ class Run:
 
     def _has_ended(self, result: Result) -> bool:
         lost = any(each.subject == "task.end" for each in result.deviations)
-        return lost or has_ended(self._contract.lifecycle, result.history[-1])
+        return lost or not goes_on(self._contract.lifecycle, result.history[-1])
 
     def _query_all(self, results: list[Result]) -> None:
         if self._parallel == 1:
@@ -449,17 +476,23 @@ class Run:
         for result in results:
             request = dict(result.case.request.body or {})
             failure = result.case.rule
-            for finding in judge_history(self._contract, request, result.history, failure):
+            tried = {each.rule for each in result.case.covers}
+            for finding in judge_history(self._contract, request, result.history, failure, tried):
                 self._find(result, *finding)
             if failure and result.history[-1].get("task_status") == self._contract.lifecycle.failed:
                 self._purse.refund(self._price * result.case.pictures)
-        if self._options.stop_early and any(result.state == DEVIATES for result in self._results.values()):
-            self._stop = STOPPED
-        else:
+        self._halt_at_deviation()
+        if not self._halted:
             self._fetch_pictures(results)
+            self._halt_at_deviation()
+
+    def _halt_at_deviation(self) -> None:
+        if self._options.stop_early and any(each.state == DEVIATES for each in self._results.values()):
+            self._stop = STOPPED
 
     def _find(self, result: Result, promise: str, expected: str, got: str) -> None:
-        kind = "promise" if promise in self._contract.promises else "accepted"
+        kind = "accepted" if result.case.rule else "refused"
+        kind = "promise" if promise in self._contract.promises else kind
         result.add(Deviation(promise, kind, expected, got, limit_of(self._contract, promise)))
 
     def _fetch_pictures(self, results: list[Result]) -> None:
@@ -497,21 +530,29 @@ class Run:
         while waited < CALLBACK_S and not all(self._end_called_back(each) for each in results):
             self._target.wait(0.05)
             waited += 0.05
+        nameless = any(not each.body.get("task_id") for each in list(self._target.received))
         for result in results:
-            mine = [each for each in list(self._target.received) if each.body.get("task_id") == result.task_id]
+            mine = self._called_back(result)
+            if nameless and not mine:
+                self._find(result, "callback.body", "the bare task", "a body without task_id")
+                continue
             for finding in judge_callbacks(self._contract, result.history[-1], mine):
                 self._find(result, *finding)
+        self._halt_at_deviation()
+
+    def _called_back(self, result: Result) -> list[Received]:
+        return [each for each in list(self._target.received) if str(each.body.get("task_id")) == result.task_id]
 
     def _end_called_back(self, result: Result) -> bool:
         end = result.history[-1].get("task_status")
-        bodies = [each.body for each in list(self._target.received)]
-        return any(body.get("task_id") == result.task_id and body.get("task_status") == end for body in bodies)
+        return any(each.body.get("task_status") == end for each in self._called_back(result))
 
     def _judge_leftovers(self) -> None:
         """Find callbacks for tasks that nobody was told of: a refused create has left one behind."""
-        known = {result.task_id for result in self._made()}
-        strangers = {str(each.body.get("task_id")) for each in list(self._target.received)} - known
-        if strangers and self._results:
+        known = {result.task_id for result in self._made()} | self._parts
+        called = {str(each.body["task_id"]) for each in list(self._target.received) if each.body.get("task_id")}
+        strangers = called - known
+        if strangers and self._results and not self._halted:
             result = next(iter(self._results.values()))
             self._find(result, "refusal.nothing", "no callbacks but those of accepted tasks", f"task {min(strangers)}")
 

@@ -56,16 +56,16 @@ def call(app: WSGIApplication, method: str, url: str, headers: Mapping[str, str]
 
 
 class SimulatorTarget:
-    """A simulator with a virtual clock as a target, without a socket; `app` stands in for its own WSGI application."""
+    """A simulator with a virtual clock as a target, without a socket."""
 
-    def __init__(self, simulator: Simulator, app: WSGIApplication | None = None) -> None:
+    def __init__(self, simulator: Simulator) -> None:
         self.name = "simulator"
         self.local = True
         self.parallel = 1
         self.callback_url: str | None = "http://127.0.0.1:9/"
         self.received: list[Received] = []
         self.simulator = simulator
-        self._app = app or create_app(simulator).wsgi_app
+        self.app: WSGIApplication = create_app(simulator).wsgi_app
 
     def send(self, request: targets.Request, key: str) -> targets.Reply:
         """Send a request to the application."""
@@ -85,7 +85,7 @@ class SimulatorTarget:
         self.simulator.traveller.advance(round(seconds * 1000))
 
     def _call(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> targets.Reply:
-        reply = call(self._app, method, url, headers, body)
+        reply = call(self.app, method, url, headers, body)
         return targets.Reply(reply.status, {name.lower(): value for name, value in reply.headers}, reply.body)
 
 
