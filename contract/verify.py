@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -64,6 +65,9 @@ class Options:
     """The target may take any key, as an open simulator does."""
     stop_early: bool = False
     """Stop at the first deviation."""
+    keep: bool = False
+    """The answers are to be kept, not judged by their schemas: send the labelled cases only, and some queries twice, so that
+    what varies by itself shows; fetch no pictures."""
 
 
 @dataclass(slots=True)
@@ -79,6 +83,8 @@ class Result:
     task_id: str = ""
     history: list[dict[str, Any]] = field(default_factory=list)
     """Its task as each answer showed it."""
+    again: Reply | None = None
+    """What the same request was answered the second time, if it was sent twice."""
 
     def add(self, deviation: Deviation) -> None:
         """Note a deviation, once."""
@@ -182,7 +188,7 @@ class Run:
         self._options = options
         self._on_result = on_result
         self._purse = Purse(options.budget)
-        self._schemas = AnswerSchemas(contract)
+        self._schemas = None if options.keep else AnswerSchemas(contract)
         self._price = contract.price_per_picture
         self._lock = threading.Lock()
         self._silences = 0
@@ -202,7 +208,7 @@ class Run:
         cases = select_cases(self._contract, self._options, self._target.callback_url)
         self._each([case for case in cases if not case.after])
         self._each([case for case in cases if case.after and self._expects_success(case)])
-        if self._options.only is None and self._options.budget:
+        if self._options.only is None and self._options.budget and not self._options.keep:
             explored = self._explored(min(EXPLORED, MAX_CREATES - sum(case.creates for case in cases)))
             self._each(explored)
             cases += explored
@@ -212,6 +218,8 @@ class Run:
         self._judge_replies()
         self._follow()
         self._judge_leftovers()
+        if self._options.keep and not self._stop:
+            self._ask_again([self._results[case.id] for case in cases])
         self._report.results = [self._results[case.id] for case in cases]
         self._report.spent = self._purse.spent
         if missing := untested(self._contract, cases) if self._options.only is None else []:
@@ -286,6 +294,17 @@ class Run:
             self._stop = f"the run has stopped: {subject} was not enforced, and its task {made} may cost money"
             self._report.notes.append(f"{case.id} was accepted: breaking {subject} cost {self._price * case.pictures}")
 
+    def _ask_again(self, results: list[Result]) -> None:
+        """Send a query of each kind of refusal a second time; a query costs nothing."""
+        seen = set()
+        for result in results:
+            request, reply = result.case.request, result.reply
+            if reply is None or request.method != "GET" or "{" in request.path or envelope_of(reply.body) in seen:
+                continue
+            seen.add(envelope_of(reply.body))
+            with suppress(NoAnswerError):
+                result.again = self._send(request, self._options.key)
+
     def _judge_replies(self) -> None:
         """Judge what has come; many at a time are judged after they were sent, while their tasks go on."""
         for result in list(self._results.values()):
@@ -293,14 +312,11 @@ class Run:
             if reply is None or case.id in self._judged:
                 continue
             self._judged.add(case.id)
-            if self._takes_any_key(case, reply):
+            if takes_any_key(self._options, case, reply):
                 self._report.notes.append("the target takes any key")
                 continue
             for deviation in judge(self._contract, self._schemas, case, reply):
                 result.add(self._blamed(case, deviation))
-
-    def _takes_any_key(self, case: Case, reply: Reply) -> bool:
-        return self._options.any_key and case.id.endswith("/unknown-key") and envelope_of(reply.body) != "gateway"
 
     def _note_silence(self, result: Result, error: NoAnswerError) -> None:
         self._silences += 1
@@ -423,7 +439,7 @@ class Run:
             result.add(Deviation("task.end", "promise", "the task", describe(reply), evidence))
             return
         result.history.append(reply.data)
-        for deviation in self._schemas.judge("get_task", path, reply):
+        for deviation in self._schemas.judge("get_task", path, reply) if self._schemas else ():
             result.add(deviation)
 
     def _judge_tasks(self, results: list[Result]) -> None:
@@ -436,7 +452,7 @@ class Run:
                 self._purse.refund(self._price * result.case.pictures)
         if self._options.stop_early and any(result.state == DEVIATES for result in self._results.values()):
             self._stop = STOPPED
-        else:
+        elif not self._options.keep:
             self._fetch_pictures(results)
 
     def _find(self, result: Result, promise: str, expected: str, got: str) -> None:
@@ -495,6 +511,11 @@ class Run:
         if strangers and self._results:
             result = next(iter(self._results.values()))
             self._find(result, "refusal.nothing", "no callbacks but those of accepted tasks", f"task {min(strangers)}")
+
+
+def takes_any_key(options: Options, case: Case, reply: Reply) -> bool:
+    """Tell whether a target that may do so has taken a key that nobody has."""
+    return options.any_key and case.id.endswith("/unknown-key") and envelope_of(reply.body) != "gateway"
 
 
 def probe(target: Target, contract: Contract, options: Options) -> None:
