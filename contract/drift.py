@@ -258,7 +258,7 @@ def _orphans(recording: Recording, used: set[tuple[str, str]]) -> list[str]:
     lines = []
     for place, answers in recording.answers.items():
         if place not in places:
-            near = difflib.get_close_matches(place, sorted(places), n=3, cutoff=0.4)
+            near = difflib.get_close_matches(place, sorted(places), n=3, cutoff=0.3)
             hint = f"; the nearest are {', '.join(near)}" if near else ""
             lines.append(f"{place}.json of {recording.target}: no case is about a rule {place}{hint}")
             continue

@@ -188,9 +188,9 @@ class Masker:
         return self._text(text, scope)
 
     def _text(self, text: str, scope: _Scope) -> str:
+        text = URL.sub(lambda match: _url(match, scope), text)
         for key, placeholder in self._keys.items():
             text = text.replace(key, placeholder)
-        text = URL.sub(lambda match: _url(match, scope), text)
         text = self._long_ids.sub(lambda match: f"<{self._name(match[0], scope)}>", text)
         text = self._run.sub("<run>", text)
         text = E_MAIL.sub("<e-mail>", text)

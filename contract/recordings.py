@@ -424,18 +424,27 @@ def apply(recording: Recording, contract: Contract) -> tuple[Contract, list[str]
             else:
                 changed.append((answer, outcome))
         if changed:
-            answer, rules[place] = changed[0]
-            others = [each.case for each, other in changed if other != rules[place]]
+            rules[place] = _most_alike([each for _, each in changed])
+            others = [answer.case for answer, each in changed if not _says_the_same(rules[place], each, answer)]
             if others:
-                problems.append(f"{', '.join(others)}: recorded with another answer than {answer.case}, whose is given")
+                problems.append(f"{', '.join(others)}: recorded with another answer than other cases of {place}")
     return contract.with_rules(rules), problems
+
+
+def _most_alike(rules: list[Rule]) -> Rule:
+    """Return the answer that most cases had; among equals one that quotes the value."""
+    return max(rules, key=lambda rule: (rules.count(rule), "{value}" in rule.message))
+
+
+def _says_the_same(given: Rule, recorded: Rule, answer: Answer) -> bool:
+    return given.error == recorded.error and given.text(value=answer.value) == recorded.text(value=answer.value)
 
 
 def _refused_goods(place: str, answers: Mapping[str, Answer], contract: Contract) -> Iterator[str]:
     if place in contract.promises:
         return
     if place != ACCEPTED:
-        near = difflib.get_close_matches(place, contract.rules, n=3, cutoff=0.4)
+        near = difflib.get_close_matches(place, contract.rules, n=3, cutoff=0.3)
         yield f"unknown rule {place}" + (f"; the nearest are {', '.join(near)}" if near else "")
         return
     for answer in answers.values():
@@ -483,7 +492,7 @@ def _recorded_error(contract: Contract, error: ErrorSpec, answer: Answer) -> tup
             )
             text = text.removesuffix(suffix)
         if not problem:
-            return ErrorSpec(error.key, answer.http, answer.envelope, code, text, "recorded"), text
+            return ErrorSpec(error.key, answer.http, answer.envelope, code, error.message, "recorded"), text
     return problem
 
 
