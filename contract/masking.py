@@ -89,8 +89,11 @@ class Masker:
         self._patterns: dict[tuple[str, str], list[re.Pattern[str]]] = {}
         """Envelope and path of the texts that vary as a whole, or in parts, without a reason."""
         for result in report.results:
-            if result.reply and result.again:
-                self._learn_noise(result, result.reply, result.again)
+            if result.again:
+                self._learn_noise((result, result.reply), (result, result.again))
+        made = [(result, result.reply) for result in report.results if result.task_id]
+        if len(made) > 1:  # what is said of an accepted request does not depend on it
+            self._learn_noise(made[0], made[1])
 
     def mask(self, result: Result, reply: Reply) -> Masked:
         """Return what is kept of an answer."""
@@ -135,14 +138,17 @@ class Masker:
             if isinstance(value, (str, int)) and value and not isinstance(value, bool):
                 self._ids.setdefault(str(value), (what, result.case.id))
 
-    def _learn_noise(self, result: Result, first: Reply, second: Reply) -> None:
-        """Learn from two answers to the same request what varies besides the ids."""
-        scope = self._scope(result, first)
-        bodies = (self._mask_reply(reply, self._scope(result, first)) for reply in (first, second))
-        for (path, before), (other, after) in zip(*map(_leaves, bodies), strict=False):
-            if path != other or before == after:
+    def _learn_noise(self, *answered: tuple[Result, Reply | None]) -> None:
+        """Learn from two answers that should say the same what varies besides ids and times."""
+        envelope, leaves = "", []
+        for result, reply in answered:
+            if reply:
+                envelope = envelope_of(reply.body)
+                leaves.append(_leaves(self._mask_reply(reply, self._scope(result, reply))))
+        for (path, before), (other, after) in zip(*leaves, strict=False):
+            if path != other or before == after or path.startswith("data"):
                 continue
-            place = (scope.envelope, path)
+            place = (envelope, path)
             patterns = _varying_parts(before, after) if isinstance(before, str) and isinstance(after, str) else None
             if patterns:
                 self._patterns.setdefault(place, []).extend(patterns)
