@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .answers import documented_fields
-from .cases import build_cases
 from .errors import ApiError, render
 from .judge import shown
 from .recordings import ACCEPTED, key_of, place_of
@@ -93,9 +92,9 @@ def compare(a: Recording, b: Recording, contract: Contract, only: str | None = N
     """Compare the answers of two services, case by case; `only` names one rule. Raises ValueError if it is unknown."""
     drift = Drift(a, b)
     found: dict[tuple[str, str, str, str, str], list[str]] = defaultdict(list)
-    cases = build_cases(contract, RUN)
+    cases = select_cases(contract, Options("", only=only, run=RUN))
     places = {case.id: (place_of(case), key_of(case, RUN)) for case in cases}
-    for case in select_cases(contract, Options("", only=only, run=RUN)) if only else cases:
+    for case in cases:
         first, second = a.find(*places[case.id]), b.find(*places[case.id])
         if first is None or second is None:
             who = "neither" if not first and not second else "not A" if not first else "not B"
@@ -109,7 +108,8 @@ def compare(a: Recording, b: Recording, contract: Contract, only: str | None = N
             found[subject, each.kind, documented, each.a, each.b].append(case.id)
     drift.rows = [Row(*what, names) for what, names in found.items()]
     drift.rows.sort(key=lambda row: (row.subject == SCHEMA, row.subject, list(KINDS).index(row.kind)))
-    drift.orphans = [line for side in (a, b) for line in _orphans(side, set(places.values()))]
+    if only is None:
+        drift.orphans = [line for side in (a, b) for line in _orphans(side, set(places.values()))]
     return drift
 
 
