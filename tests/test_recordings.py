@@ -263,6 +263,22 @@ def test_a_recording_is_replaced_as_a_whole_or_stays(
     assert load(folder, contract) == whole
     assert [each.name for each in tmp_path.iterdir()] == ["rec"]
 
+    moved: list[Path] = []
+    rename = Path.rename
+
+    def fail_to_rename(self: Path, to: Path) -> Path:
+        moved.append(self)
+        if len(moved) == 2:
+            raise OSError(13, "Permission denied")
+        return rename(self, to)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", fail_to_rename)
+        with pytest.raises(OSError, match="Permission"):
+            save(later, folder, SECRETS)
+    assert load(folder, contract) == whole
+    assert [each.name for each in tmp_path.iterdir()] == ["rec"]
+
     save(later, folder, SECRETS)
     assert load(folder, contract) == later
     assert sorted(each.name for each in folder.iterdir()) == ["n.maximum.json", "recording.json"]
