@@ -281,6 +281,7 @@ def test_a_recording_is_replaced_as_a_whole_or_stays(
 
     save(later, folder, SECRETS)
     assert load(folder, contract) == later
+    assert [each.name for each in tmp_path.iterdir()] == ["rec"]
     assert sorted(each.name for each in folder.iterdir()) == ["n.maximum.json", "recording.json"]
 
 
