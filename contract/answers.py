@@ -84,6 +84,25 @@ class AnswerSchemas:
         return evidence
 
 
+def documented_fields(contract: Contract, operation_id: str, envelope: str) -> dict[str, str]:
+    """Return what each field of an answer is: name of its schema, or its type, by its path; `[]` stands for an item."""
+    success = "CreateAnswer" if operation_id == "create_task" else "QueryAnswer"
+    schemas: dict[str, Any] = contract.document["components"]["schemas"]
+    fields: dict[str, str] = {}
+
+    def walk(schema: dict[str, Any], path: str) -> None:
+        name = schema.get("$ref", "").rpartition("/")[2]
+        schema = schemas[name] if name else schema
+        fields[path] = name or str(schema.get("type", ""))
+        for child, inner in schema.get("properties", {}).items():
+            walk(inner, f"{path}.{child}" if path else child)
+        if "items" in schema:
+            walk(schema["items"], f"{path}[]")
+
+    walk(schemas[ENVELOPES.get(envelope, success)], "")
+    return fields
+
+
 def _problems(error: Exception) -> Iterator[tuple[str, str, str]]:
     """Yield kind, what was expected and what came, for one error of openapi-core."""
     cause = error.__cause__

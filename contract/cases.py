@@ -251,7 +251,7 @@ class _Maker:
         nan = json.dumps({**self._body, "n": LATER}).replace(json.dumps(LATER), "NaN")
         surrogate = json.dumps({**self._body, "prompt": LATER}).replace(LATER, "\\ud800")
         for label, raw, sure in (
-            ("cut-off", text[: len(text) // 2].encode(), True),
+            ("cut-off", text[:-1].encode(), True),
             ("empty", b"", True),
             ("trailing-comma", f"{text[:-1]},}}".encode(), False),
             ("nan", nan.encode(), False),

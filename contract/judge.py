@@ -56,10 +56,10 @@ def task_id_of(reply: Reply) -> str:
     return str(found) if isinstance(found, (str, int)) and 200 <= reply.http < 300 else ""
 
 
-def judge(contract: Contract, schemas: AnswerSchemas, case: Case, reply: Reply) -> list[Deviation]:
-    """Return how a reply deviates from what its case expects."""
+def judge(contract: Contract, schemas: AnswerSchemas | None, case: Case, reply: Reply) -> list[Deviation]:
+    """Return how a reply deviates from what its case expects, and from its schema if `schemas` are given."""
     found = list(_judge_acceptance(contract, case, reply) if case.accepted else _judge_refusal(contract, case, reply))
-    if not any(each.kind in {"accepted", "refused", "envelope", "no_answer"} for each in found):
+    if schemas and not any(each.kind in {"accepted", "refused", "envelope", "no_answer"} for each in found):
         found += schemas.judge(case.operation, case.request.path, reply)
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache, cached_property
@@ -15,7 +16,7 @@ from .errors import ErrorSpec
 from .rules import RequestRules, Rule, make_rule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 OPENAPI = Path(__file__).resolve().parents[1] / "openapi.yaml"
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
@@ -118,6 +119,14 @@ class Contract:
         """The schema of a callback's body, compiled."""
         schema = {"$ref": "#/components/schemas/CallbackTask", "components": self.document["components"]}
         return jsonschema_rs.Draft202012Validator(schema)
+
+    def with_rules(self, rules: Mapping[str, Rule]) -> Contract:
+        """Return a copy in which some rules are replaced, by their id."""
+        changed = copy(self)
+        changed.request = copy(self.request)
+        changed.request.rules = {place: rules.get(each.id, each) for place, each in self.request.rules.items()}
+        changed.rules = {name: rules.get(name, each) for name, each in self.rules.items()}
+        return changed
 
     def _global_rules(self) -> list[Rule]:
         """Compile the rules that belong to no field: those of the root and of single operations."""

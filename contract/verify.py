@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import lru_cache
@@ -68,6 +69,9 @@ class Options:
     """The target may take any key, as an open simulator does."""
     stop_early: bool = False
     """Stop at the first deviation; to find it soon, each task is followed to its end before the next case."""
+    keep: bool = False
+    """The answers are to be kept, not judged by their schemas: send the labelled cases only, and some queries twice, so that
+    what varies by itself shows; fetch no pictures."""
 
     @property
     def whole(self) -> bool:
@@ -88,6 +92,8 @@ class Result:
     task_id: str = ""
     history: list[dict[str, Any]] = field(default_factory=list)
     """Its task as each answer showed it."""
+    again: Reply | None = None
+    """What the same request was answered the second time, if it was sent twice."""
 
     def add(self, deviation: Deviation) -> None:
         """Note a deviation, once."""
@@ -214,7 +220,7 @@ class Run:
         self._options = options
         self._on_result = on_result
         self._purse = Purse(options.budget)
-        self._schemas = schemas_of(contract)
+        self._schemas = None if options.keep else schemas_of(contract)
         self._price = contract.price_per_picture
         self._lock = threading.Lock()
         self._silences = 0
@@ -236,7 +242,7 @@ class Run:
         cases = select_cases(self._contract, self._options, self._target.callback_url)
         self._each([case for case in cases if not case.after])
         self._each([case for case in cases if case.after and self._expects_success(case)])
-        if self._options.whole and self._options.budget and not self._halted:
+        if self._options.whole and self._options.budget and not (self._halted or self._options.keep):
             room = MAX_CREATES - sum(case.creates for case in cases)
             explored = explored_cases(self._contract, self._options.seed, min(EXPLORED, room))
             self._each(explored)
@@ -247,6 +253,8 @@ class Run:
         self._judge_replies()
         self._follow()
         self._judge_leftovers()
+        if self._options.keep and not self._stop:
+            self._ask_again([self._results[case.id] for case in cases])
         self._report.results = [self._results[case.id] for case in cases]
         self._report.spent = self._purse.spent
         if missing := untested(self._contract, cases) if self._options.whole else []:
@@ -313,6 +321,17 @@ class Run:
             self._stop = f"the run has stopped: {subject} was not enforced, and its task {made} may cost money"
             self._report.notes.append(f"{case.id} was accepted: breaking {subject} cost {self._price * case.pictures}")
 
+    def _ask_again(self, results: list[Result]) -> None:
+        """Send a query of each kind of refusal a second time; a query costs nothing."""
+        seen = set()
+        for result in results:
+            request, reply = result.case.request, result.reply
+            if reply is None or request.method != "GET" or "{" in request.path or envelope_of(reply.body) in seen:
+                continue
+            seen.add(envelope_of(reply.body))
+            with suppress(NoAnswerError):
+                result.again = self._send(request, self._options.key)
+
     def _judge_replies(self) -> None:
         """Judge what has come; many at a time are judged after they were sent, while their tasks go on."""
         for result in list(self._results.values()):
@@ -320,18 +339,11 @@ class Run:
             if reply is None or case.id in self._judged:
                 continue
             self._judged.add(case.id)
-            if self._takes_any_key(case, reply):
+            if takes_any_key(self._contract, self._options, case, reply):
                 self._report.notes.append("the target takes any key")
                 continue
             for deviation in judge(self._contract, self._schemas, case, reply):
                 result.add(self._blamed(case, deviation))
-
-    def _takes_any_key(self, case: Case, reply: Reply) -> bool:
-        """Tell whether an unknown key is taken for that of another account, which has no such task."""
-        if not self._options.any_key or not case.id.endswith("/unknown-key"):
-            return False
-        stranger = self._contract.rules["task_id.exists"].require_error()
-        return envelope_of(reply.body) == stranger.envelope and reply.http == stranger.http
 
     def _note_silence(self, result: Result, error: NoAnswerError) -> None:
         self._silences += 1
@@ -469,7 +481,7 @@ class Run:
             result.add(Deviation("task.end", "promise", "the task", describe(reply), evidence))
             return
         result.history.append(reply.data)
-        for deviation in self._schemas.judge("get_task", path, reply):
+        for deviation in self._schemas.judge("get_task", path, reply) if self._schemas else ():
             result.add(deviation)
 
     def _judge_tasks(self, results: list[Result]) -> None:
@@ -482,7 +494,7 @@ class Run:
             if failure and result.history[-1].get("task_status") == self._contract.lifecycle.failed:
                 self._purse.refund(self._price * result.case.pictures)
         self._halt_at_deviation()
-        if not self._halted:
+        if not (self._halted or self._options.keep):
             self._fetch_pictures(results)
             self._halt_at_deviation()
 
@@ -555,6 +567,14 @@ class Run:
         if strangers and self._results and not self._halted:
             result = next(iter(self._results.values()))
             self._find(result, "refusal.nothing", "no callbacks but those of accepted tasks", f"task {min(strangers)}")
+
+
+def takes_any_key(contract: Contract, options: Options, case: Case, reply: Reply) -> bool:
+    """Tell whether a target that may do so takes an unknown key for that of another account, which has no such task."""
+    if not options.any_key or not case.id.endswith("/unknown-key"):
+        return False
+    stranger = contract.rules["task_id.exists"].require_error()
+    return envelope_of(reply.body) == stranger.envelope and reply.http == stranger.http
 
 
 def probe(target: Target, contract: Contract, options: Options) -> None:

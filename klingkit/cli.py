@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from . import contract_commands, simulator_commands
+from . import contract_commands, recording_commands, simulator_commands
 from .common import LOCAL, CommandFailed, TimedOut, WrongUsage, finite
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ for name in ("serve", "scenarios", "advice", "listen"):
     main.add_command(getattr(simulator_commands, name))
 for name in ("assumptions", "rules", "cases", "verify"):
     main.add_command(getattr(contract_commands, name))
+for name in ("record", "drift"):
+    main.add_command(getattr(recording_commands, name))
 
 
 def service_options(command: Any) -> Any:

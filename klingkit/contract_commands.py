@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from klingkit.contract import Contract
-    from klingkit.contract.targets import HttpTarget
+    from klingkit.contract.targets import HttpTarget, Target
     from klingkit.contract.verify import Options, Report, Result
 
 OVER_BUDGET = 3
@@ -233,7 +233,7 @@ def prepare(url: str, *, real: bool, key: str | None, **given: Any) -> tuple[Htt
     return target, options
 
 
-def run(target: HttpTarget, contract: Contract, options: Options, on_result: Callable[[Result], object]) -> Report:
+def run(target: Target, contract: Contract, options: Options, on_result: Callable[[Result], object]) -> Report:
     """Verify a target; one line says why, if that cannot be done."""
     from klingkit.contract.verify import UnusableTargetError
     from klingkit.contract.verify import verify as verify_target
@@ -293,7 +293,7 @@ def print_plan(contract: Contract, options: Options, where: str) -> None:
     chosen = select_cases(contract, options)
     sent = [case for case in chosen if not why_not(case, options)]
     plan = make_plan(contract, sent)
-    drawn = EXPLORED if options.budget and options.only is None else 0
+    drawn = EXPLORED if options.budget and options.only is None and not options.keep else 0
     worst = plan.worst + drawn * contract.price_per_picture
     click.echo(f"{where}: {plan.cases + drawn} cases, of which {drawn} are drawn at random")
     click.echo(f"requests: {plan.requests + drawn} or more, of which creates: {plan.creates + drawn}")

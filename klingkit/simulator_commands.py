@@ -7,6 +7,7 @@ import random
 import re
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -113,6 +114,11 @@ def serve_option(name: str, *names: str, **settings: Any) -> Callable[[Any], Any
 @serve_option("--balance", type=money, metavar="USD", help="What each account has; unlimited if not given.")
 @serve_option("--callback-secret", help="Sign callbacks with it (whsec_...).")
 @serve_option("--callback-retries", default="default", show_default=True, help="Retry schedule of callbacks.")
+@serve_option(
+    "--recording",
+    type=click.Path(exists=True, file_okay=False, resolve_path=True),
+    help="Answer with the texts of this recording, where there are any.",
+)
 @serve_option("--no-control", is_flag=True, help="No control API; health and pictures stay.")
 @serve_option("--control-token", callback=not_empty, help="The control API asks for it in the header Klingkit-Token.")
 @serve_option(
@@ -130,6 +136,7 @@ def serve(
     balance: Decimal | None,
     callback_secret: str | None,
     callback_retries: str,
+    recording: str | None,
     no_control: bool,
     **options: Any,
 ) -> None:
@@ -149,8 +156,11 @@ def serve(
         AccountSettings(),
     ):  # what nobody chose needs no contract, which takes time to read
         account = checked(account, scenario)
+    if recording is not None:
+        check_recording(recording)
     settings = Settings(
         account=account,
+        recording=recording,
         control=not no_control,
         bound_host=host,
         seed=random.SystemRandom().getrandbits(32) if seed is None else seed,
@@ -163,6 +173,17 @@ def serve(
     except CannotListenError as error:
         raise CommandFailed(str(error)) from error
     run(settings, address, port)
+
+
+def check_recording(folder: str) -> None:
+    """Refuse a broken recording before a worker process does."""
+    from klingkit.contract import load_contract
+    from klingkit.contract.recordings import BrokenRecordingError, load
+
+    try:
+        load(Path(folder), load_contract())
+    except BrokenRecordingError as error:
+        raise WrongUsage(f"--recording: {error}") from None
 
 
 @click.command(short_help="List the scenarios.")

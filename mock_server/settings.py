@@ -32,6 +32,8 @@ class Settings:
     """Hosts to call back to, besides loopback and private addresses."""
     account: AccountSettings = field(default_factory=AccountSettings)
     """What holds for every account until the control API sets something else."""
+    recording: str | None = None
+    """Folder of a recording, whose answers stand in place of those of the contract."""
     control: bool = True
     """Whether there is a control API."""
     control_token: str | None = field(default=None, repr=False)

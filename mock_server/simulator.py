@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -54,8 +56,10 @@ class Simulator:
         send: Sender | None = None,
     ) -> None:
         self.settings = settings or Settings()
-        self.contract = contract or load_contract()
         self.clock = clock or Clock()
+        self.contract = contract or load_contract()
+        if self.settings.recording:
+            self.contract = _recorded(self.contract, self.settings.recording, self.clock)
         self.started_at = self.clock.now()
         self.ids = Ids(self.settings.seed, epoch_ms=self.contract.task_id_epoch_ms, shift=self.contract.task_id_shift)
         self.store = MemoryStore(self.settings)
@@ -260,6 +264,19 @@ class Simulator:
             log.warning("%s: could not be fetched, %s", host_and_path(picture.url), error)
             return picture, False
         return replace(picture, data=data), True
+
+
+def _recorded(contract: Contract, folder: str, clock: Clock) -> Contract:
+    """Return the contract with the answers of a recording; log what of them cannot be given. Raises BrokenRecordingError."""
+    from klingkit.contract import recordings  # noqa: PLC0415 - few simulators have one
+
+    recording = recordings.load(Path(folder), contract)
+    if recording.is_old(datetime.fromtimestamp(clock.now() / 1000, UTC)):
+        log.warning("recording %s is of %s; record it anew", folder, recording.at.date())
+    contract, problems = recordings.apply(recording, contract)
+    if problems:
+        log.warning("recording %s cannot be applied in everything: %s", folder, "; ".join(problems))
+    return contract
 
 
 def _host(url: str) -> str:

@@ -52,6 +52,7 @@ def masked(output: str) -> str:
     output = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "UUID", output)
     output = re.sub(r"\b\d{13}\b", "MS", output)
     output = re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "TIME", output)
+    output = re.sub(r"\d{4}-\d\d-\d\d\b", "DATE", output)
     return TASK_ID.sub("TASK_ID", output).strip()
 
 

@@ -1,0 +1,222 @@
+"""The commands that keep what a service answered, and compare two services."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .common import CommandFailed, WrongUsage
+from .contract_commands import OVER_BUDGET, prepare, print_plan, progress, run, run_options
+
+if TYPE_CHECKING:
+    from klingkit.contract import Contract
+    from klingkit.contract.masking import Secret
+    from klingkit.contract.recordings import Recording
+    from klingkit.contract.targets import Target
+    from klingkit.contract.verify import Options, Report
+
+SIMULATOR = "simulator"
+
+
+@click.command(short_help="Keep what a service really answers.")
+@click.argument("url")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the recording.")
+@run_options
+def record(url: str, *, out: Path, plan: bool, real: bool, **given: Any) -> None:
+    """Send the cases to the service at URL and keep its answers, without keys and private data.
+
+    Exits with 0 when they are kept, 1 if a secret would have been, 2 if there is nothing to keep, 3 if the budget ended it early.
+    """
+    from klingkit.contract import load_contract
+    from klingkit.contract.masking import SHORTEST_SECRET
+    from klingkit.contract.recordings import BrokenRecordingError, SecretFoundError, check_folder, load, save
+    from klingkit.contract.recordings import record as keep
+
+    contract = load_contract()
+    target, options = prepare(url, real=real or plan, **given)
+    options = replace(options, keep=True)
+    if plan:
+        print_plan(contract, options, target.url)
+        return
+    if not target.local and len(options.key) < SHORTEST_SECRET:
+        raise WrongUsage("a key so short cannot be told from ordinary text, so nothing is recorded with it")
+    try:
+        check_folder(out)
+        old = load(out, contract) if (out / "recording.json").exists() else None
+    except BrokenRecordingError as error:
+        raise WrongUsage(f"--out {error}") from None
+    if old:
+        refuse_loss(old, contract, options, out)
+    with progress() as on_result:
+        report = run(target, contract, options, on_result)
+    recording = keep(report, datetime.now(UTC))
+    if old and ended_early(report):
+        out = out.with_name(f"{out.name}-incomplete")  # what was paid for is not thrown away
+    try:
+        save(recording, out, secrets(options))
+    except SecretFoundError as error:
+        raise CommandFailed(f"nothing is written, since a secret would be: {error}") from None
+    except OSError as error:
+        raise CommandFailed(f"{out} cannot be written: {error.strerror}") from None
+    count = sum(map(len, recording.answers.values()))
+    click.echo(f"{out}: {count} answers of {target.url}; {report.creates} creates, {report.spent} {contract.currency}")
+    if reason := ended_early(report):
+        click.echo(f"the run ended early: {reason}", err=True)
+        raise click.exceptions.Exit(OVER_BUDGET)
+
+
+def refuse_loss(old: Recording, contract: Contract, options: Options, out: Path) -> None:
+    """Refuse to replace answers, which may have cost money, by a run that will not ask for them again."""
+    from klingkit.contract.cases import build_cases
+    from klingkit.contract.recordings import key_of, place_of
+    from klingkit.contract.verify import select_cases, why_not
+
+    asked = {case.id for case in select_cases(contract, options) if not why_not(case, options)}
+    lost = [
+        case.id
+        for case in build_cases(contract, options.run)
+        if case.id not in asked and old.find(place_of(case), key_of(case, options.run))
+    ]
+    if lost:
+        raise WrongUsage(
+            f"--out {out} holds {len(lost)} answers that this run would not ask for, such as {lost[0]}, and a recording is "
+            "replaced as a whole: choose another folder, or give the --budget, --other-key and --only that it was made with"
+        )
+
+
+def ended_early(report: Report) -> str:
+    """Say why the budget ended a run; empty if it did not."""
+    if report.crossed:
+        return report.crossed
+    accepted = [result.case.id for result in report.results if result.task_id]
+    return f"{accepted[0]} was accepted, which may cost money" if accepted and not report.options.budget else ""
+
+
+def secrets(*options: Options) -> list[Secret]:
+    """Return what must not be written or shown."""
+    from klingkit.contract.masking import Secret, secrets_of
+
+    keys = [
+        Secret(name, value)
+        for each in options
+        for name, value in (("the key", each.key), ("the other key", each.other_key))
+        if value
+    ]
+    return [*keys, *secrets_of(os.environ)]
+
+
+@click.command(short_help="Compare the answers of two services.")
+@click.argument("a")
+@click.argument("b")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@run_options
+def drift(a: str, b: str, *, as_json: bool, plan: bool, real: bool, **given: Any) -> None:
+    """Send the same cases to A and B, and say where they answer differently, as Markdown.
+
+    A and B each are a URL, `simulator`, or the folder of a recording. What a URL may cost counts for both together.
+
+    Exits with 0 if there is no drift, 1 if there is, 2 if nothing could be compared, 3 if the budget ended it early.
+    """
+    from klingkit.contract import drift as forms
+    from klingkit.contract import load_contract
+    from klingkit.contract.masking import find_secret
+    from klingkit.contract.recordings import record as keep
+
+    contract = load_contract()
+    sides = [side(each, real=real or plan, contract=contract, given=given) for each in (a, b)]
+    asked = [each for each in sides if isinstance(each, Asked) and not each.free]
+    if plan:
+        plan_of_drift(contract, asked, given["budget"])
+        return
+    now = datetime.now(UTC)
+    recordings: list[Recording] = []
+    early, budget = "", given["budget"]
+    for name, each in zip((a, b), sides, strict=True):
+        if not isinstance(each, Asked):
+            warn_of_age(each, name, now)
+            recordings.append(each)
+            continue
+        report = each.ask(contract, budget)
+        recordings.append(keep(report, now))
+        if not each.free:
+            budget = max(budget - report.spent, Decimal(0))
+            early = early or ended_early(report)
+    first, second = recordings
+    found = forms.compare(first, second, contract, given["only"])
+    text = forms.as_json(found) if as_json else forms.as_markdown(found)
+    if secret := find_secret([text], secrets(*(each.options for each in asked))):
+        raise CommandFailed(f"the comparison is not shown, since {secret} stands in it")
+    click.echo(text, nl=as_json)
+    if early:
+        click.echo(f"the run ended early: {early}", err=True)
+    if found.rows:
+        raise click.exceptions.Exit(CommandFailed.exit_code)
+    if early:
+        raise click.exceptions.Exit(OVER_BUDGET)
+    if not found.compared:
+        raise WrongUsage("nothing could be compared: no case was answered by both")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One of the two sides, where it is a target that has to be asked."""
+
+    target: Target
+    options: Options
+    free: bool = False
+    """Whether nothing that it does can cost money."""
+
+    def ask(self, contract: Contract, budget: Decimal) -> Report:
+        """Send the cases, within a budget if they can cost money."""
+        options = self.options if self.free else replace(self.options, budget=budget)
+        with progress() as on_result:
+            return run(self.target, contract, options, on_result)
+
+
+def side(text: str, *, real: bool, contract: Contract, given: dict[str, Any]) -> Asked | Recording:
+    """Return one side of a comparison."""
+    from klingkit.contract.recordings import BrokenRecordingError, load
+    from klingkit.contract.verify import Options, check_subject
+
+    try:
+        if given["only"] is not None:
+            check_subject(contract, given["only"])
+        if text == SIMULATOR:
+            from klingkit.mock_server.in_process import in_process_target
+
+            key, other_key = f"{SIMULATOR}-key", f"{SIMULATOR}-other-key"
+            simulator = in_process_target(contract, keys=frozenset({key, other_key}), seed=given["seed"])
+            simulator.callback_url = None  # the cases are to be the same on both sides
+            ample = Options(key, other_key, Decimal(10**6), given["only"], given["seed"], keep=True)
+            return Asked(simulator, ample, free=True)
+        if "://" in text:
+            target, options = prepare(text, real=real, **given)
+            return Asked(target, replace(options, keep=True))
+        return load(Path(text), contract)
+    except BrokenRecordingError as error:
+        raise WrongUsage(f"{error}; give a URL, `{SIMULATOR}` or the folder of a recording") from None
+    except ValueError as error:
+        raise WrongUsage(str(error)) from None
+
+
+def plan_of_drift(contract: Contract, asked: list[Asked], budget: Decimal) -> None:
+    """Say what would be sent to each service, and what it would cost in all."""
+    for each in asked:
+        print_plan(contract, replace(each.options, budget=budget), each.target.name)
+    if not asked:
+        click.echo("no service is asked: nothing is sent, and nothing costs money")
+    elif len(asked) > 1:
+        click.echo(f"both together: at most {budget} {contract.currency}")
+
+
+def warn_of_age(recording: Recording, name: str, now: datetime) -> None:
+    """Warn of answers that may no longer be given."""
+    if recording.is_old(now):
+        days = (now - recording.at).days
+        click.echo(f"warning: {name} was recorded {days} days ago; record it anew", err=True)
