@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import seed as seeded
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, multiple
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, multiple, precondition
 from hypothesis.stateful import rule as step
 from hypothesis.strategies import SearchStrategy
 
@@ -71,6 +71,10 @@ class InvalidRequest(NamedTuple):
 
     rule: Rule
     body: dict[str, Any]
+
+    def __repr__(self) -> str:
+        """Show the rule by its id."""
+        return f"InvalidRequest({self.rule.id!r}, {self.body!r})"
 
 
 def pictures(contract: Contract | None = None) -> SearchStrategy[str]:
@@ -270,9 +274,11 @@ def state_machine(target: Target, contract: Contract | None = None, key: str = "
     class Life(RuleBasedStateMachine):
         tasks = Bundle[_Task]("tasks")
         free_ids = Bundle[str]("free_ids")
+        submitted = False
 
         @step(target=tasks, body=valid)
         def submit(self, body: dict[str, Any]) -> _Task:
+            self.submitted = True
             return service.submit(body)
 
         @step(target=free_ids, invalid=invalid_requests(contract))
@@ -289,6 +295,7 @@ def state_machine(target: Target, contract: Contract | None = None, key: str = "
         def poll(self, task: _Task) -> None:
             service.poll(task)
 
+        @precondition(lambda self: self.submitted)
         @step(seconds=st.sampled_from(waits))
         def wait(self, seconds: float) -> None:
             target.wait(seconds)

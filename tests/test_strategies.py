@@ -28,6 +28,8 @@ CONTRACT = load_contract()
 NOT_DRAWN = {"maxBytes", "unique"}
 RULES = [rule.id for (_, keyword), rule in CONTRACT.request.rules.items() if rule.error and keyword not in NOT_DRAWN]
 QUICK = settings(max_examples=200, database=None)
+FEW = 50
+"""Tasks that a simulator keeps: more than one run of a state machine makes, and few to look at when time goes by."""
 URL = "http://example.com/"
 TWO = [{"subject_image": URL}] * 2
 
@@ -243,7 +245,7 @@ class Altered(SimulatorTarget):
     """A simulator whose replies are changed by a function of request and reply."""
 
     def __init__(self, alter: Callable[[Request, Reply], Reply]) -> None:
-        super().__init__(in_process_target().simulator)
+        super().__init__(in_process_target(max_tasks=FEW).simulator)
         self._alter = alter
 
     def send(self, request: Request, key: str) -> Reply:
@@ -297,7 +299,7 @@ def with_field(name: str, **keywords: Any) -> SimulatorTarget:
     """A simulator with another limit."""
     document = copy.deepcopy(CONTRACT.document)
     document["components"]["schemas"]["CreateRequest"]["properties"][name] |= keywords
-    return in_process_target(Contract(document))
+    return in_process_target(Contract(document), max_tasks=FEW)
 
 
 WRONG: list[tuple[Callable[[], SimulatorTarget], str]] = [
@@ -321,7 +323,7 @@ MACHINE = settings(max_examples=300, stateful_step_count=15, database=None, repo
 
 
 def test_the_state_machine_passes_on_the_simulator() -> None:
-    machine = state_machine(in_process_target())
+    machine = state_machine(in_process_target(max_tasks=FEW))
 
     run_state_machine_as_test(machine, settings=settings(MACHINE, max_examples=50))
 
