@@ -30,6 +30,8 @@ MISSING: Any = object()
 """Stands for a field that is left out."""
 LATER = "@@@"
 """Stands in a body for JSON that Python cannot write."""
+UNCLEAR = 10
+"""Pictures that a request may cost whose `n` is no number."""
 UNKNOWN_TASK = "100000000000000000"
 SMALLEST = "accepted/smallest"
 """Id of the case that tries nothing: if it is refused, no other request can be accepted either."""
@@ -100,7 +102,7 @@ class Case:
         if not self.creates:
             return 0
         n = (self.request.body or {}).get("n", 1)
-        return max(1, min(int(n), 100)) if isinstance(n, (int, float)) else 9
+        return max(1, min(int(n), 100)) if isinstance(n, (int, float)) else UNCLEAR
 
 
 @dataclass(frozen=True, slots=True)

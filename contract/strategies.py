@@ -44,7 +44,7 @@ CHARACTERS = st.characters(codec="utf-8", exclude_characters="[")
 SHORT = st.text(string.ascii_letters, max_size=5)
 BEYOND = st.just(1) | st.integers(1, 19)
 """How far outside a limit: often just outside, and never so far that a service which takes it charges much."""
-DIGITS = st.integers(0, 9)
+DIGITS = st.integers(0, 8)
 NO_FILES = (
     "data:image/png;base64,QUJD",
     "QUJD\n",
@@ -175,7 +175,7 @@ def _values(contract: Contract, path: Path, spoilt: Spoilt | None = None) -> Sea
         return _arrays(contract, path, spoilt)
     if node["type"] == "integer":
         least = node.get("minimum", 0)
-        return st.integers(least, node.get("maximum", least + 9))
+        return st.integers(least, node.get("maximum", least + 8))
     return _texts(contract, path) if node["type"] == "string" else JSON[node["type"]]
 
 

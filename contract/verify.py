@@ -160,7 +160,7 @@ def check_subject(contract: Contract, wanted: str) -> None:
     """Raise ValueError, which names the nearest ones, if there is no such rule or promise."""
     subjects = [*contract.rules, *contract.promises]
     if wanted not in subjects:
-        close = difflib.get_close_matches(wanted, subjects, n=3, cutoff=0.4) or subjects
+        close = difflib.get_close_matches(wanted, subjects, n=3) or subjects
         raise ValueError(f"unknown rule {wanted!r}; the nearest are {', '.join(close)}; `klingkit rules` lists all")
 
 

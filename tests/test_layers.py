@@ -28,8 +28,8 @@ NEVER = {
 }
 FLASK_FILES = {"app.py", "control.py", "in_process.py", "server.py"}
 """The HTTP files of the simulator; below them nobody knows Flask."""
-HYPOTHESIS_FILE = "strategies.py"
-"""The one file of the contract kit that knows Hypothesis."""
+OWN_LIBRARY = {"strategies.py": {"hypothesis"}, "targets.py": {"requests"}}
+"""Files of the contract kit that alone know a library: it is loaded when they need it."""
 
 
 def imports(file: Path) -> Iterator[tuple[int, str]]:
@@ -56,7 +56,7 @@ def test_a_file_imports_only_what_its_folder_may(file: Path) -> None:
             assert rest.partition(".")[0] in MAY_IMPORT[folder], name
         else:
             assert first not in MAY_IMPORT.keys() - {"klingkit"}, f"{name} makes a second copy: import klingkit.{name}"
-            never = NEVER[folder] - ({"hypothesis"} if file.name == HYPOTHESIS_FILE else set())
+            never = NEVER[folder] - OWN_LIBRARY.get(file.name, set())
             assert first not in never, name
             assert first not in {"flask", "werkzeug"} or file.name in FLASK_FILES, name
 
