@@ -109,6 +109,25 @@ def test_the_python_of_the_readme_runs(tour: tuple[Running, Path], monkeypatch: 
     assert len(blocks("python")) == 3
 
 
+def test_the_ci_job_of_the_readme_runs(tmp_path: Path) -> None:
+    """Its last step, against a stand-in for the real service; and once with the money that the page speaks of."""
+    (block,) = blocks("yaml")
+    (step,) = re.findall(r"- run: klingkit (verify .*)", block)
+    with serving("--speed", "100", "--key", "sk-real") as stand_in:
+        for arguments in (step.split(), ["verify", "https://api.cometapi.com", "--real", "--budget", "0.50"]):
+            command = [each.replace("https://api.cometapi.com", stand_in.url) for each in arguments]
+            done = subprocess.run(
+                [sys.executable, "-m", "klingkit", *command],
+                cwd=tmp_path,
+                env={**os.environ, "COMETAPI_KEY": "sk-real"},
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "contract.xml").read_text().startswith("<?xml")
+
+
 def test_ci_runs_the_two_commands_that_install() -> None:
     """As they stand: `.ci/run` cuts them out of the README by how they end."""
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")

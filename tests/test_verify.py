@@ -34,7 +34,7 @@ from klingkit.contract.verify import (
     verify,
     why_not,
 )
-from klingkit.mock_server.in_process import SimulatorTarget, in_process_target
+from klingkit.mock_server.in_process import in_process_target
 
 from .conftest import serving
 
@@ -52,8 +52,9 @@ AT = datetime(2026, 1, 1, tzinfo=UTC)
 class Wrong:
     """A simulator whose replies are changed on their way."""
 
-    def __init__(self, change: Callable[[Request, Reply], Reply], target: SimulatorTarget | None = None) -> None:
-        self._inner = target or in_process_target()
+    def __init__(self, change: Callable[[Request, Reply], Reply], parallel: int = 1) -> None:
+        self._inner = in_process_target()
+        self.parallel = parallel
         self._change = change
         self.sent: list[Request] = []
 
@@ -152,8 +153,7 @@ def test_many_requests_at_a_time_never_cross_the_budget(budget: str, accepts: bo
                 charged += PRICE * (n if isinstance(n, int) and n > 0 else 1)
         return reply
 
-    target = Wrong(charge)
-    target.parallel = 8
+    target = Wrong(charge, parallel=8)
     report = run(target, replace(PAID, budget=Decimal(budget), any_key=False))
 
     assert charged <= Decimal(budget)
