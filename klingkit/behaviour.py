@@ -45,7 +45,7 @@ def met(simulator: Simulator) -> Met:
         found.update(_of_request(entry, simulator.contract))
     for delivery in simulator.store.deliveries():
         task = simulator.store.get(delivery.task_id)
-        fault = task.scenario.callback if task and task.scenario else ""
+        fault = task.scenario.callback.removesuffix("-all") if task and task.scenario else ""
         if delivery.attempts and fault:
             found["callbacks", fault] += 1
         if delivery.outcome == "delivered":

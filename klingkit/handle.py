@@ -162,7 +162,7 @@ class Kling:
                 self.simulator.ids.reseed(seed)
             stack.enter_context(_environment(COMETAPI_BASE_URL=self.url, COMETAPI_KEY=self.key))
             stack.enter_context(self._open())
-            stack.callback(lambda: self._patches.close())
+            stack.callback(self._patches.close)
             yield self
         self.raise_errors()
 
@@ -347,6 +347,9 @@ class Kling:
             lines = "\n".join([lines, _lines("sent elsewhere:", self._elsewhere)])
         return "\n".join([lines, *("".join(traceback.format_exception(each)) for each in errors)])
 
+    def _note(self, error: BaseException) -> None:
+        self._errors.append(error)
+
     def _deliver(self) -> None:
         """Deliver what is due now."""
         if not _delivering.get():
@@ -388,7 +391,7 @@ class InProcess(Kling):
     def _answer(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
         reply = call(self._app, method, url, headers, body)
         if reply.crash:
-            self._errors.append(reply.crash)
+            self._note(reply.crash)
         if reply.fault and reply.fault.spread:
             ms = self.simulator.ids.spread(reply.fault.ms)
             reply = replace(reply, fault=replace(reply.fault, ms=ms, spread=False))
@@ -422,7 +425,7 @@ class OnPort(Kling):
         super().__init__()
         self._outbound = Outbound(frozenset(), "deliver_callbacks_to(app), and not")
         self.simulator.callbacks.run_in_background()
-        self._server = ThreadServer(self._app, self.simulator, lambda crash: self._errors.append(crash))
+        self._server = ThreadServer(self._app, self.simulator, self._note)
         self.url = self._server.url
 
     def _begin(self) -> None:

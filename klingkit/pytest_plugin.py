@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from klingkit.client import KlingClient
 
-    from .behaviour import Met
     from .handle import InProcess, Kling, OnPort
 
 OPTIONS = {
@@ -29,7 +28,8 @@ OPTIONS = {
 }
 """Arguments of the marker, and ini options with klingkit_ before the name."""
 KLING = pytest.StashKey["Kling"]()
-MET = pytest.StashKey["Met"]()
+MET = pytest.StashKey["Counter[tuple[str, str]]"]()
+"""How often each behaviour was met, by kind and name."""
 SUMMARY = pytest.StashKey[dict[str, Any]]()
 
 
@@ -151,6 +151,8 @@ def pytest_runtest_makereport(
 
 
 def _wants_coverage(config: pytest.Config) -> bool:
+    if config.option.collectonly:
+        return False
     options = ("klingkit_coverage", "klingkit_coverage_json", "klingkit_coverage_min")
     return any(config.getoption(option) not in {None, False} for option in options)
 

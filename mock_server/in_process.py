@@ -39,7 +39,7 @@ def call(app: WSGIApplication, method: str, url: str, headers: Mapping[str, str]
     environ = _environ(method, url, headers, body)
     head: list[Any] = []
 
-    def start_response(status: str, answered: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], object]:
+    def start_response(status: str, answered: list[tuple[str, str]], _: Any = None) -> Callable[[bytes], object]:
         head[:] = [int(status.partition(" ")[0]), answered]
         return written.append
 
@@ -68,6 +68,7 @@ def _environ(method: str, url: str, headers: Mapping[str, str], body: bytes) -> 
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": parts.scheme,
         "wsgi.input": BytesIO(body),
+        "wsgi.input_terminated": True,
         "wsgi.errors": sys.stderr,
         "wsgi.multithread": True,
         "wsgi.multiprocess": False,

@@ -18,8 +18,8 @@ from urllib.parse import urlsplit
 
 import requests
 import responses
-from requests.adapters import HTTPAdapter
-from urllib3 import Timeout
+from requests.adapters import BaseAdapter, HTTPAdapter
+from urllib3 import HTTPSConnectionPool, Timeout
 from urllib3.exceptions import MaxRetryError, ProtocolError, ReadTimeoutError
 
 if TYPE_CHECKING:
@@ -127,20 +127,22 @@ def _requests_intercepted(answer: Answer, hosts: Collection[str], passing: Passi
     _check_unpatched()
     original = requests.Session.get_adapter
 
-    def get_adapter(session: requests.Session, url: str) -> HTTPAdapter:
+    def get_adapter(session: requests.Session, url: str) -> BaseAdapter:
         found = original(session, url)
         if urlsplit(url).hostname in hosts:
             return SimulatorAdapter(max_retries=getattr(found, "max_retries", 0))
         passing("request", url)
         return found
 
-    def call(request: requests.PreparedRequest) -> tuple[int, list[tuple[str, str]], Any]:
-        reply = answer(str(request.method), str(request.url), request.headers, _body(request.body))
+    def call(request: Any) -> tuple[int, Any, Any]:
+        reply = answer(request.method, request.url, request.headers, _body(request.body))
         arrives = arrival(reply, _read_timeout(request.req_kwargs.get("timeout")))
         if not arrives.end:
             return reply.status, reply.headers, reply.body
         if not arrives.body and arrives.end == "timeout":
-            raise ReadTimeoutError(None, str(request.url), "Read timed out.")
+            raise ReadTimeoutError(
+                HTTPSConnectionPool(urlsplit(request.url).hostname or ""), request.url, "Read timed out."
+            )
         if not arrives.body:
             raise ProtocolError("Connection aborted.", ConnectionResetError(104, "Connection reset by peer"))
         return reply.status, reply.headers, io.BufferedReader(_Arriving(arrives))
@@ -178,5 +180,7 @@ def _read_timeout(timeout: Any) -> float | None:
     if isinstance(timeout, tuple):
         timeout = timeout[1]
     if isinstance(timeout, Timeout):
+        timeout = timeout.clone()
+        timeout.start_connect()  # what is left of a total timeout
         timeout = timeout.read_timeout
     return timeout if isinstance(timeout, (int, float)) else None

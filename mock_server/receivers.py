@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import inspect
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from flask import got_request_exception
@@ -30,7 +32,8 @@ def post(app: Any, url: str, headers: Mapping[str, str], body: bytes) -> tuple[i
             if is_asgi(app):
                 # A thread, since a loop may run in this one.
                 with ThreadPoolExecutor(1) as pool:
-                    status = pool.submit(asyncio.run, _post_asgi(app, url, headers, body)).result()
+                    work = copy_context().run, asyncio.run, _post_asgi(app, url, headers, body)
+                    status = pool.submit(*work).result()
             else:
                 status = call(app, "POST", url, headers, body).status
     except Exception as error:  # noqa: BLE001 - whatever the application raises
@@ -41,10 +44,16 @@ def post(app: Any, url: str, headers: Mapping[str, str], body: bytes) -> tuple[i
 
 
 def is_asgi(app: Any) -> bool:
-    """Tell an ASGI application from a WSGI one. Raises TypeError for what is neither, or if ASGI lacks httpx."""
+    """Tell an ASGI application from a WSGI one.
+
+    Raises TypeError for what is neither, ModuleNotFoundError if it is ASGI and there is no httpx.
+    """
     if not callable(app):
         raise TypeError(f"callbacks are delivered to a WSGI or ASGI application, and {app!r:.60} is none")
-    return inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(type(app).__call__)
+    asgi = inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(type(app).__call__)
+    if asgi and not find_spec("httpx"):
+        raise ModuleNotFoundError("callbacks are delivered to an ASGI application by httpx: install it")
+    return asgi
 
 
 async def _post_asgi(app: Any, url: str, headers: Mapping[str, str], body: bytes) -> int:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import socket
 import struct
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from time import sleep  # by name: a test may replace time.sleep, and a fault on a socket takes its time all the same
 from typing import TYPE_CHECKING, Any
 
-from werkzeug.serving import WSGIRequestHandler, make_server
+from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
 from .app import CRASH, FAULT
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 POLL_S = 0.02
 """How long a stop takes at most; the default of the library is half a second."""
+THREADS = 32
 FLUSH_S = 0.05
 """Time for the first bytes to arrive before a reset."""
 RESET = struct.pack("ii", 1, 0)
@@ -34,7 +36,7 @@ class ThreadServer:
         self._wsgi = wsgi
         self._simulator = simulator
         self._crashed = crashed
-        self._server = make_server("127.0.0.1", 0, self._answer, threaded=True, request_handler=_Quiet)
+        self._server = _Pooled("127.0.0.1", 0, self._answer, _Quiet)
         self.url = f"http://127.0.0.1:{self._server.port}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(POLL_S,), name="klingkit", daemon=True)
         self._thread.start()
@@ -62,6 +64,21 @@ class ThreadServer:
             sleep((self._simulator.ids.spread(fault.ms) if fault.spread else fault.ms) / 1000)
             return [body]
         return _drip(fault, body) if fault.kind == "drip" else _break_off(fault, body, connection)
+
+
+class _Pooled(ThreadedWSGIServer):
+    """Answers in threads that are kept: to start one takes longer than an answer."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._pool = ThreadPoolExecutor(THREADS, "klingkit")
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._pool.submit(self.process_request_thread, request, client_address)
+
+    def server_close(self) -> None:
+        super().server_close()
+        self._pool.shutdown(wait=False)
 
 
 class _Quiet(WSGIRequestHandler):
