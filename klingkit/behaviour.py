@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from klingkit.contract import load_contract
 from klingkit.mock_server.scenarios import parse_scenario, scenario_table
+from klingkit.mock_server.tasks import at_step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from klingkit.contract import Contract
     from klingkit.mock_server.journal import Entry
     from klingkit.mock_server.simulator import Simulator
+    from klingkit.mock_server.tasks import Task
 
 Met = Counter[tuple[str, str]]
 """How often each behaviour was met, by kind and name."""
@@ -43,6 +45,10 @@ def met(simulator: Simulator) -> Met:
     found: Met = Counter()
     for entry in simulator.store.journal.entries():
         found.update(_of_request(entry, simulator.contract))
+        task = simulator.store.get(entry.task_id)
+        ends = {simulator.contract.lifecycle.succeeded, simulator.contract.lifecycle.failed}
+        if task and ends & set(_statuses(entry)):
+            found["ends", _end(task, simulator.contract)] += 1
     for delivery in simulator.store.deliveries():
         task = simulator.store.get(delivery.task_id)
         fault = task.scenario.callback.removesuffix("-all") if task and task.scenario else ""
@@ -53,7 +59,10 @@ def met(simulator: Simulator) -> Met:
         if len(delivery.attempts) > 1:
             found["callbacks", "repeated"] += 1
         if task and any(not each.problem for each in delivery.attempts):
-            found["statuses", task.plan.steps[delivery.step][0]] += 1
+            view = at_step(task, delivery.step)
+            found["statuses", view.status] += 1
+            if view.ended:
+                found["ends", _end(task, simulator.contract)] += 1
     return found
 
 
@@ -61,20 +70,26 @@ def _of_request(entry: Entry, contract: Contract) -> Iterator[tuple[str, str]]:
     """Yield what one answer showed."""
     text, _, source = entry.scenario.partition("; source=")
     scenario = parse_scenario(text, contract) if text else None
-    statuses = [each.decode() for each in STATUS.findall(entry.answer)]
-    yield from (("statuses", status) for status in statuses)
+    yield from (("statuses", status) for status in _statuses(entry))
     rule = contract.rules.get(entry.rule.partition(";")[0])
-    if contract.lifecycle.succeeded in statuses:
-        yield "ends", f"urls-{scenario.urls}" if scenario and scenario.urls else contract.lifecycle.succeeded
-    if rule and rule.phase == "async":
-        yield "ends", rule.id
-    elif rule and rule.error:
+    if rule and rule.error:
         yield "errors", rule.error.key
     if scenario and source != "task":
         if scenario.error:
             yield "errors", scenario.error
         if scenario.fault:
             yield "faults", scenario.fault.kind
+
+
+def _statuses(entry: Entry) -> list[str]:
+    """Return the statuses that an answer shows."""
+    return [each.decode() for each in STATUS.findall(entry.answer)]
+
+
+def _end(task: Task, contract: Contract) -> str:
+    """Return the name of the end that a task has come to."""
+    urls = task.scenario.urls if task.scenario else ""
+    return task.plan.rule or (f"urls-{urls}" if urls else contract.lifecycle.succeeded)
 
 
 def summary(found: Met) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import contextvars
 import itertools
 import json
 import os
+import random
 import threading
 import time
 import traceback
@@ -196,7 +197,8 @@ class Kling:
 
         Whoever sleeps longer than `limit` in all gets an AssertionError: it waits for what never comes.
         """
-        left = [parse_duration(limit)]
+        __tracebackhide__ = True
+        left = [_at_the_caller(lambda: parse_duration(limit))]
         really_sleep = asyncio.sleep
 
         def sleep(seconds: float) -> None:
@@ -228,7 +230,13 @@ class Kling:
         """Return our client on this simulator; it waits on the virtual clock."""
         from klingkit.client import KlingClient
 
-        return KlingClient(self.key, self.url, sleep=self.sleep, monotonic=lambda: self.simulator.clock.now() / 1000)
+        return KlingClient(
+            self.key,
+            self.url,
+            sleep=self.sleep,
+            monotonic=lambda: self.simulator.clock.now() / 1000,
+            rng=random.Random(self.simulator.ids.seed),  # noqa: S311 - the same in each run
+        )
 
     # What has happened
 
@@ -333,6 +341,7 @@ class Kling:
 
     def raise_errors(self) -> None:
         """Raise what the simulator or a receiver of callbacks has raised, if anything; once."""
+        __tracebackhide__ = True
         errors, self._errors = self._errors, []
         if len(errors) == 1:
             raise errors[0]

@@ -89,12 +89,13 @@ def kling_server(request: pytest.FixtureRequest) -> Iterator[Kling]:
 def kling_client(request: pytest.FixtureRequest) -> Iterator[KlingClient]:
     """Our client on the simulator of this test: that of kling_server if the test takes it, else that of kling_mock."""
     name = "kling_server" if "kling_server" in request.fixturenames else "kling_mock"
-    with request.getfixturevalue(name).client() as client:
+    kling = request.node.stash.get(KLING, None) or request.getfixturevalue(name)
+    with kling.client() as client:
         yield client
 
 
 def _lend(request: pytest.FixtureRequest, fixture: str) -> Iterator[Kling]:
-    if {"kling_mock", "kling_server"} <= set(request.fixturenames):
+    if KLING in request.node.stash:
         pytest.fail("a test takes kling_mock or kling_server, not both: each is a service of its own", pytrace=False)
     options = _options(request)
     kling: Kling = request.getfixturevalue(fixture)
@@ -130,6 +131,7 @@ def _options(request: pytest.FixtureRequest) -> dict[str, Any]:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Let the test fail in which the simulator or a receiver of callbacks raised."""
+    __tracebackhide__ = True
     result = yield
     if kling := item.stash.get(KLING, None):
         kling.raise_errors()

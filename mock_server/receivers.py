@@ -32,8 +32,7 @@ def post(app: Any, url: str, headers: Mapping[str, str], body: bytes) -> tuple[i
             if is_asgi(app):
                 # A thread, since a loop may run in this one.
                 with ThreadPoolExecutor(1) as pool:
-                    work = copy_context().run, asyncio.run, _post_asgi(app, url, headers, body)
-                    status = pool.submit(*work).result()
+                    status = pool.submit(copy_context().run, _run_asgi, app, url, headers, body).result()
             else:
                 status = call(app, "POST", url, headers, body).status
     except Exception as error:  # noqa: BLE001 - whatever the application raises
@@ -54,6 +53,10 @@ def is_asgi(app: Any) -> bool:
     if asgi and not find_spec("httpx"):
         raise ModuleNotFoundError("callbacks are delivered to an ASGI application by httpx: install it")
     return asgi
+
+
+def _run_asgi(app: Any, url: str, headers: Mapping[str, str], body: bytes) -> int:
+    return asyncio.run(_post_asgi(app, url, headers, body))
 
 
 async def _post_asgi(app: Any, url: str, headers: Mapping[str, str], body: bytes) -> int:

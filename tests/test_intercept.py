@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import os
 import re
 import threading
@@ -151,8 +152,7 @@ def test_a_session_that_tries_in_vain_fails_as_ever(kling_mock: Kling) -> None:
     assert kling_mock.creates == 2
 
 
-TEXT = requests.Request("POST", REAL, json=body()).prepare().body
-assert isinstance(TEXT, bytes)
+TEXT = json.dumps(body()).encode()
 
 
 @pytest.mark.parametrize(
