@@ -357,7 +357,8 @@ class Kling:
         return "\n".join([lines, *("".join(traceback.format_exception(each)) for each in errors)])
 
     def _note(self, error: BaseException) -> None:
-        self._errors.append(error)
+        if error not in self._errors:  # two threads that deliver at once may both have seen it
+            self._errors.append(error)
 
     def _deliver(self) -> None:
         """Deliver what is due now."""
@@ -371,7 +372,8 @@ class Kling:
                 status = self._send_outside(url, body, headers, timeout_ms)
             else:
                 status, raised = post(self._application, url, headers, body)
-                self._errors += raised
+                for error in raised:
+                    self._note(error)
         finally:
             _delivering.reset(token)
         task = json.loads(body)

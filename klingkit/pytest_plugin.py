@@ -54,6 +54,11 @@ def pytest_configure(config: pytest.Config) -> None:
     arguments = ", ".join(f"{name}=..." for name in OPTIONS)
     config.addinivalue_line("markers", f"kling({arguments}): how kling_mock or kling_server begins for this test.")
     config.stash[MET] = Counter()
+    file = config.getoption("klingkit_coverage_json")
+    if file and not Path(file).parent.is_dir():
+        raise pytest.UsageError(
+            f"--klingkit-coverage-json {file}: there is no folder {Path(file).parent}; make it first"
+        )
 
 
 @pytest.fixture(scope="session")

@@ -156,7 +156,9 @@ TEXT = json.dumps(body()).encode()
 
 
 @pytest.mark.parametrize(
-    "data", [TEXT, TEXT.decode(), lambda: io.BytesIO(TEXT), lambda: iter([TEXT[:9], TEXT[9:]])], ids=str
+    "data",
+    [TEXT, TEXT.decode(), lambda: io.BytesIO(TEXT), lambda: iter([TEXT[:9], TEXT[9:]])],
+    ids=["bytes", "str", "file", "iterator"],
 )
 def test_a_body_of_any_kind_arrives(kling_mock: Kling, data: Any) -> None:
     content = data() if callable(data) else data

@@ -385,6 +385,13 @@ def test_coverage_of_behaviour_is_a_gate(pytester: pytest.Pytester, minimum: str
     assert run(pytester, MEETS, "--klingkit-coverage-min", minimum, "--collect-only").ret == 0
 
 
+def test_a_folder_that_there_is_not_is_named_before_the_run(pytester: pytest.Pytester) -> None:
+    result = run(pytester, "def test(): pass\n", "--klingkit-coverage-json", "no/met.json")
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: --klingkit-coverage-json no/met.json: there is no folder no; make it first"])
+
+
 def test_a_run_that_does_not_use_it_loads_nothing(pytester: pytest.Pytester) -> None:
     tests = """
 import sys
