@@ -85,7 +85,7 @@ def pytest(folder: str, *arguments: str) -> None:
 
 
 def loading() -> tuple[float, float]:
-    """Median duration in ms of an empty run, without the plugin and with it."""
+    """Median duration in ms of an empty run without the plugin, and the median of what it adds to the run before."""
     taken: dict[bool, list[float]] = {False: [], True: []}
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "test_nothing.py").write_text("def test(): pass\n")
@@ -94,7 +94,8 @@ def loading() -> tuple[float, float]:
             start = time.perf_counter()
             pytest(folder, *(["-p", "klingkit.pytest_plugin"] if loaded else []))
             taken[loaded].append((time.perf_counter() - start) * 1000)
-    return statistics.median(taken[False]), statistics.median(taken[True])
+    added = [after - before for before, after in zip(taken[False], taken[True], strict=True)]
+    return statistics.median(taken[False]), statistics.median(added)
 
 
 def tests() -> dict[str, float]:
@@ -109,10 +110,8 @@ def tests() -> dict[str, float]:
 
 def main() -> None:
     table = Table("what", "ms beside", "ms klingkit", "result", "at most")
-    without, with_plugin = loading()
-    table.add_row(
-        "load the plugin", f"{without:.1f}", f"{with_plugin:.1f}", f"{with_plugin - without:+.1f} ms", f"{LIMIT_MS} ms"
-    )
+    without, added = loading()
+    table.add_row("load the plugin", f"{without:.1f}", f"{without + added:.1f}", f"{added:+.1f} ms", f"{LIMIT_MS} ms")
     found = tests()
     for ours, other, limit in (
         ("test_kling_mock", "test_responses", LIMIT_MOCK),
