@@ -30,9 +30,13 @@ MISSING: Any = object()
 """Stands for a field that is left out."""
 LATER = "@@@"
 """Stands in a body for JSON that Python cannot write."""
+UNCLEAR = 10
+"""Pictures that a request may cost whose `n` is no number."""
 UNKNOWN_TASK = "100000000000000000"
+SMALLEST = "accepted/smallest"
+"""Id of the case that tries nothing: if it is refused, no other request can be accepted either."""
 UNKNOWN_KEY = "sk-klingkit-unknown"
-UNREACHABLE = "https://klingkit.invalid/picture.png"
+UNREACHABLE = "://klingkit.invalid/picture.png"
 """No name under `.invalid` is ever given to anybody (RFC 6761)."""
 
 Place = tuple[str | int, ...]
@@ -43,7 +47,7 @@ class Boundary:
     """One thing that an accepted request tries: the good side of a rule."""
 
     rule: str
-    """Id of the rule; empty where it is no rule's, such as an unknown field."""
+    """Id of the rule or promise."""
     label: str
     place: Place = ()
     value: Any = None
@@ -98,7 +102,7 @@ class Case:
         if not self.creates:
             return 0
         n = (self.request.body or {}).get("n", 1)
-        return max(1, min(int(n), 100)) if isinstance(n, (int, float)) else 9
+        return max(1, min(int(n), 100)) if isinstance(n, (int, float)) else UNCLEAR
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +160,9 @@ class _Maker:
         packs = list(self._packs())
         named = self._named(packs, self._left)
         later = (case for turn in rest for case in turn if case)
-        others = (case for case in packs if case is not named)
+        others = [case for case in packs if case is not named]
+        large += [case for case in others if any(each.rule in heavy for each in case.covers)]
+        others = [case for case in others if case not in large]
         return (*others, *failing, *map(self._leave, first), named, *later, *large, *self._follow_ups(named, failing))
 
     def _leave(self, case: Case) -> Case:
@@ -201,7 +207,8 @@ class _Maker:
             yield Bad("one-too-long", "x" * (node["maxLength"] + 1))
         elif keyword == "enum":
             first = node["enum"][0]
-            yield from (Bad("unknown", "klingkit"), Bad("space", f"{first} "), Bad("empty", "", sure=False))
+            wrong = (Bad("unknown", "klingkit"), Bad("space", f"{first} "), Bad("empty", "", sure=False))
+            yield from (bad for bad in (*wrong, Bad("case", first.swapcase())) if bad.value not in node["enum"])
         elif keyword == "minimum":
             yield from (Bad("one-too-low", node["minimum"] - 1), Bad("negative", -node["minimum"]))
         elif keyword == "maximum":
@@ -255,8 +262,8 @@ class _Maker:
             ("not-utf-8", json.dumps({**self._body, "prompt": LATER}).encode().replace(b"@@@", b"\xff"), False),
         ):
             yield self._case(f"body.json/{label}", replace(good, raw=raw), rules["body.json"], sure=sure, mended=good)
-        for label, raw in (("array", f"[{text}]"), ("null", "null"), ("string", '"kling"')):
-            request = replace(good, raw=raw.encode())
+        for label, other in (("array", f"[{text}]"), ("null", "null"), ("string", '"kling"')):
+            request = replace(good, raw=other.encode())
             yield self._case(f"body.object/{label}", request, rules["body.object"], mended=good)
         depth = rules["body.depth"].params["maxDepth"]
         deep = self._post({**self._body, "klingkit": _nested(depth)})
@@ -276,19 +283,20 @@ class _Maker:
     def _gate_cases(self) -> Iterator[Case]:
         """Yield the cases of what is checked before the body: path, authentication, method; and the id of a task."""
         rules = self._contract.rules
-        create, query = self._post(self._body), self._get("{task_id}")
-        unknown = self._get(UNKNOWN_TASK)
+        create, query, unknown = self._post(self._body), self._get("{task_id}"), self._get(UNKNOWN_TASK)
         bearer, known, method = rules["authorization.bearer"], rules["path.known"], rules["path.method"]
-        yield self._case("authorization.bearer/missing", replace(create, authorization=None), bearer, mended=create)
-        for label, header in (
-            ("query-missing", None),
-            ("scheme", "Basic {key}"),
-            ("empty", "Bearer "),
-            ("bare", "{key}"),
-            ("unknown-key", f"Bearer {UNKNOWN_KEY}"),
+        for label, header, sure in (
+            ("missing", None, True),
+            ("scheme", "Basic {key}", True),
+            ("empty", "Bearer ", True),
+            ("bare", "{key}", False),
         ):
-            request = replace(unknown, authorization=header)
-            yield self._case(f"authorization.bearer/{label}", request, bearer, mended=query)
+            request = replace(create, authorization=header)
+            yield self._case(f"authorization.bearer/{label}", request, bearer, sure=sure, mended=create)
+        for label, header in (("query", None), ("unknown-key", f"Bearer {UNKNOWN_KEY}")):
+            request = replace(query, authorization=header)
+            case = self._case(f"authorization.bearer/{label}", request, bearer, mended=query)
+            yield replace(case, after=SMALLEST)
         prefix = self._create.path.rpartition("/")[0]
         for label, path in (
             ("invented", f"{prefix}/tasks/{UNKNOWN_TASK}"),
@@ -296,14 +304,13 @@ class _Maker:
             ("trailing-slash", unknown.path + "/"),
         ):
             yield self._case(f"path.known/{label}", replace(unknown, path=path), known, mended=query)
-        for label, verb, request in (
-            ("get-create", "GET", replace(unknown, path=self._create.path)),
-            ("put-create", "PUT", replace(unknown, path=self._create.path)),
-            ("delete-task", "DELETE", unknown),
-            ("post-task", "POST", unknown),
-        ):
-            mended = create if request.path == self._create.path else query
-            yield self._case(f"path.method/{label}", replace(request, method=verb), method, mended=mended)
+        get = replace(query, path=self._create.path)
+        yield self._case("path.method/get-create", get, method, mended=query)
+        yield self._case("path.method/put-create", replace(create, method="PUT"), method, mended=create)
+        for verb in ("DELETE", "POST"):
+            request = replace(query, method=verb)
+            case = self._case(f"path.method/{verb.lower()}-task", request, method, mended=query)
+            yield replace(case, after=SMALLEST)
         for label, task_id in (("unknown", UNKNOWN_TASK), ("word", "klingkit"), ("external-id", self._left)):
             request = self._get(task_id)
             yield self._case(f"task_id.exists/{label}", request, rules["task_id.exists"], mended=query)
@@ -320,16 +327,17 @@ class _Maker:
                 ("no-picture", encode(b"klingkit")),
                 ("other-format", encode(picture(self._side, self._side, "GIF"))),
             ),
-            "fetch": (("unreachable", UNREACHABLE),),
+            "fetch": (("unreachable", f"https{UNREACHABLE}"),),
         }
+        few_bad = {**bad, "fetch": (("unreachable", f"http{UNREACHABLE}"),)}
         for (path, keyword), rule in self._rules.rules.items():
             few = self._rules.nodes[path].get("x-role") != "subject"
-            for label, value in bad.get(keyword, ())[: 1 if few else None]:
+            for label, value in few_bad.get(keyword, ())[:1] if few else bad.get(keyword, ()):
                 place = tuple(1 if step == "items" else step for step in path)
                 body = put(self._body, place, value)
                 if label == "too-small" and not few:
                     body["external_task_id"] = self._failed
-                mended = self._post(put(self._body, place, self._square))
+                mended = self._post(put(body, place, self._square))
                 case = self._case(f"{rule.id}/{label}", self._post(body), rule, mended=mended)
                 yield replace(case, cost=FAILS)
 
@@ -345,7 +353,7 @@ class _Maker:
         for number, column in enumerate(columns):
             for row, boundary in enumerate(column):
                 turns[(row + number) % height].append(boundary)
-        yield self._pack("accepted/smallest", ())
+        yield self._pack(SMALLEST, ())
         for number, boundaries in enumerate(turns, 1):
             yield self._pack(f"accepted/{number}", tuple(boundaries))
 
@@ -407,12 +415,12 @@ class _Maker:
             "lower-case",
             change=lambda request: replace(request, authorization="bearer {key}"),
         )
-        yield Boundary("", "unknown-field", ("klingkit",), {"a": [1, None]})
+        yield Boundary("request.unknown_fields", "unknown-field", ("klingkit",), {"a": [1, None]})
         yield Boundary("body.depth", "deepest", ("klingkit",), _nested(depth))
+        model = json.dumps(self._rules.nodes[("model_name",)]["enum"][0])
+        twice = f'{{"model_name":"klingkit","model_name":{model},'.encode()
         yield Boundary(
-            "body.json",
-            "repeated-key",
-            change=lambda request: replace(request, raw=b'{"n":0,"n":1,' + request.data[1:]),
+            "body.json", "repeated-key", change=lambda request: replace(request, raw=twice + request.data[1:])
         )
 
     def _rule_of(self, name: str, label: str) -> str:
@@ -466,7 +474,7 @@ class _Maker:
         return Case(case_id, request, operation, cost, rule, details={"value": value}, mended=mended)
 
     def _operation_of(self, request: Request) -> str:
-        if request.path == self._create.path and request.method == self._create.method:
+        if request.path == self._create.path and request.method != self._query.method:
             return self._create.operation_id
         known = request.path.startswith(self._create.path + "/") and request.method == self._query.method
         return self._query.operation_id if known and "/" not in request.path[len(self._create.path) + 1 :] else ""
@@ -512,7 +520,7 @@ def put(body: Mapping[str, Any], place: Place, value: Any) -> dict[str, Any]:
         if not place:
             return value
         step = place[0]
-        copy = list(node) if isinstance(step, int) else dict(node)
+        copy: Any = list(node) if isinstance(step, int) else dict(node)
         if value is MISSING and len(place) == 1:
             copy.pop(step, None)
         else:

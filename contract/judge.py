@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from .errors import ApiError, render
@@ -69,7 +70,10 @@ def _judge_acceptance(contract: Contract, case: Case, reply: Reply) -> Iterator[
         if body.get("code") != 0 or isinstance(body.get("code"), bool):
             yield Deviation("answer.schema", "code", "0", shown(body.get("code")), _evidence(contract, "answer.schema"))
         return
-    subject = guilty(contract, reply) or case.subject or next((each.rule for each in case.covers if each.rule), "")
+    tried = [each.rule for each in case.covers]
+    named = named_rules(contract, reply)
+    likely = [rule for rule in named if rule in tried or _field(rule) == _field(case.subject)]
+    subject = next(iter(filter(None, (case.promise, *likely, *named, case.subject, *tried))), "")
     if any(each.label == "unique/new" for each in case.covers) and subject == "external_task_id.unique":
         subject = "refusal.nothing"  # the id is new; only a create that was refused has carried it
     yield Deviation(subject or "answer.schema", "refused", "accepted", describe(reply), limit_of(contract, subject))
@@ -100,6 +104,7 @@ def _judge_refusal(contract: Contract, case: Case, reply: Reply) -> Iterator[Dev
     if answered.get("code") != asked["code"]:
         yield Deviation(subject, "code", shown(asked["code"]), shown(answered.get("code")), rule.evidence)
     elif not _same_text(str(answered.get("message")), str(asked["message"])):
+        subject = _limit_told(contract, rule, str(answered.get("message"))) or subject
         yield Deviation(subject, "text", shown(error.message), shown(answered.get("message")), rule.evidence)
 
 
@@ -115,12 +120,12 @@ def envelope_of(body: Any) -> str:
     return "success" if code == 0 else "kling"
 
 
-def guilty(contract: Contract, reply: Reply) -> str:
-    """Return the id of the rule that a refusal names by its text; empty if no rule has such a text."""
+def named_rules(contract: Contract, reply: Reply) -> list[str]:
+    """Return the ids of the rules that a refusal can mean by its text."""
     message = _inner(reply.body).get("message") if isinstance(reply.body, dict) else None
     if not isinstance(message, str):
-        return ""
-    return next((rule.id for rule in contract.rules.values() if rule.error and _pattern(rule).match(message)), "")
+        return []
+    return [rule.id for rule in contract.rules.values() if rule.error and _pattern(rule).match(message)]
 
 
 def describe(reply: Reply) -> str:
@@ -175,7 +180,32 @@ def _same_text(answered: str, expected: str) -> bool:
     return answered.startswith(start) and answered.endswith(end) and len(answered) > len(expected) - 1
 
 
+def _limit_told(contract: Contract, rule: Rule, text: str) -> str:
+    """Return the rule whose limit a text tells wrongly, such as `maxItems` in a text about `minItems`; empty if there is none."""
+    match = _pattern(rule).fullmatch(text)
+    told = match.groupdict().items() if match else ()
+    wrong = (
+        f"{_field(rule.id)}.{name}" for name, value in told if name in rule.params and value != str(rule.params[name])
+    )
+    return next((each for each in wrong if each in contract.rules), "")
+
+
+def _field(rule_id: str) -> str:
+    return rule_id.rpartition(".")[0]
+
+
 def _pattern(rule: Rule) -> re.Pattern[str]:
-    """Return what every text of a rule looks like, whatever its limits and values."""
-    template = re.escape(rule.message).replace(re.escape("{field}"), re.escape(str(rule.params.get("field", ""))))
-    return re.compile(re.sub(r"\\\{\w+\\\}", ".*", template), re.DOTALL)
+    """Return what every text of a rule looks like, whatever its limits and values, which are its groups."""
+    return _compiled(rule.message.replace("{field}", str(rule.params.get("field", ""))))
+
+
+@cache
+def _compiled(template: str) -> re.Pattern[str]:
+    seen: set[str] = set()
+
+    def group(match: re.Match[str]) -> str:
+        again = match[1] in seen
+        seen.add(match[1])
+        return f"(?P={match[1]})" if again else f"(?P<{match[1]}>.*)"
+
+    return re.compile(re.sub(r"\\\{(\w+)\\\}", group, re.escape(template)), re.DOTALL)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .images import measure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from .receiver import Received
     from .rules import Rule
@@ -21,18 +21,23 @@ RATIO_TOLERANCE = 0.01
 ORDER = ("submitted", "processing", "succeeded", "failed")
 
 
-def has_ended(lifecycle: Lifecycle, data: dict[str, Any]) -> bool:
-    """Tell whether a task is shown in one of the statuses that nothing follows."""
+def goes_on(lifecycle: Lifecycle, data: dict[str, Any]) -> bool:
+    """Tell whether a task is shown in a status that another follows; an unknown one is not worth waiting for."""
     status = data.get("task_status")
-    return isinstance(status, str) and lifecycle.transitions.get(status) == []
+    return isinstance(status, str) and bool(lifecycle.transitions.get(status))
 
 
 def judge_history(
-    contract: Contract, request: dict[str, Any], history: Sequence[dict[str, Any]], failure: Rule | None
+    contract: Contract,
+    request: dict[str, Any],
+    history: Sequence[dict[str, Any]],
+    failure: Rule | None,
+    tried: Collection[str] = (),
 ) -> Iterator[Finding]:
     """Yield what is wrong with a task.
 
     `history` is `data` of the create's answer and of the queries after it, in order; `failure` the rule that must end it.
+    If it fails without one, that is put down to the rule that its text names, to one of `tried` rather than others.
     """
     lifecycle = contract.lifecycle
     yield from _judge_statuses(lifecycle, history)
@@ -45,19 +50,24 @@ def judge_history(
             yield "task.external_id", f"external_task_id {given!r}", repr(carried)
             break
     last = history[-1]
-    if not has_ended(lifecycle, last):
+    if goes_on(lifecycle, last):
         yield "task.end", "an end", str(last.get("task_status"))
     elif failure:
         yield from _judge_failure(lifecycle, last, failure)
-    else:
-        yield from _judge_success(lifecycle, last, request.get("n", contract.request.defaults.get("n", 1)))
+    elif last.get("task_status") == lifecycle.failed:
+        message = last.get("task_status_msg")
+        named = [rule.id for rule in contract.rules.values() if rule.phase == "async" and rule.text() == message]
+        subject = next((each for each in named if each in tried), "") or "".join(named[:1]) or "task.success"
+        yield subject, lifecycle.succeeded, f"{lifecycle.failed}, {message!r}"
+    elif last.get("task_status") == lifecycle.succeeded:
+        yield from _judge_success(last, request.get("n", contract.request.defaults.get("n", 1)))
 
 
 def _judge_statuses(lifecycle: Lifecycle, history: Sequence[dict[str, Any]]) -> Iterator[Finding]:
     roles = lifecycle.roles
     statuses = [data.get("task_status") for data in history]
     for status in statuses:
-        if status not in roles:
+        if not isinstance(status, str) or status not in roles:
             yield "task.status", f"one of {', '.join(roles)}", repr(status)
             return
     if statuses[0] != lifecycle.submitted:
@@ -94,16 +104,13 @@ def _judge_times(history: Sequence[dict[str, Any]]) -> Iterator[Finding]:
 
 
 def _judge_failure(lifecycle: Lifecycle, last: dict[str, Any], rule: Rule) -> Iterator[Finding]:
-    if last["task_status"] != lifecycle.failed:
+    if last.get("task_status") == lifecycle.succeeded:
         yield rule.id, f"{lifecycle.failed}, {rule.text()!r}", str(last["task_status"])
-    elif last.get("task_status_msg") != rule.text():
+    elif last.get("task_status") == lifecycle.failed and last.get("task_status_msg") != rule.text():
         yield "task.failure", repr(rule.text()), repr(last.get("task_status_msg"))
 
 
-def _judge_success(lifecycle: Lifecycle, last: dict[str, Any], n: int) -> Iterator[Finding]:
-    if last["task_status"] != lifecycle.succeeded:
-        yield "task.success", lifecycle.succeeded, f"{last['task_status']}, {last.get('task_status_msg')!r}"
-        return
+def _judge_success(last: dict[str, Any], n: int) -> Iterator[Finding]:
     if last.get("task_status_msg") != "":
         yield "task.success", "an empty task_status_msg", repr(last.get("task_status_msg"))
     images = images_of(last)

@@ -198,7 +198,7 @@ def record(report: Report, at: datetime) -> Recording:
     masker = Masker(report)
     answers: dict[str, dict[str, Answer]] = {}
     for result in report.results:
-        if result.reply and not takes_any_key(report.options, result.case, result.reply):
+        if result.reply and not takes_any_key(report.contract, report.options, result.case, result.reply):
             key = key_of(result.case, report.options.run)
             answers.setdefault(place_of(result.case), {})[key] = _answer(report, masker, result)
     return Recording(_public(report.target), report.contract.name, at, answers)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from .spec import Contract
     from .verify import Report, Result
 
+SHORTEST_SECRET = 8
+"""Characters; a shorter key, such as the `any` of an open simulator, is no secret."""
 INLINE = 20_000
 """Bytes of a body that a command line shows; a larger one comes from `klingkit cases`."""
 
@@ -28,18 +30,41 @@ def as_text(report: Report) -> str:
     """Return the report for a terminal: what deviates, by rule, then what it comes to."""
     lines = []
     for subject, found in by_subject(report).items():
-        lines += [f"{subject}  {meaning(report.contract, subject)}"]
-        for result, deviation in found:
-            lines.append(
-                f"  {result.case.id}: {KINDS[deviation.kind]}\n    expected {deviation.expected}\n    got {deviation.got}"
-                f"\n    evidence {deviation.evidence}"
-            )
-        case = found[0][0].case
-        lines += [f"  {line}" for line in curl(report, case).splitlines()]
-        lines += [f"  {line}" for line in python(report, case).splitlines()]
+        lines.append(f"{subject}  {meaning(report.contract, subject)}")
+        lines += [f"  {line}" for result, each in found for line in _lines(result, each)]
+        lines += [f"  {line}" for line in commands(report, found[0][0].case)]
         lines.append("")
-    lines += summary(report)
-    return "\n".join(lines)
+    return without_keys(report, "\n".join(lines + summary(report)))
+
+
+def case_text(report: Report, result: Result) -> str:
+    """Return what deviates in one case; empty if nothing does."""
+    if not result.deviations:
+        return ""
+    lines = []
+    for each in result.deviations:
+        lines += [f"{each.subject}  {meaning(report.contract, each.subject)}", *_lines(result, each)]
+    return without_keys(report, "\n".join([*lines, *commands(report, result.case)]))
+
+
+def without_keys(report: Report, text: str) -> str:
+    """Return a text in which no key stands, though a service may have repeated it."""
+    for key in (report.options.key, report.options.other_key):
+        if key and len(key) >= SHORTEST_SECRET:
+            text = text.replace(key, "(the key)")
+    return text
+
+
+def commands(report: Report, case: Case) -> list[str]:
+    """Return the lines of a command and of a program that send a case."""
+    return [*curl(report, case).splitlines(), *python(report, case).splitlines()]
+
+
+def _lines(result: Result, deviation: Deviation) -> Iterator[str]:
+    yield f"{result.case.id}: {KINDS[deviation.kind]}"
+    yield f"  expected {deviation.expected}"
+    yield f"  got {deviation.got}"
+    yield f"  evidence {deviation.evidence}"
 
 
 def summary(report: Report) -> list[str]:
@@ -71,7 +96,7 @@ def as_markdown(report: Report, at: datetime) -> str:
             lines.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
         case = found[0][0].case
         lines += ["", "```sh", curl(report, case), "```", "", "```python", python(report, case), "```"]
-    return "\n".join(lines) + "\n"
+    return without_keys(report, "\n".join(lines) + "\n")
 
 
 def _cell(text: str) -> str:
@@ -80,7 +105,7 @@ def _cell(text: str) -> str:
 
 def as_json(report: Report, at: datetime) -> str:
     """Return the report as one JSON object."""
-    return json.dumps(
+    found = json.dumps(
         {
             "target": report.target,
             "contract": report.contract.name,
@@ -94,6 +119,7 @@ def as_json(report: Report, at: datetime) -> str:
         },
         indent=1,
     )
+    return without_keys(report, found)
 
 
 def _result(report: Report, result: Result) -> dict[str, Any]:
@@ -118,8 +144,9 @@ def as_junit(report: Report, at: datetime) -> str:
         suites[result.case.subject or "accepted"].append(result)
     for subject, results in suites.items():
         failed, skipped = (sum(each.state == state for each in results) for state in (DEVIATES, SKIPPED))
-        counts = {"tests": str(len(results)), "failures": str(failed), "skipped": str(skipped), "errors": "0"}
-        suite = ET.SubElement(root, "testsuite", name=subject, timestamp=at.isoformat(timespec="seconds"), **counts)
+        suite = ET.SubElement(root, "testsuite", name=subject, timestamp=at.isoformat(timespec="seconds"))
+        counts = {"tests": len(results), "failures": failed, "skipped": skipped, "errors": 0}
+        suite.attrib.update({name: str(count) for name, count in counts.items()})
         for result in results:
             test = ET.SubElement(suite, "testcase", classname=f"klingkit.{subject}", name=result.case.id)
             if result.state == SKIPPED:
@@ -129,7 +156,7 @@ def as_junit(report: Report, at: datetime) -> str:
                 lines = (f"expected {each.expected}", f"got {each.got}", f"evidence {each.evidence}")
                 failure.text = _xml_safe("\n".join((*lines, curl(report, result.case), python(report, result.case))))
     ET.indent(root, " ")
-    return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+    return without_keys(report, ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n")
 
 
 def _xml_safe(text: str) -> str:

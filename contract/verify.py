@@ -8,12 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from .answers import AnswerSchemas
-from .cases import FAILS, MAY, NEVER, PICTURES, UNKNOWN_TASK, Case, build_cases
-from .judge import Deviation, describe, envelope_of, guilty, judge, limit_of, task_id_of
-from .lifecycle import has_ended, images_of, judge_callbacks, judge_history, judge_picture
+from .answers import schemas_of
+from .cases import FAILS, MAY, NEVER, PICTURES, SMALLEST, UNKNOWN_TASK, Case, build_cases
+from .judge import Deviation, describe, envelope_of, judge, limit_of, named_rules, task_id_of
+from .lifecycle import goes_on, images_of, judge_callbacks, judge_history, judge_picture
 from .money import BudgetError, Purse
 from .targets import NoAnswerError, Reply, Request
 
@@ -21,13 +22,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from .cases import Boundary
+    from .receiver import Received
     from .spec import Contract
     from .targets import Target
 
 HOLDS, DEVIATES, SKIPPED = "holds", "deviates", "skipped"
 """States of a result."""
 MAX_CREATES = 120
-EXPLORED = 16
+EXPLORED = 12
 """Cases that Hypothesis draws, besides the labelled ones."""
 TASK_S = 300.0
 """Time for all tasks to end; the longest recorded took 41 s."""
@@ -57,6 +59,8 @@ class Options:
     """What may be spent, at the listed price. With 0 only requests that must be refused are sent."""
     only: str | None = None
     """Id of one rule or promise."""
+    cases: frozenset[str] | None = None
+    """Ids of some cases."""
     seed: int = 0
     """What is drawn follows from it."""
     run: str = "run"
@@ -64,10 +68,15 @@ class Options:
     any_key: bool = False
     """The target may take any key, as an open simulator does."""
     stop_early: bool = False
-    """Stop at the first deviation."""
+    """Stop at the first deviation; to find it soon, each task is followed to its end before the next case."""
     keep: bool = False
     """The answers are to be kept, not judged by their schemas: send the labelled cases only, and some queries twice, so that
     what varies by itself shows; fetch no pictures."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether a run is about everything."""
+        return self.only is None and self.cases is None
 
 
 @dataclass(slots=True)
@@ -129,22 +138,29 @@ def select_cases(contract: Contract, options: Options, callback_url: str | None 
     """
     cases = list(build_cases(contract, options.run, callback_url))
     wanted = options.only
-    if wanted is None:
+    if options.whole:
         return cases
+    if wanted is None:
+        return _with_needed(cases, [case for case in cases if case.id in (options.cases or ())])
     check_subject(contract, wanted)
     chosen = [case for case in cases if case.subject == wanted or any(each.rule == wanted for each in case.covers)]
     if not chosen and wanted in contract.promises:
         packs = [case for case in cases if case.cost in {PICTURES, FAILS} and not case.after]
         chosen = packs[:2] + [case for case in packs if case.cost == FAILS][:1]
-    needed = {case.after for case in chosen}
-    return [case for case in cases if case in chosen or case.id in needed]
+    return _with_needed(cases, chosen)
+
+
+def _with_needed(cases: list[Case], chosen: list[Case]) -> list[Case]:
+    """Return the chosen cases and those that must go before."""
+    ids = {case.id for case in chosen} | {case.after for case in chosen}
+    return [case for case in cases if case.id in ids]
 
 
 def check_subject(contract: Contract, wanted: str) -> None:
     """Raise ValueError, which names the nearest ones, if there is no such rule or promise."""
     subjects = [*contract.rules, *contract.promises]
     if wanted not in subjects:
-        close = difflib.get_close_matches(wanted, subjects, n=3, cutoff=0.4) or subjects
+        close = difflib.get_close_matches(wanted, subjects, n=3) or subjects
         raise ValueError(f"unknown rule {wanted!r}; the nearest are {', '.join(close)}; `klingkit rules` lists all")
 
 
@@ -165,6 +181,24 @@ def untested(contract: Contract, cases: Iterable[Case]) -> list[str]:
     """Return the rules that no case is about: what they say cannot be brought about from outside."""
     about = {case.subject for case in cases} | {each.rule for case in cases for each in case.covers}
     return [rule for rule in contract.rules if rule not in about]
+
+
+@lru_cache(maxsize=4)  # a hunt for mutants draws the same for each
+def explored_cases(contract: Contract, seed: int, count: int) -> tuple[Case, ...]:
+    """Return cases that Hypothesis draws."""
+    from .strategies import draw, invalid_requests  # noqa: PLC0415 - only a run with a budget waits for Hypothesis
+
+    operation = contract.operations["create_task"]
+    cases = []
+    for number, drawn in enumerate(draw(invalid_requests(contract), seed, count), 1):
+        body = {name: value for name, value in drawn.body.items() if name != "n" or drawn.rule.id.startswith("n.")}
+        if drawn.rule.id == "n.maximum":  # a wrong service charges each picture: the fewest too many are enough
+            body["n"] = drawn.rule.params["maximum"] + 1
+        violation = contract.request.judge(body)[0][0]
+        request = Request(operation.method, operation.path, body, content_type=operation.media_type)
+        details = {"value": violation.value}
+        cases.append(Case(f"explored/{number}", request, operation.operation_id, MAY, violation.rule, details=details))
+    return tuple(cases)
 
 
 def verify(
@@ -188,7 +222,7 @@ class Run:
         self._options = options
         self._on_result = on_result
         self._purse = Purse(options.budget)
-        self._schemas = None if options.keep else AnswerSchemas(contract)
+        self._schemas = None if options.keep else schemas_of(contract)
         self._price = contract.price_per_picture
         self._lock = threading.Lock()
         self._silences = 0
@@ -196,10 +230,12 @@ class Run:
         url = target.name if "://" in target.name else "http://127.0.0.1:8000"
         self._report = Report(target.name, url, target.local, contract, options)
         self._results: dict[str, Result] = {}
+        self._parts: set[str] = set()
+        """Ids of the tasks made of parts of a pack."""
         self._judged: set[str] = set()
         self._followed: set[str] = set()
         """Ids of the cases whose replies, and whose tasks, have been judged."""
-        self._parallel = target.parallel if options.budget else 1
+        self._parallel = target.parallel if options.budget and not options.stop_early else 1
         """Without a budget one at a time, so that at most one can cost."""
 
     def execute(self) -> Report:
@@ -208,12 +244,14 @@ class Run:
         cases = select_cases(self._contract, self._options, self._target.callback_url)
         self._each([case for case in cases if not case.after])
         self._each([case for case in cases if case.after and self._expects_success(case)])
-        if self._options.only is None and self._options.budget and not self._options.keep:
-            explored = self._explored(min(EXPLORED, MAX_CREATES - sum(case.creates for case in cases)))
-            self._each(explored)
-            cases += explored
+        explored: tuple[Case, ...] = ()
+        if self._options.whole and self._options.budget and not (self._halted or self._options.keep):
+            room = MAX_CREATES - sum(case.creates for case in cases)
+            explored = explored_cases(self._contract, self._options.seed, min(EXPLORED, room))
         self._judge_replies()
         self._follow()
+        self._each(explored)  # now that the tasks which fail have given back what was set aside for them
+        cases += explored
         self._each([case for case in cases if case.after and not self._expects_success(case)])
         self._judge_replies()
         self._follow()
@@ -222,29 +260,20 @@ class Run:
             self._ask_again([self._results[case.id] for case in cases])
         self._report.results = [self._results[case.id] for case in cases]
         self._report.spent = self._purse.spent
-        if missing := untested(self._contract, cases) if self._options.only is None else []:
+        if missing := untested(self._contract, cases) if self._options.whole else []:
             self._report.notes.append(
                 f"not tested, since it cannot be brought about from outside: {', '.join(missing)}"
             )
         return self._report
 
+    @property
+    def _halted(self) -> bool:
+        """Whether a deviation has ended the run."""
+        return self._stop == STOPPED
+
     def _expects_success(self, case: Case) -> bool:
         before = self._results.get(case.after)
         return before is None or before.case.cost != FAILS
-
-    def _explored(self, count: int) -> list[Case]:
-        from .strategies import draw, invalid_requests  # noqa: PLC0415 - only a run with a budget waits for Hypothesis
-
-        operation = self._contract.operations["create_task"]
-        cases = []
-        for number, drawn in enumerate(draw(invalid_requests(self._contract), self._options.seed, count), 1):
-            violation = self._contract.request.judge(drawn.body)[0][0]
-            request = Request(operation.method, operation.path, drawn.body, content_type=operation.media_type)
-            details = {"value": violation.value}
-            cases.append(
-                Case(f"explored/{number}", request, operation.operation_id, MAY, violation.rule, details=details)
-            )
-        return cases
 
     # Sending
 
@@ -252,6 +281,8 @@ class Run:
         if self._parallel == 1:
             for case in cases:
                 self._try(case)
+                if self._options.stop_early:
+                    self._follow()
             return
         with ThreadPoolExecutor(self._parallel) as pool:
             for done in [pool.submit(self._try, case) for case in cases]:
@@ -276,8 +307,7 @@ class Run:
         if reason:
             result.state, result.reason = SKIPPED, reason
         self._on_result(result)
-        if result.state == DEVIATES and self._options.stop_early:
-            self._stop = STOPPED
+        self._halt_at_deviation()
 
     def _send_case(self, result: Result, task_id: str) -> None:
         case = result.case
@@ -312,7 +342,7 @@ class Run:
             if reply is None or case.id in self._judged:
                 continue
             self._judged.add(case.id)
-            if takes_any_key(self._options, case, reply):
+            if takes_any_key(self._contract, self._options, case, reply):
                 self._report.notes.append("the target takes any key")
                 continue
             for deviation in judge(self._contract, self._schemas, case, reply):
@@ -362,7 +392,10 @@ class Run:
 
     def _blamed(self, case: Case, deviation: Deviation) -> Deviation:
         """Find the boundary for which a pack was refused, if its text does not name the rule: try the halves."""
-        if deviation.kind != "refused" or len(case.covers) < 2 or self._named(deviation, case):
+        named = self._named(case)
+        tried = {each.rule for each in case.covers}
+        sure = deviation.subject == "refusal.nothing" or not tried.isdisjoint(named) or self._refuses_all
+        if deviation.kind != "refused" or len(case.covers) < 2 or sure:
             return deviation
         suspects = list(case.covers)
         try:
@@ -374,25 +407,37 @@ class Run:
         if len(suspects) > 1 or not self._refuses(case, suspects):
             return deviation
         found = suspects[0]
+        subject = next((rule for rule in named if found.place and rule.startswith(f"{found.place[0]}.")), found.rule)
         return replace(
             deviation,
-            subject=found.rule or "answer.schema",
+            subject=subject,
             expected=f"accepted, with {found.label}",
-            evidence=limit_of(self._contract, found.rule),
+            evidence=limit_of(self._contract, subject),
         )
 
-    def _named(self, deviation: Deviation, case: Case) -> bool:
+    def _named(self, case: Case) -> list[str]:
         reply = self._results[case.id].reply
-        return bool(reply and guilty(self._contract, reply)) or deviation.subject == "refusal.nothing"
+        return named_rules(self._contract, reply) if reply else []
+
+    @property
+    def _refuses_all(self) -> bool:
+        """Whether even the smallest request was refused, which is no fault of a boundary."""
+        smallest = self._results.get(SMALLEST)
+        return smallest is not None and smallest.reply is not None and not smallest.task_id
 
     def _refuses(self, case: Case, covers: list[Boundary]) -> bool:
         part = replace(case, id=f"{case.id}/part", request=case.repack(tuple(covers)), covers=())
-        return not task_id_of(self._ask(part, part.request))
+        made = task_id_of(self._ask(part, part.request))
+        if made:
+            self._parts.add(made)
+        return not made
 
     # Tasks
 
     def _follow(self) -> None:
         """Query the open tasks until all have ended, and judge each as it ends: history, pictures, then callbacks."""
+        if self._halted:
+            return
         fresh = [each for each in self._made() if each.case.accepted and each.case.id not in self._followed]
         self._followed |= {result.case.id for result in fresh}
         waited = 0.0
@@ -415,7 +460,7 @@ class Run:
 
     def _has_ended(self, result: Result) -> bool:
         lost = any(each.subject == "task.end" for each in result.deviations)
-        return lost or has_ended(self._contract.lifecycle, result.history[-1])
+        return lost or not goes_on(self._contract.lifecycle, result.history[-1])
 
     def _query_all(self, results: list[Result]) -> None:
         if self._parallel == 1:
@@ -446,17 +491,23 @@ class Run:
         for result in results:
             request = dict(result.case.request.body or {})
             failure = result.case.rule
-            for finding in judge_history(self._contract, request, result.history, failure):
+            tried = {each.rule for each in result.case.covers}
+            for finding in judge_history(self._contract, request, result.history, failure, tried):
                 self._find(result, *finding)
             if failure and result.history[-1].get("task_status") == self._contract.lifecycle.failed:
                 self._purse.refund(self._price * result.case.pictures)
-        if self._options.stop_early and any(result.state == DEVIATES for result in self._results.values()):
-            self._stop = STOPPED
-        elif not self._options.keep:
+        self._halt_at_deviation()
+        if not (self._halted or self._options.keep):
             self._fetch_pictures(results)
+            self._halt_at_deviation()
+
+    def _halt_at_deviation(self) -> None:
+        if self._options.stop_early and any(each.state == DEVIATES for each in self._results.values()):
+            self._stop = STOPPED
 
     def _find(self, result: Result, promise: str, expected: str, got: str) -> None:
-        kind = "promise" if promise in self._contract.promises else "accepted"
+        kind = "accepted" if result.case.rule else "refused"
+        kind = "promise" if promise in self._contract.promises else kind
         result.add(Deviation(promise, kind, expected, got, limit_of(self._contract, promise)))
 
     def _fetch_pictures(self, results: list[Result]) -> None:
@@ -494,28 +545,39 @@ class Run:
         while waited < CALLBACK_S and not all(self._end_called_back(each) for each in results):
             self._target.wait(0.05)
             waited += 0.05
+        nameless = any(not each.body.get("task_id") for each in list(self._target.received))
         for result in results:
-            mine = [each for each in list(self._target.received) if each.body.get("task_id") == result.task_id]
+            mine = self._called_back(result)
+            if nameless and not mine:
+                self._find(result, "callback.body", "the bare task", "a body without task_id")
+                continue
             for finding in judge_callbacks(self._contract, result.history[-1], mine):
                 self._find(result, *finding)
+        self._halt_at_deviation()
+
+    def _called_back(self, result: Result) -> list[Received]:
+        return [each for each in list(self._target.received) if str(each.body.get("task_id")) == result.task_id]
 
     def _end_called_back(self, result: Result) -> bool:
         end = result.history[-1].get("task_status")
-        bodies = [each.body for each in list(self._target.received)]
-        return any(body.get("task_id") == result.task_id and body.get("task_status") == end for body in bodies)
+        return any(each.body.get("task_status") == end for each in self._called_back(result))
 
     def _judge_leftovers(self) -> None:
         """Find callbacks for tasks that nobody was told of: a refused create has left one behind."""
-        known = {result.task_id for result in self._made()}
-        strangers = {str(each.body.get("task_id")) for each in list(self._target.received)} - known
-        if strangers and self._results:
+        known = {result.task_id for result in self._made()} | self._parts
+        called = {str(each.body["task_id"]) for each in list(self._target.received) if each.body.get("task_id")}
+        strangers = called - known
+        if strangers and self._results and not self._halted:
             result = next(iter(self._results.values()))
             self._find(result, "refusal.nothing", "no callbacks but those of accepted tasks", f"task {min(strangers)}")
 
 
-def takes_any_key(options: Options, case: Case, reply: Reply) -> bool:
-    """Tell whether a target that may do so has taken a key that nobody has."""
-    return options.any_key and case.id.endswith("/unknown-key") and envelope_of(reply.body) != "gateway"
+def takes_any_key(contract: Contract, options: Options, case: Case, reply: Reply) -> bool:
+    """Tell whether a target that may do so takes an unknown key for that of another account, which has no such task."""
+    if not options.any_key or not case.id.endswith("/unknown-key"):
+        return False
+    stranger = contract.rules["task_id.exists"].require_error()
+    return envelope_of(reply.body) == stranger.envelope and reply.http == stranger.http
 
 
 def probe(target: Target, contract: Contract, options: Options) -> None:

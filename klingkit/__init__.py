@@ -1,6 +1,33 @@
-"""klingkit: a simulator of Kling's Multi-Image to Image API, as CometAPI serves it, with a client.
+"""klingkit: a simulator of Kling's Multi-Image to Image API, as CometAPI serves it, with a client and a pytest plugin.
 
 - `klingkit.client`: the client, for the simulator and the real service alike.
 - `klingkit.contract`: `openapi.yaml`, compiled: rules, errors, lifecycle.
 - `klingkit.mock_server`: the simulator.
+- `klingkit.mock()`: the simulator behind requests and httpx in this process, for tests without pytest.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+    from decimal import Decimal
+
+    from .handle import Kling
+
+
+def mock(
+    *,
+    scenario: str | None = None,
+    progression: str | None = None,
+    balance: Decimal | str | float | None = None,
+    seed: int | None = None,
+) -> AbstractContextManager[Kling]:
+    """Return a context in which a simulator answers what this process asks of the service with requests or httpx.
+
+    It ends with the exception that the simulator or a receiver of callbacks raised, if any did.
+    """
+    from .handle import InProcess
+
+    return InProcess().used(scenario=scenario, progression=progression, balance=balance, seed=seed)

@@ -30,7 +30,7 @@ def main() -> None:
 
 for name in ("serve", "scenarios", "advice", "listen"):
     main.add_command(getattr(simulator_commands, name))
-for name in ("assumptions", "rules", "cases", "verify"):
+for name in ("assumptions", "rules", "cases", "verify", "mutants"):
     main.add_command(getattr(contract_commands, name))
 for name in ("record", "drift"):
     main.add_command(getattr(recording_commands, name))

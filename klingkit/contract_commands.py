@@ -312,3 +312,52 @@ def print_plan(contract: Contract, options: Options, where: str) -> None:
             reasons[reason] = reasons.get(reason, 0) + 1
     for reason, count in reasons.items():
         click.echo(f"not sent: {count} cases, each {reason}")
+
+
+@click.command(short_help="Test the contract kit with simulators that are wrong.")
+@click.argument("names", nargs=-1, metavar="[MUTANT]...")
+@click.option("--seed", type=int, default=0, show_default=True, help="What is drawn at random follows from it.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
+def mutants(names: tuple[str, ...], *, seed: int, as_json: bool) -> None:
+    """Run the contract kit against simulators, each wrong in one way, and print what it took to notice.
+
+    Exits with 1 if one is not noticed, or its rule is not named.
+    """
+    from klingkit.mock_server.mutants import MUTANTS, hunt
+
+    table = {mutant.name: mutant for mutant in MUTANTS}
+    for name in names:
+        if name not in table:
+            raise WrongUsage(unknown("mutant", name, list(table)))
+    rows = []
+    for found in hunt([table[name] for name in names] or None, seed=seed):
+        rows.append(
+            {
+                "mutant": found.mutant.name,
+                "wrong": found.mutant.wrong,
+                "rule": found.mutant.guilty,
+                "killed_by": found.case,
+                "names_rule": found.named,
+                "requests": found.requests,
+                "creates": found.creates,
+                "spent": str(found.spent),
+            }
+        )
+        if not as_json:
+            click.echo(mutant_line(rows[-1]))
+    if as_json:
+        click.echo(json.dumps(rows, indent=1))
+    killed, named = (sum(bool(row[name]) for row in rows) for name in ("killed_by", "names_rule"))
+    if not as_json:
+        click.echo(f"killed: {killed} of {len(rows)}; guilty rule named: {named}")
+    if killed < len(rows) or named < len(rows):
+        raise click.exceptions.Exit(CommandFailed.exit_code)
+
+
+def mutant_line(row: dict[str, Any]) -> str:
+    """Return a line of the matrix."""
+    if not row["killed_by"]:
+        return f"{row['mutant']} SURVIVED: {row['wrong']} ({row['rule']})"
+    named = row["rule"] if row["names_rule"] else f"NOT NAMED, which is {row['rule']}"
+    cost = f"requests: {row['requests']}, creates: {row['creates']}, {row['spent']} USD"
+    return f"{row['mutant']} killed by {row['killed_by']}, rule {named}; {cost}"

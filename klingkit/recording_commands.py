@@ -193,7 +193,8 @@ def side(text: str, *, real: bool, contract: Contract, given: dict[str, Any]) ->
             key, other_key = f"{SIMULATOR}-key", f"{SIMULATOR}-other-key"
             simulator = in_process_target(contract, keys=frozenset({key, other_key}), seed=given["seed"])
             simulator.callback_url = None  # the cases are to be the same on both sides
-            ample = Options(key, other_key, Decimal(10**6), given["only"], given["seed"], keep=True)
+            budget = Decimal(10**6)
+            ample = Options(key, other_key, budget, only=given["only"], seed=given["seed"], keep=True)
             return Asked(simulator, ample, free=True)
         if "://" in text:
             target, options = prepare(text, real=real, **given)

@@ -39,6 +39,8 @@ AUTHORIZATION = "HTTP_AUTHORIZATION"
 EXCHANGE = "klingkit.exchange"
 FAULT = "klingkit.fault"
 """Where the WSGI environ holds the fault that the server is to carry out on the wire."""
+CRASH = "klingkit.crash"
+"""Where it holds the exception of a bug in klingkit, which the answer does not show."""
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
@@ -268,6 +270,7 @@ def _crash(simulator: Simulator, error: Exception) -> Response | HTTPException:
     if isinstance(error, HTTPException):
         return error
     log.error("a bug in klingkit: please report it", exc_info=error)
+    request.environ[CRASH] = error
     return _refuse(simulator, ApiError(simulator.contract.errors["5000"]))
 
 

@@ -50,7 +50,7 @@ class Callbacks:
         self._contract = contract
         self._policy = contract.callbacks
         self._speed = speed
-        self._send = send
+        self.send = send
         self._background = False
         self._changed = threading.Condition()
         self._threads: list[threading.Thread] = []
@@ -156,7 +156,7 @@ class Callbacks:
                 problem = "lost on its way, as the scenario wants"
             else:
                 headers = {"Content-Type": self._policy.content_type, **self._signature(delivery, body)}
-                status = self._send(task.callback_url, body, headers, timeout_ms=self._policy.timeout_ms)
+                status = self.send(task.callback_url, body, headers, timeout_ms=self._policy.timeout_ms)
                 problem = "" if 200 <= status < 300 else f"answered {status}"
         except NotAllowedError as error:
             problem = f"not sent, {error}"

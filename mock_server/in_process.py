@@ -5,26 +5,28 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
-
-from werkzeug.test import EnvironBuilder, run_wsgi_app
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from klingkit.contract import targets
 from klingkit.contract.receiver import Received
 
-from .app import create_app
+from .app import CRASH, FAULT, create_app
 from .clock import START, Clock
 from .settings import Settings
 from .simulator import Simulator
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from _typeshed.wsgi import WSGIApplication
 
     from klingkit.contract import Contract
+
+    from .scenarios import Fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,10 @@ class Reply:
     status: int
     headers: list[tuple[str, str]]
     body: bytes
+    fault: Fault | None = None
+    """What the scenario does to the answer on the wire; `body` is whole all the same."""
+    crash: Exception | None = None
+    """The exception of a bug in klingkit, which the answer does not show."""
 
 
 def call(app: WSGIApplication, method: str, url: str, headers: Mapping[str, str], body: bytes = b"") -> Reply:
@@ -41,31 +47,64 @@ def call(app: WSGIApplication, method: str, url: str, headers: Mapping[str, str]
 
     What the application raises comes through.
     """
-    host, slash, path = url.partition("://")[2].partition("/")
-    scheme = url.partition("://")[0]
-    builder = EnvironBuilder(
-        slash + path,
-        f"{scheme}://{host}/",
-        method=method,
-        headers=list(headers.items()),
-        input_stream=BytesIO(body),
-        content_length=len(body) or None,
-    )
-    chunks, status, answered = run_wsgi_app(app, builder.get_environ(), buffered=True)
-    return Reply(int(status.partition(" ")[0]), list(answered), b"".join(chunks))
+    environ = _environ(method, url, headers, body)
+    head: list[Any] = []
+
+    def start_response(status: str, answered: list[tuple[str, str]], _: Any = None) -> Callable[[bytes], object]:
+        head[:] = [int(status.partition(" ")[0]), answered]
+        return written.append
+
+    written: list[bytes] = []
+    chunks = app(environ, start_response)
+    try:
+        rest = list(chunks)
+    finally:
+        if hasattr(chunks, "close"):
+            chunks.close()
+    return Reply(head[0], list(head[1]), b"".join([*written, *rest]), environ.get(FAULT), environ.get(CRASH))
+
+
+def _environ(method: str, url: str, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
+    """Return what a server would pass on; werkzeug's EnvironBuilder takes as long as the answer."""
+    parts = urlsplit(url)
+    environ = {
+        "REQUEST_METHOD": method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": unquote_to_bytes(parts.path or "/").decode("latin-1"),
+        "QUERY_STRING": parts.query,
+        "SERVER_NAME": parts.hostname or "",
+        "SERVER_PORT": str(parts.port or (443 if parts.scheme == "https" else 80)),
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "HTTP_HOST": parts.netloc.rpartition("@")[2],
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": parts.scheme,
+        "wsgi.input": BytesIO(body),
+        "wsgi.input_terminated": True,
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+    }
+    for name, value in headers.items():
+        environ["HTTP_" + name.upper().replace("-", "_")] = value
+    environ["CONTENT_TYPE"] = environ.pop("HTTP_CONTENT_TYPE", "")
+    environ.pop("HTTP_CONTENT_LENGTH", None)
+    if body:
+        environ["CONTENT_LENGTH"] = str(len(body))
+    return environ
 
 
 class SimulatorTarget:
-    """A simulator with a virtual clock as a target, without a socket; `app` stands in for its own WSGI application."""
+    """A simulator with a virtual clock as a target, without a socket."""
 
-    def __init__(self, simulator: Simulator, app: WSGIApplication | None = None) -> None:
+    def __init__(self, simulator: Simulator) -> None:
         self.name = "simulator"
         self.local = True
         self.parallel = 1
         self.callback_url: str | None = "http://127.0.0.1:9/"
         self.received: list[Received] = []
         self.simulator = simulator
-        self._app = app or create_app(simulator).wsgi_app
+        self.app: WSGIApplication = create_app(simulator).wsgi_app
 
     def send(self, request: targets.Request, key: str) -> targets.Reply:
         """Send a request to the application."""
@@ -85,7 +124,7 @@ class SimulatorTarget:
         self.simulator.traveller.advance(round(seconds * 1000))
 
     def _call(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> targets.Reply:
-        reply = call(self._app, method, url, headers, body)
+        reply = call(self.app, method, url, headers, body)
         return targets.Reply(reply.status, {name.lower(): value for name, value in reply.headers}, reply.body)
 
 

@@ -51,7 +51,11 @@ class Traveller:
 
     def run_until_idle(self) -> list[Event]:
         """Move the clock until every task and every callback has come to its end, or cannot by time alone."""
-        return self._travel(lambda _: LATEST, until_idle=True)
+        return self.run_until(lambda: False)
+
+    def run_until(self, done: Callable[[], bool]) -> list[Event]:
+        """Move the clock until `done`, which is asked before each event, or as `run_until_idle` does."""
+        return self._travel(lambda _: LATEST, done)
 
     @contextmanager
     def stopped(self) -> Iterator[None]:
@@ -62,7 +66,7 @@ class Traveller:
             with self._simulator.callbacks.held():
                 yield
 
-    def _travel(self, destination: Callable[[int], int], *, until_idle: bool = False) -> list[Event]:
+    def _travel(self, destination: Callable[[int], int], done: Callable[[], bool] | None = None) -> list[Event]:
         simulator = self._simulator
         clock, store = simulator.clock, simulator.store
         with self._one_at_a_time:
@@ -76,9 +80,9 @@ class Traveller:
                     clock.resume()
                 raise
             with simulator.callbacks.held():
-                return self._go(clock, store, moment, until_idle=until_idle)
+                return self._go(clock, store, moment, done)
 
-    def _go(self, clock: Clock, store: MemoryStore, moment: int, *, until_idle: bool) -> list[Event]:
+    def _go(self, clock: Clock, store: MemoryStore, moment: int, done: Callable[[], bool] | None) -> list[Event]:
         simulator = self._simulator
         events: list[Event] = []
         known = -1
@@ -89,7 +93,7 @@ class Traveller:
                 heapq.heapify(agenda)
                 changes = sum(kind == "status" for _, _, kind, _ in agenda)
             due = store.next_due()
-            if until_idle and not changes and due is None:
+            if done and ((not changes and due is None) or done()):
                 return events
             if agenda and agenda[0][0] <= moment and (due is None or agenda[0][0] <= due):
                 at, _, kind, subject = heapq.heappop(agenda)

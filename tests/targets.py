@@ -92,7 +92,8 @@ def wrong_target(
         start_response(exchange.status, list(exchange.headers.items()))
         return [exchange.content]
 
-    target = SimulatorTarget(simulator, app)
+    target = SimulatorTarget(simulator)
+    target.app = app
     target.callback_url = None
     return target
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click import Group, Option
 
+import klingkit
 from klingkit.cli import main
 from klingkit.contract import load_contract
 from klingkit.mock_server.controller import Control
@@ -106,7 +107,54 @@ def test_the_python_of_the_readme_runs(tour: tuple[Running, Path], monkeypatch: 
     for block in blocks("python"):
         names = {"body": callback, "headers": {}}
         exec(block.replace("http://127.0.0.1:8000", running.url), names)
-    assert len(blocks("python")) == 3
+    assert len(blocks("python")) == 4
+
+
+def test_the_page_for_pytest_is_the_example() -> None:
+    """Which `.ci/run` runs from the wheel, in a virtual environment of its own."""
+    (page,) = blocks("py")
+
+    assert page == (ROOT / "examples" / "test_studio.py").read_text(encoding="utf-8")
+    assert "examples" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+def test_the_example_passes(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "examples", tmp_path, dirs_exist_ok=True)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:asyncio", "-W", "error"]
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("COMETAPI", "PYTEST"))}
+    ran = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout
+
+
+def test_the_tables_of_the_handle_name_what_there_is() -> None:
+    rows = re.findall(r"^\| (`.*?`) \|", README.partition("| of the handle |")[2].partition("\n\n")[0], re.MULTILINE)
+    names = [name for row in rows for name in re.findall(r"`([a-z_]+)(?=[`(.])", row)]
+
+    assert len(names) >= 12
+    with klingkit.mock() as kling:
+        assert [name for name in names if not hasattr(kling, name)] == []
+        public = {name for name in dir(kling) if not name.startswith("_")}
+    internal = {"url", "key", "simulator", "control", "used", "client", "sleep", "raise_errors", "report"}
+    assert public - set(names) == internal
+
+
+def test_the_ci_job_of_the_readme_runs(tmp_path: Path) -> None:
+    """Its last step, against a stand-in for the real service; and once with the money that the page speaks of."""
+    (block,) = blocks("yaml")
+    (step,) = re.findall(r"- run: klingkit (verify .*)", block)
+    with serving("--speed", "100", "--key", "sk-real") as stand_in:
+        for arguments in (step.split(), ["verify", "https://api.cometapi.com", "--real", "--budget", "0.50"]):
+            command = [each.replace("https://api.cometapi.com", stand_in.url) for each in arguments]
+            done = subprocess.run(
+                [sys.executable, "-m", "klingkit", *command],
+                cwd=tmp_path,
+                env={**os.environ, "COMETAPI_KEY": "sk-real"},
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "contract.xml").read_text().startswith("<?xml")
 
 
 def test_ci_runs_the_two_commands_that_install() -> None:

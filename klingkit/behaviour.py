@@ -1,0 +1,117 @@
+"""Coverage of behaviour: what the service can do, and what of it the tests made their code meet."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from klingkit.contract import load_contract
+from klingkit.mock_server.scenarios import parse_scenario, scenario_table
+from klingkit.mock_server.tasks import at_step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from klingkit.contract import Contract
+    from klingkit.mock_server.journal import Entry
+    from klingkit.mock_server.simulator import Simulator
+    from klingkit.mock_server.tasks import Task
+
+Met = Counter[tuple[str, str]]
+"""How often each behaviour was met, by kind and name."""
+STATUS = re.compile(rb'"task_status":"(\w+)"')
+
+
+def behaviours(contract: Contract) -> dict[str, list[str]]:
+    """Return the names of all behaviours by kind: statuses, ends, errors, faults, callbacks."""
+    scenarios = [row.make("") for row in scenario_table(contract).values() if row.name != "path"]
+    tables: dict[str, list[str]] = {
+        "statuses": list(contract.lifecycle.transitions),
+        "ends": [
+            contract.lifecycle.succeeded,
+            *(rule.id for rule in contract.rules.values() if rule.phase == "async"),
+            *(f"urls-{each['urls']}" for each in scenarios if "urls" in each),
+        ],
+        "errors": [key for key in contract.errors if key != "0"],
+        "faults": [each["fault"].kind for each in scenarios if "fault" in each],
+        "callbacks": ["delivered", "repeated", *(each["callback"] for each in scenarios if "callback" in each)],
+    }
+    return tables
+
+
+def met(simulator: Simulator) -> Met:
+    """Return what the code under test has met in a simulator since its last reset."""
+    found: Met = Counter()
+    for entry in simulator.store.journal.entries():
+        found.update(_of_request(entry, simulator.contract))
+        task = simulator.store.get(entry.task_id)
+        ends = {simulator.contract.lifecycle.succeeded, simulator.contract.lifecycle.failed}
+        if task and ends & set(_statuses(entry)):
+            found["ends", _end(task, simulator.contract)] += 1
+    for delivery in simulator.store.deliveries():
+        task = simulator.store.get(delivery.task_id)
+        fault = task.scenario.callback.removesuffix("-all") if task and task.scenario else ""
+        if delivery.attempts and fault:
+            found["callbacks", fault] += 1
+        if delivery.outcome == "delivered":
+            found["callbacks", "delivered"] += 1
+        if len(delivery.attempts) > 1:
+            found["callbacks", "repeated"] += 1
+        if task and any(not each.problem for each in delivery.attempts):
+            view = at_step(task, delivery.step)
+            found["statuses", view.status] += 1
+            if view.ended:
+                found["ends", _end(task, simulator.contract)] += 1
+    return found
+
+
+def _of_request(entry: Entry, contract: Contract) -> Iterator[tuple[str, str]]:
+    """Yield what one answer showed."""
+    text, _, source = entry.scenario.partition("; source=")
+    scenario = parse_scenario(text, contract) if text else None
+    yield from (("statuses", status) for status in _statuses(entry))
+    rule = contract.rules.get(entry.rule.partition(";")[0])
+    if rule and rule.error:
+        yield "errors", rule.error.key
+    if scenario and source != "task":
+        if scenario.error:
+            yield "errors", scenario.error
+        if scenario.fault:
+            yield "faults", scenario.fault.kind
+
+
+def _statuses(entry: Entry) -> list[str]:
+    """Return the statuses that an answer shows."""
+    return [each.decode() for each in STATUS.findall(entry.answer)]
+
+
+def _end(task: Task, contract: Contract) -> str:
+    """Return the name of the end that a task has come to."""
+    urls = task.scenario.urls if task.scenario else ""
+    return task.plan.rule or (f"urls-{urls}" if urls else contract.lifecycle.succeeded)
+
+
+def summary(found: Met) -> dict[str, Any]:
+    """Return what was met and what never, by kind, and the percentage of it all, as JSON."""
+    table = behaviours(load_contract())
+    number = sum(bool(found[kind, name]) for kind, names in table.items() for name in names)
+    return {
+        "percent": round(100 * number / sum(map(len, table.values())), 1),
+        "met": {
+            kind: {name: found[kind, name] for name in names if found[kind, name]} for kind, names in table.items()
+        },
+        "never": {kind: [name for name in names if not found[kind, name]] for kind, names in table.items()},
+    }
+
+
+def lines(result: dict[str, Any]) -> Iterator[str]:
+    """Yield a summary as text."""
+    for kind in result["met"]:
+        total = len(result["met"][kind]) + len(result["never"][kind])
+        yield f"{kind}: {len(result['met'][kind])} of {total}"
+        if result["met"][kind]:
+            yield "  met: " + ", ".join(f"{name} ({times})" for name, times in result["met"][kind].items())
+        if result["never"][kind]:
+            yield "  never: " + ", ".join(result["never"][kind])
+    yield f"{result['percent']:g} % of the behaviour of the service was met"

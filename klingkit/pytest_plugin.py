@@ -1,0 +1,205 @@
+"""The pytest plugin: fixtures `kling_mock`, `kling_server` and `kling_client`, the marker `kling`, coverage of behaviour.
+
+Every test run of every project that has klingkit loads this file: what a test needs is imported when it needs it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+    from klingkit.client import KlingClient
+
+    from .handle import InProcess, Kling, OnPort
+
+OPTIONS = {
+    "scenario": "Default scenario of creates; `klingkit scenarios` lists them.",
+    "progression": "What moves tasks along: polls (the default), time or manual.",
+    "balance": "USD that each account has.",
+    "seed": "All random choices follow from it.",
+}
+"""Arguments of the marker, and ini options with klingkit_ before the name."""
+KLING = pytest.StashKey["Kling"]()
+MET = pytest.StashKey["Counter[tuple[str, str]]"]()
+"""How often each behaviour was met, by kind and name."""
+SUMMARY = pytest.StashKey[dict[str, Any]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add options and ini options."""
+    for name, help_text in OPTIONS.items():
+        parser.addini(f"klingkit_{name}", f"kling_mock and kling_server: {help_text}", default="")
+    group = parser.getgroup("klingkit", "klingkit, a simulator of Kling's API")
+    group.addoption(
+        "--klingkit-coverage",
+        action="store_true",
+        help="Print which behaviour of the service the tests met, and which never.",
+    )
+    group.addoption(
+        "--klingkit-coverage-min", type=float, metavar="PERCENT", help="Fail if they met less than this part of it."
+    )
+    group.addoption("--klingkit-coverage-json", metavar="FILE", help="Write the same as JSON.")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker."""
+    arguments = ", ".join(f"{name}=..." for name in OPTIONS)
+    config.addinivalue_line("markers", f"kling({arguments}): how kling_mock or kling_server begins for this test.")
+    config.stash[MET] = Counter()
+    file = config.getoption("klingkit_coverage_json")
+    if file and not Path(file).parent.is_dir():
+        raise pytest.UsageError(
+            f"--klingkit-coverage-json {file}: there is no folder {Path(file).parent}; make it first"
+        )
+
+
+@pytest.fixture(scope="session")
+def _kling_in_process() -> InProcess:
+    """One simulator for all tests, forgotten after each: to make one takes longer than a test."""
+    from .handle import InProcess
+
+    return InProcess()
+
+
+@pytest.fixture(scope="session")
+def _kling_on_port() -> Iterator[OnPort]:
+    from .handle import OnPort
+
+    kling = OnPort()
+    yield kling
+    kling.stop()
+
+
+@pytest.fixture
+def kling_mock(request: pytest.FixtureRequest) -> Iterator[Kling]:
+    """Let a simulator in this process answer what the code under test asks of the service with requests or httpx."""
+    yield from _lend(request, "_kling_in_process")
+
+
+@pytest.fixture
+def kling_server(request: pytest.FixtureRequest) -> Iterator[Kling]:
+    """Run a simulator on a port, for subprocesses; COMETAPI_BASE_URL and COMETAPI_KEY lead there."""
+    yield from _lend(request, "_kling_on_port")
+
+
+@pytest.fixture
+def kling_client(request: pytest.FixtureRequest) -> Iterator[KlingClient]:
+    """Our client on the simulator of this test: that of kling_server if the test takes it, else that of kling_mock."""
+    name = "kling_server" if "kling_server" in request.fixturenames else "kling_mock"
+    kling = request.node.stash.get(KLING, None) or request.getfixturevalue(name)
+    with kling.client() as client:
+        yield client
+
+
+def _lend(request: pytest.FixtureRequest, fixture: str) -> Iterator[Kling]:
+    if KLING in request.node.stash:
+        pytest.fail("a test takes kling_mock or kling_server, not both: each is a service of its own", pytrace=False)
+    options = _options(request)
+    kling: Kling = request.getfixturevalue(fixture)
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(kling.used(**options))
+        except (ValueError, RuntimeError) as error:
+            pytest.fail(f"{request.fixturename} of {request.node.nodeid}: {error}", pytrace=False)
+        request.node.stash[KLING] = kling
+        yield kling
+        if _wants_coverage(request.config):
+            from .behaviour import met
+
+            request.config.stash[MET].update(met(kling.simulator))
+
+
+def _options(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Return the options of a test: of the ini file, overruled by the markers, of which the closest counts most."""
+    options: dict[str, Any] = {name: request.config.getini(f"klingkit_{name}") or None for name in OPTIONS}
+    if options["seed"] and options["seed"].removeprefix("-").isdecimal():
+        options["seed"] = int(options["seed"])
+    for marker in reversed(list(request.node.iter_markers("kling"))):
+        if marker.args or marker.kwargs.keys() - OPTIONS.keys():
+            wrong = ", ".join([*map(repr, marker.args), *(marker.kwargs.keys() - OPTIONS.keys())])
+            valid = ", ".join(f"{name}=..." for name in OPTIONS)
+            pytest.fail(
+                f"@pytest.mark.kling of {request.node.nodeid} does not take {wrong}; it takes {valid}", pytrace=False
+            )
+        options |= marker.kwargs
+    return options
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Let the test fail in which the simulator or a receiver of callbacks raised."""
+    __tracebackhide__ = True
+    result = yield
+    if kling := item.stash.get(KLING, None):
+        kling.raise_errors()
+    return result
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show in the report of a test that failed what its simulator received."""
+    report = yield
+    kling = item.stash.get(KLING, None)
+    if kling and call.when == "call" and report.failed:
+        report.sections.append(("klingkit", kling.report()))
+    if kling and call.when == "teardown":
+        del item.stash[KLING]
+    return report
+
+
+def _wants_coverage(config: pytest.Config) -> bool:
+    if config.option.collectonly:
+        return False
+    options = ("klingkit_coverage", "klingkit_coverage_json", "klingkit_coverage_min")
+    return any(config.getoption(option) not in {None, False} for option in options)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Add what a worker of pytest-xdist has met."""
+    for kind, name, times in getattr(node, "workeroutput", {}).get("klingkit", ()):
+        node.config.stash[MET][kind, name] += times
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand what was met to pytest-xdist, in a worker of it; else write it down, and let the run fail below the minimum."""
+    config = session.config
+    if not _wants_coverage(config):
+        return
+    if (output := getattr(config, "workeroutput", None)) is not None:
+        output["klingkit"] = [(kind, name, times) for (kind, name), times in config.stash[MET].items()]
+        return
+    from .behaviour import summary
+
+    result = config.stash[SUMMARY] = summary(config.stash[MET])
+    if file := config.getoption("klingkit_coverage_json"):
+        Path(file).write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    if result["percent"] < (config.getoption("klingkit_coverage_min") or 0) and session.exitstatus == 0:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print what was met and what never."""
+    if not (result := config.stash.get(SUMMARY, None)):
+        return
+    from .behaviour import lines
+
+    terminalreporter.section("klingkit: behaviour of the service that the tests met")
+    if config.getoption("klingkit_coverage"):
+        for line in lines(result):
+            terminalreporter.write_line(line)
+    minimum = config.getoption("klingkit_coverage_min")
+    if minimum and result["percent"] < minimum:
+        terminalreporter.write_line(
+            f"{result['percent']:g} % is less than --klingkit-coverage-min {minimum:g}", red=True
+        )

@@ -1,0 +1,186 @@
+"""Doors into a simulator for code in this process that calls the service with requests or httpx: no socket.
+
+Only the hosts of the contract go to the simulator. requests gets an adapter of ours for them, whose `exchange` is answered by
+`responses`: so mocks of others, by `responses` too, keep what they have, in whatever order the two begin and end.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable, Collection, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
+from urllib.parse import urlsplit
+
+import requests
+import responses
+from requests.adapters import BaseAdapter, HTTPAdapter
+from urllib3 import HTTPSConnectionPool, Timeout
+from urllib3.exceptions import MaxRetryError, ProtocolError, ReadTimeoutError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .in_process import Reply
+
+Answer = Callable[[str, str, Mapping[str, str], bytes], "Reply"]
+"""From method, absolute URL, headers and body of a request."""
+Passing = Callable[[str, str], None]
+"""Told method and URL of each request that goes elsewhere."""
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
+ANY_URL = re.compile("")
+KNOWN = ("requests.", "responses", "klingkit.")
+"""Modules whose functions may stand in the places that are patched here."""
+
+
+class AlreadyPatchedError(RuntimeError):
+    """Another tool has replaced what would be replaced here; the message names both."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What of an answer arrives at a caller with a read timeout."""
+
+    body: bytes
+    """Empty if not even the head arrives."""
+    end: str = ""
+    """What happens after that: `reset`, `cut`, `timeout`, or nothing if all of it arrives."""
+
+
+def arrival(reply: Reply, timeout: float | None) -> Arrival:
+    """Return what arrives of a reply at a caller that waits `timeout` s for the next byte; nobody waits in truth."""
+    fault, body = reply.fault, reply.body
+    limit_ms = float("inf") if timeout is None else timeout * 1000
+    if fault and fault.kind in {"cut", "reset-within"}:
+        return Arrival(body[: len(body) // 2], "cut" if fault.kind == "cut" else "reset")
+    if fault and fault.kind == "reset":
+        return Arrival(b"", "reset")
+    if fault and fault.kind == "delay" and fault.ms >= limit_ms:
+        return Arrival(b"", "timeout")
+    if fault and fault.kind == "drip" and fault.ms / max(len(body), 1) >= limit_ms:
+        return Arrival(body[:1], "timeout")
+    return Arrival(body)
+
+
+@contextmanager
+def intercepted(answer: Answer, hosts: Collection[str], passing: Passing) -> Iterator[None]:
+    """Let `answer` answer every request to one of the hosts (in lower case) that requests or httpx sends meanwhile.
+
+    Raises AlreadyPatchedError.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(_requests_intercepted(answer, hosts, passing))
+        if find_spec("httpx"):
+            from .intercept_httpx import httpx_intercepted  # noqa: PLC0415 - not everybody has httpx
+
+            stack.enter_context(httpx_intercepted(answer, hosts, passing))
+        yield
+
+
+class SimulatorAdapter(HTTPAdapter):
+    """What a session of requests gets for a host of the contract; it tries again as the session's own adapter would."""
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        """Send a request to the simulator; raises what requests raises when the connection breaks."""
+        retries = self.max_retries
+        while True:
+            try:
+                return self.exchange(request, *args, **kwargs)
+            except (ProtocolError, ReadTimeoutError) as error:
+                try:
+                    retries = retries.increment(request.method, request.url, error=error)
+                except ReadTimeoutError as final:
+                    raise requests.ReadTimeout(final, request=request) from None
+                except (ProtocolError, MaxRetryError) as final:
+                    raise requests.ConnectionError(final, request=request) from None
+
+    def exchange(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        """Stand for what `responses` puts here."""
+        raise NotImplementedError
+
+
+class _Arriving(io.RawIOBase):
+    """A body that is read like one from a socket, up to the failure that ends it."""
+
+    def __init__(self, arrives: Arrival) -> None:
+        self._rest = io.BytesIO(arrives.body)
+        self._end = arrives.end
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        read = self._rest.readinto(buffer)
+        if not read and self._end == "reset":
+            raise ConnectionResetError(104, "Connection reset by peer")
+        if not read and self._end == "timeout":
+            raise TimeoutError("timed out")
+        return read
+
+
+@contextmanager
+def _requests_intercepted(answer: Answer, hosts: Collection[str], passing: Passing) -> Iterator[None]:
+    _check_unpatched()
+    original = requests.Session.get_adapter
+
+    def get_adapter(session: requests.Session, url: str) -> BaseAdapter:
+        found = original(session, url)
+        if urlsplit(url).hostname in hosts:
+            return SimulatorAdapter(max_retries=getattr(found, "max_retries", 0))
+        passing("request", url)
+        return found
+
+    def call(request: Any) -> tuple[int, Any, Any]:
+        reply = answer(request.method, request.url, request.headers, _body(request.body))
+        arrives = arrival(reply, _read_timeout(request.req_kwargs.get("timeout")))
+        if not arrives.end:
+            return reply.status, reply.headers, reply.body
+        if not arrives.body and arrives.end == "timeout":
+            raise ReadTimeoutError(
+                HTTPSConnectionPool(urlsplit(request.url).hostname or ""), request.url, "Read timed out."
+            )
+        if not arrives.body:
+            raise ProtocolError("Connection aborted.", ConnectionResetError(104, "Connection reset by peer"))
+        return reply.status, reply.headers, io.BufferedReader(_Arriving(arrives))
+
+    door = responses.RequestsMock(assert_all_requests_are_fired=False, target=f"{__name__}.SimulatorAdapter.exchange")
+    for method in METHODS:
+        door.add_callback(method, ANY_URL, call, content_type=None)
+    with patch.object(requests.Session, "get_adapter", get_adapter), door:
+        yield
+
+
+def _check_unpatched() -> None:
+    """Raise AlreadyPatchedError if a tool that cannot stand beside us has replaced a method of requests."""
+    places = (requests.Session.send, requests.Session.request, requests.Session.get_adapter, HTTPAdapter.send)
+    for place in places:
+        if not place.__module__.startswith(KNOWN):
+            raise AlreadyPatchedError(
+                f"requests is already patched by {place.__module__}, and kling_mock cannot stand beside it: mock the other hosts "
+                "of this test with responses, or take kling_server"
+            )
+    if requests.Session.get_adapter.__module__ == __name__:
+        raise AlreadyPatchedError("a simulator answers in this process already: one at a time can")
+
+
+def _body(body: Any) -> bytes:
+    if body is None:
+        return b""
+    if isinstance(body, str):
+        return body.encode()
+    return bytes(body) if isinstance(body, (bytes, bytearray)) else b"".join(body)
+
+
+def _read_timeout(timeout: Any) -> float | None:
+    """Return the read timeout in s of what requests takes as one; None: it waits for ever."""
+    if isinstance(timeout, tuple):
+        timeout = timeout[1]
+    if isinstance(timeout, Timeout):
+        timeout = timeout.clone()
+        timeout.start_connect()  # what is left of a total timeout
+        timeout = timeout.read_timeout
+    return timeout if isinstance(timeout, (int, float)) else None

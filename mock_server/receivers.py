@@ -1,0 +1,66 @@
+"""Post a callback straight into an application in this process, WSGI or ASGI."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from flask import got_request_exception
+
+from .in_process import call
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def post(app: Any, url: str, headers: Mapping[str, str], body: bytes) -> tuple[int, list[BaseException]]:
+    """Return the HTTP status that the application answers, and what it raised.
+
+    What is raised through its edge is a 500, as a server would make of it; a Flask application has made one itself.
+    """
+    raised: list[BaseException] = []
+
+    def collect(_: object, exception: BaseException, **__: object) -> None:
+        raised.append(exception)
+
+    try:
+        with got_request_exception.connected_to(collect):
+            if is_asgi(app):
+                # A thread, since a loop may run in this one.
+                with ThreadPoolExecutor(1) as pool:
+                    status = pool.submit(copy_context().run, _run_asgi, app, url, headers, body).result()
+            else:
+                status = call(app, "POST", url, headers, body).status
+    except Exception as error:  # noqa: BLE001 - whatever the application raises
+        status = 500
+        if error not in raised:
+            raised.append(error)
+    return status, raised
+
+
+def is_asgi(app: Any) -> bool:
+    """Tell an ASGI application from a WSGI one.
+
+    Raises TypeError for what is neither, ModuleNotFoundError if it is ASGI and there is no httpx.
+    """
+    if not callable(app):
+        raise TypeError(f"callbacks are delivered to a WSGI or ASGI application, and {app!r:.60} is none")
+    asgi = inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(type(app).__call__)
+    if asgi and not find_spec("httpx"):
+        raise ModuleNotFoundError("callbacks are delivered to an ASGI application by httpx: install it")
+    return asgi
+
+
+def _run_asgi(app: Any, url: str, headers: Mapping[str, str], body: bytes) -> int:
+    return asyncio.run(_post_asgi(app, url, headers, body))
+
+
+async def _post_asgi(app: Any, url: str, headers: Mapping[str, str], body: bytes) -> int:
+    import httpx  # noqa: PLC0415 - only ASGI needs it
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), trust_env=False) as client:
+        return (await client.post(url, headers=dict(headers), content=body)).status_code

@@ -1,0 +1,492 @@
+"""Verify: what a run sends, what it may cost, and what it says of a service that is wrong, silent or another one."""
+
+from __future__ import annotations
+
+import json
+import random
+import socket
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as ET
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from klingkit.contract import load_contract
+from klingkit.contract import report as forms
+from klingkit.contract.cases import NEVER, PICTURES, build_cases
+from klingkit.contract.money import BudgetError, Purse, make_plan
+from klingkit.contract.targets import HttpTarget, NoAnswerError, Reply, Request, is_loopback
+from klingkit.contract.verify import (
+    MAX_CREATES,
+    Options,
+    Report,
+    UnusableTargetError,
+    select_cases,
+    verify,
+    why_not,
+)
+from klingkit.mock_server.in_process import in_process_target
+
+from .conftest import serving
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from .conftest import Running
+
+FREE = Options(key="key", any_key=True)
+PAID = Options(key="key", other_key="other", budget=Decimal(5), any_key=True)
+PRICE = load_contract().price_per_picture
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Wrong:
+    """A simulator whose replies are changed on their way."""
+
+    def __init__(self, change: Callable[[Request, Reply], Reply], parallel: int = 1) -> None:
+        self._inner = in_process_target()
+        self.parallel = parallel
+        self._change = change
+        self.sent: list[Request] = []
+
+    def send(self, request: Request, key: str) -> Reply:
+        self.sent.append(request)
+        return self._change(request, self._inner.send(request, key))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+def rewritten(reply: Reply, **changes: Any) -> Reply:
+    """A reply with another JSON body."""
+    return replace(reply, content=json.dumps({**reply.body, **changes}).encode())
+
+
+def run(target: Any, options: Options = PAID) -> Report:
+    return verify(target, load_contract(), options)
+
+
+def accept_everything(request: Request, reply: Reply) -> Reply:
+    """Turn every refusal of a create into a new task."""
+    if request.method != "POST" or reply.http == 200:
+        return reply
+    data = {
+        "task_id": "100000000000000001",
+        "task_status": "submitted",
+        "task_info": {},
+        "created_at": 1,
+        "updated_at": 1,
+    }
+    return Reply(200, reply.headers, json.dumps({"code": 0, "message": "SUCCEED", "data": data}).encode())
+
+
+@pytest.mark.parametrize("options", [FREE, PAID], ids=["free", "paid"])
+def test_the_simulator_keeps_the_contract(options: Options) -> None:
+    report = run(in_process_target(), options)
+
+    assert report.counted("inferred") == []
+    assert len(report.of("holds")) > 40
+    assert report.spent == (Decimal("0.2394") if options.budget else 0)
+    assert report.creates <= MAX_CREATES
+
+
+def test_without_a_budget_only_what_must_be_refused_is_sent() -> None:
+    target = Wrong(lambda _, reply: reply)
+    report = run(target, FREE)
+    free = {case.id for case in build_cases(load_contract()) if case.cost == NEVER and not case.after}
+
+    assert {result.case.id for result in report.of("holds")} == free
+    assert all(result.reason for result in report.of("skipped"))
+    assert len(target.sent) == len(free) + 1  # and the probe
+    assert target.simulator.store.tasks() == []
+
+
+def test_without_a_budget_the_first_acceptance_ends_the_run() -> None:
+    target = Wrong(accept_everything)
+    report = run(target, FREE)
+    (result,) = report.of("deviates")
+
+    assert [each.kind for each in result.deviations] == ["accepted"]
+    assert result.deviations[0].subject == result.case.subject
+    assert target.sent[-1].data == result.case.request.data
+    assert any(str(PRICE) in note and result.case.subject in note for note in report.notes)
+
+
+@given(
+    budget=st.decimals(0, 1, places=2),
+    costs=st.lists(st.tuples(st.decimals(0, "0.3", places=2), st.booleans()), max_size=20),
+)
+def test_a_purse_is_never_overdrawn(budget: Decimal, costs: list[tuple[Decimal, bool]]) -> None:
+    purse = Purse(budget)
+    for amount, charged in costs:
+        try:
+            purse.hold(amount)
+        except BudgetError:
+            assert purse.spent + amount > budget
+            continue
+        purse.settle(amount, amount if charged else Decimal(0))
+        assert purse.spent <= budget
+
+
+@pytest.mark.parametrize("budget", ["0.01", "0.05", "0.20", "0.30"])
+@pytest.mark.parametrize("accepts", [False, True])
+def test_many_requests_at_a_time_never_cross_the_budget(budget: str, accepts: bool) -> None:
+    """What the service charges, also for what it should have refused, stays within the budget."""
+    charged = Decimal(0)
+    lock = threading.Lock()
+
+    def charge(request: Request, reply: Reply) -> Reply:
+        nonlocal charged
+        reply = accept_everything(request, reply) if accepts else reply
+        if request.method == "POST" and reply.http == 200:
+            n = (request.body or {}).get("n", 1)
+            with lock:
+                charged += PRICE * (n if isinstance(n, int) and n > 0 else 1)
+        return reply
+
+    target = Wrong(charge, parallel=8)
+    report = run(target, replace(PAID, budget=Decimal(budget), any_key=False))
+
+    assert charged <= Decimal(budget)
+    assert report.crossed
+    assert all("budget" in result.reason for result in report.of("skipped"))
+
+
+def test_a_create_without_an_answer_counts_as_paid() -> None:
+    def silent(request: Request, reply: Reply) -> Reply:
+        if request.body and request.body.get("n") == 9:
+            raise NoAnswerError("the connection broke off")
+        return reply
+
+    report = run(Wrong(silent))
+    kinds = [each.kind for result in report.of("deviates") for each in result.deviations]
+
+    assert report.spent == Decimal("0.2394")
+    assert "no_answer" in kinds
+
+
+def test_a_service_without_room_is_asked_again() -> None:
+    """Nine slots, as a trial pack has: creates over them are refused with 1303 until tasks end."""
+    target = in_process_target()
+    from klingkit.mock_server.auth import account_name
+
+    target.simulator.store.configure(account_name("key"), {"concurrency": 9}, target.simulator.clock.now())
+
+    assert run(target).counted("inferred") == []
+
+
+@pytest.mark.parametrize(
+    ("change", "subject", "kind"),
+    [
+        (lambda reply: rewritten(reply, code="1201"), "answer.schema", "code"),
+        (lambda reply: rewritten(reply, trace="x"), "answer.schema", "undocumented_field"),
+        (
+            lambda reply: replace(
+                reply,
+                content=json.dumps(
+                    {name: value for name, value in reply.body.items() if name != "request_id"}
+                ).encode(),
+            ),
+            "answer.schema",
+            "missing_field",
+        ),
+        (lambda reply: rewritten(reply, request_id=5), "answer.schema", "schema"),
+        (lambda reply: rewritten(reply, message="no"), "prompt.maxLength", "text"),
+        (lambda reply: rewritten(reply, code=1200), "prompt.maxLength", "code"),
+        (lambda reply: replace(reply, http=403), "prompt.maxLength", "status"),
+        (lambda reply: replace(reply, content=b'{"error": {"message": "no"}}'), "prompt.maxLength", "envelope"),
+        (lambda reply: replace(reply, content=b"<html>"), "prompt.maxLength", "envelope"),
+    ],
+)
+def test_a_wrong_refusal_is_named_by_what_is_wrong(change: Callable[[Reply], Reply], subject: str, kind: str) -> None:
+    def wrong(_: Request, reply: Reply) -> Reply:
+        rule = reply.headers.get("klingkit-rule", "")
+        return change(reply) if rule.startswith("prompt.maxLength") else reply
+
+    found = {
+        (each.subject, each.kind)
+        for result in run(Wrong(wrong), replace(FREE, only="prompt.maxLength")).of("deviates")
+        for each in result.deviations
+    }
+
+    if kind == "code" and subject == "answer.schema":
+        assert ("prompt.maxLength", "code") in found
+    else:
+        assert (subject, kind) in found
+
+
+def test_a_boundary_that_no_text_names_is_found_by_halves() -> None:
+    """A pack tries many boundaries; the service refuses one of them and does not say which."""
+
+    def wrong(request: Request, reply: Reply) -> Reply:
+        if reply.http == 200 and (request.body or {}).get("aspect_ratio") == "21:9":
+            return Reply(400, reply.headers, b'{"code": 1200, "message": "no", "request_id": "x"}')
+        return reply
+
+    found = [
+        each for result in run(Wrong(wrong)).of("deviates") for each in result.deviations if each.kind == "refused"
+    ]
+
+    assert [(each.subject, each.expected) for each in found] == [("aspect_ratio.enum", "accepted, with enum/21:9")]
+
+
+def test_a_deviation_counts_by_its_evidence() -> None:
+    def wrong(_: Request, reply: Reply) -> Reply:
+        named = reply.headers.get("klingkit-rule", "")
+        return rewritten(reply, message="no") if named.startswith(("n.maximum", "aspect_ratio.enum")) else reply
+
+    report = run(Wrong(wrong))
+
+    assert {each.subject for each in report.counted("inferred")} == {"n.maximum", "aspect_ratio.enum"}
+    assert {each.subject for each in report.counted("recorded")} == {"aspect_ratio.enum"}
+    assert report.counted("documented") == []
+
+
+def test_what_is_drawn_follows_from_the_seed() -> None:
+    """Each time in a process of its own: Hypothesis also draws constants of the modules that happen to be loaded."""
+
+    def drawn(seed: int) -> str:
+        code = (
+            "from klingkit.contract.strategies import draw, invalid_requests\n"
+            f"print([(drawn.rule.id, drawn.body) for drawn in draw(invalid_requests(), {seed}, 8)])"
+        )
+        return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+    assert drawn(1) == drawn(1)
+    assert drawn(1) != drawn(2)
+
+
+def test_one_rule_alone() -> None:
+    report = run(in_process_target(), replace(PAID, only="external_task_id.unique"))
+    ids = {result.case.id for result in report.results}
+
+    assert {"external_task_id.unique/again", "external_task_id.unique/after-failure"} <= ids
+    assert len(ids) < 8
+    assert report.counted("inferred") == []
+
+
+def test_every_rule_and_promise_can_be_chosen() -> None:
+    contract = load_contract()
+    untestable = {"body.size", "moderation", *(rule for rule in contract.rules if rule.startswith("account."))}
+    for subject in {*contract.rules, *contract.promises} - untestable:
+        assert select_cases(contract, replace(PAID, only=subject)), subject
+
+
+def test_an_unknown_rule_is_named_with_the_nearest() -> None:
+    with pytest.raises(ValueError, match=r"unknown rule 'prompt.maxLenght'; the nearest are prompt.maxLength"):
+        select_cases(load_contract(), replace(PAID, only="prompt.maxLenght"))
+
+
+def test_a_plan_is_what_a_run_costs() -> None:
+    contract = load_contract()
+    sent = [case for case in select_cases(contract, PAID) if not why_not(case, PAID)]
+    plan = make_plan(contract, sent)
+
+    assert plan.best == run(in_process_target()).spent
+    assert plan.best == sum(PRICE * case.pictures for case in sent if case.cost == PICTURES)
+    assert plan.worst > plan.best
+    assert make_plan(contract, [case for case in sent if not why_not(case, FREE)]).best == 0
+
+
+# Targets that cannot be tested
+
+
+@contextmanager
+def service(answer: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[str]:
+    """A service on loopback."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def handle_one_request(self) -> None:
+            self.close_connection = True
+            if line := self.rfile.readline():
+                self.raw_requestline = line
+                self.parse_request()
+                answer(self)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+        block_on_close = False
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def answering(status: int, content_type: str, body: bytes, **headers: str) -> Callable[[BaseHTTPRequestHandler], None]:
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(status)
+        for name, value in {"Content-Type": content_type, "Content-Length": str(len(body)), **headers}.items():
+            handler.send_header(name, value)
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    return answer
+
+
+RELEASE = threading.Event()
+"""Never set: who waits for it hangs until the client goes away."""
+
+
+def hang(_: BaseHTTPRequestHandler) -> None:
+    RELEASE.wait(20)
+
+
+def drip(handler: BaseHTTPRequestHandler) -> None:
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Drip: ")
+    with suppress(OSError):
+        for _ in range(400):
+            handler.wfile.write(b"x")
+            RELEASE.wait(0.05)
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        (answering(200, "text/html", b"<html>"), "is some other service, or a wrong address"),
+        (answering(404, "text/plain", b"not here"), "is some other service, or a wrong address"),
+        (answering(200, "application/json", b'{"hello": 1}'), "is some other service, or a wrong address"),
+        (answering(301, "text/html", b"", Location="/"), "redirects"),
+        (hang, "no answer within 0.3 s|no whole answer within 0.3 s"),
+        (drip, "no whole answer within 0.3 s"),
+    ],
+    ids=["html", "text", "other-json", "redirect", "hang", "drip"],
+)
+def test_a_target_that_is_none_is_said_to_be_so(answer: Callable[..., None], text: str) -> None:
+    with service(answer) as url, pytest.raises(UnusableTargetError, match=text) as caught:
+        verify(HttpTarget(url, timeout=0.3), load_contract(), FREE)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_target_that_is_down_is_said_to_be_so() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+
+    with pytest.raises(UnusableTargetError, match="nothing answers there"):
+        verify(HttpTarget(f"http://127.0.0.1:{port}"), load_contract(), FREE)
+
+
+def test_a_key_that_is_not_accepted_is_said_to_be_so() -> None:
+    with pytest.raises(UnusableTargetError, match="does not accept the key"):
+        run(in_process_target(keys=frozenset({"another"})), FREE)
+
+
+def test_a_target_that_falls_silent_is_given_up() -> None:
+    def wrong(request: Request, reply: Reply) -> Reply:
+        if request.method == "POST":
+            raise NoAnswerError("nothing answers there")
+        return reply
+
+    with pytest.raises(UnusableTargetError, match="stopped answering"):
+        run(Wrong(wrong), FREE)
+
+
+def test_what_is_on_this_machine() -> None:
+    assert all(map(is_loopback, ("http://127.0.0.1:1", "http://127.8.8.8", "http://localhost/x", "http://[::1]:80")))
+    assert not any(map(is_loopback, ("https://api.cometapi.com", "http://127.0.0.1.example.com", "http://10.0.0.1")))
+
+
+# Reports
+
+
+@pytest.fixture(scope="module")
+def live() -> Iterator[Running]:
+    with serving("--instant", "--seed", "1") as running:
+        yield running
+
+
+def report_on(url: str) -> Report:
+    """A report in which every case deviates, as if it had been made at a URL."""
+    report = run(in_process_target(), PAID)
+    contract = load_contract()
+    from klingkit.contract.judge import Deviation
+
+    report.url = url
+    for result in report.results:
+        result.add(Deviation(result.case.subject or "answer.schema", "text", "a", "b", "inferred"))
+        assert contract
+    return report
+
+
+def shell(command: str) -> str:
+    environment = {"PATH": __import__("os").environ["PATH"]}
+    done = subprocess.run(["bash", "-c", command], capture_output=True, env=environment, check=False)
+    return done.stdout.decode(errors="replace")
+
+
+def test_every_curl_line_and_program_of_a_report_runs_as_it_is(live: Running) -> None:
+    """Both get the answer that the case expects; a sample of them, of every kind."""
+    report = report_on(live.url)
+    chosen = [
+        result for result in report.results if not result.case.after and not result.case.subject.endswith("maxBytes")
+    ]
+    chosen = random.Random(1).sample(chosen, 12) + [
+        result
+        for result in chosen
+        if result.case.id in {"body.json/not-utf-8", "body.mediaType/missing", "body.json/empty"}
+    ]
+    for result in chosen:
+        if result.case.accepted or (result.case.request.body or {}).get("external_task_id"):
+            continue
+        expected = (
+            result.reply.body["message"]
+            if result.reply and result.reply.body and "message" in result.reply.body
+            else ""
+        )
+        text = expected or ("invalid" if "authorization" in result.case.id else "")
+        for answer in (
+            shell(forms.curl(report, result.case)),
+            shell(f"python - <<'EOF'\n{forms.python(report, result.case)}\nEOF"),
+        ):
+            assert text in answer, (result.case.id, answer)
+            assert str(result.reply.http if result.reply else "") in answer.splitlines()[0]
+
+
+def test_a_report_groups_by_rule_in_all_forms(live: Running) -> None:
+    report = report_on(live.url)
+    subjects = {result.case.subject or "answer.schema" for result in report.results}
+
+    markdown = forms.as_markdown(report, AT)
+    assert {line[3:] for line in markdown.splitlines() if line.startswith("## ")} == subjects
+    found = json.loads(forms.as_json(report, AT))
+    assert len(found["results"]) == len(report.results)
+    assert all(row["curl"] and row["python"] for row in found["results"])
+    root = ET.fromstring(forms.as_junit(report, AT))
+    assert sum(int(suite.attrib["tests"]) for suite in root) == len(report.results)
+    assert sum(int(suite.attrib["failures"]) for suite in root) == len(report.results)
+    text = forms.as_text(report)
+    assert all(subject in text for subject in subjects)
+
+
+def test_no_form_of_a_report_holds_a_key() -> None:
+    options = replace(PAID, key="sk-very-secret", other_key="sk-other-secret", any_key=True)
+
+    def echo(request: Request, reply: Reply) -> Reply:
+        """A service that repeats the key in its refusals."""
+        return (
+            rewritten(reply, message="sk-very-secret") if isinstance(reply.body, dict) and reply.http != 200 else reply
+        )
+
+    report = run(Wrong(echo), options)
+    assert report.of("deviates")
+    for text in (
+        forms.as_text(report),
+        forms.as_markdown(report, AT),
+        forms.as_json(report, AT),
+        forms.as_junit(report, AT),
+    ):
+        assert "secret" not in text
+    assert "secret" not in repr(options)
