@@ -218,6 +218,10 @@ def strict(exchange: Exchange) -> None:
             {"change": ended(lambda it: it.pop("updated_at"))},
         ),
         (
+            ("shape", "answer.schema", "task_info: a string"),
+            {"change": ended(lambda it: it.update(task_info="x"))},
+        ),
+        (
             ("shape", "answer.schema", "<time, 10 digits>"),
             {"change": ended(lambda it: it.update(updated_at=1795569547))},
         ),
@@ -286,7 +290,7 @@ def test_recordings_that_no_case_uses_are_named(right: Recording, contract: Cont
 def test_the_markdown_is_a_table_whatever_a_service_says(right: Recording, contract: Contract) -> None:
     evil = "a | b ` c\n\r\u2028<script>@everyone ![x](https://example.com/x.png) \x1b[31m\\"
     bad = recording_of(wrong_target(refusal(lambda each: each.say(evil))), only="n.maximum")
-    found = compare(right, replace(bad, target="the <b>real</b> @one | service"), contract, "n.maximum")
+    found = compare(right, replace(bad, target="the <b>real</b> @one |\nservice"), contract, "n.maximum")
     lines = as_markdown(found).splitlines()
 
     assert lines[0] == (
