@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pybase64
 
+from .lazy import importing
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -79,8 +81,9 @@ def measure(data: bytes, formats: tuple[str, ...] = ("PNG", "JPEG")) -> tuple[in
 
     The file classes are used directly: `Image.open` refuses very large pictures, for which the API documents no limit.
     """
-    from PIL.JpegImagePlugin import JpegImageFile  # noqa: PLC0415 - start-up does not wait for Pillow
-    from PIL.PngImagePlugin import PngImageFile  # noqa: PLC0415
+    with importing:
+        from PIL.JpegImagePlugin import JpegImageFile  # noqa: PLC0415 - start-up does not wait for Pillow
+        from PIL.PngImagePlugin import PngImageFile  # noqa: PLC0415
 
     signatures = {"PNG": (b"\x89PNG\r\n\x1a\n", PngImageFile), "JPEG": (b"\xff\xd8\xff", JpegImageFile)}
     for name in formats:

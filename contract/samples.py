@@ -7,11 +7,14 @@ from io import BytesIO
 
 import pybase64
 
+from .lazy import importing
+
 
 @cache
 def picture(width: int, height: int, kind: str = "PNG") -> bytes:
     """Return a picture file; width and height in px, `kind` as Pillow names formats."""
-    from PIL import Image  # noqa: PLC0415 - only who needs pictures waits for Pillow
+    with importing:
+        from PIL import Image  # noqa: PLC0415 - only who needs pictures waits for Pillow
 
     out = BytesIO()
     Image.new("RGB", (width, height), (38, 70, 83)).save(out, kind)

@@ -11,6 +11,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
+from .lazy import importing
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -172,7 +174,8 @@ class HttpTarget:
     def _ask(
         self, session: requests.Session, method: str, url: str, data: bytes | None, auth: Callable[..., Any]
     ) -> Reply | NoAnswerError:
-        import requests  # noqa: PLC0415 - only who sends something waits for it
+        with importing:
+            import requests  # noqa: PLC0415 - only who sends something waits for it
 
         try:
             with session.request(
@@ -194,7 +197,8 @@ class HttpTarget:
             return NoAnswerError(type(error).__name__)
 
     def _new_session(self) -> requests.Session:
-        import requests  # noqa: PLC0415
+        with importing:
+            import requests  # noqa: PLC0415
 
         session = requests.Session()
         session.trust_env = not self.local

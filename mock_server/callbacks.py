@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
+from klingkit.contract.lazy import importing
+
 from .ledger import Attempt, Delivery
 from .outbound import NotAllowedError, OutboundError, host_and_path
 from .tasks import at_step
@@ -197,7 +199,8 @@ def _delivery_id(task_id: str, step: int) -> str:
 
 def sign(secret: str, delivery_id: str, now: datetime, body: bytes) -> dict[str, str]:
     """Return the headers of Standard Webhooks (api-facts, section 5)."""
-    from standardwebhooks import Webhook  # noqa: PLC0415 - only signed callbacks need it
+    with importing:
+        from standardwebhooks import Webhook  # noqa: PLC0415 - only signed callbacks need it
 
     return {
         "webhook-id": delivery_id,

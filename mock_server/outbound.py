@@ -10,6 +10,8 @@ import socket
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
+from klingkit.contract.lazy import importing
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -78,7 +80,8 @@ class Outbound:
     def _send(
         self, method: str, url: str, body: bytes | None, headers: dict[str, str], timeout_ms: int
     ) -> BaseHTTPResponse:
-        import urllib3  # noqa: PLC0415 - start-up does not wait for it
+        with importing:
+            import urllib3  # noqa: PLC0415 - start-up does not wait for it
 
         parts = _parse(url)
         if parts is None or parts.scheme not in {"http", "https"} or not parts.host:
@@ -122,8 +125,9 @@ def _resolve(host: str, port: int) -> list[str]:
 
 
 def _parse(url: str) -> Url | None:
-    from urllib3.exceptions import LocationParseError  # noqa: PLC0415
-    from urllib3.util import parse_url  # noqa: PLC0415
+    with importing:
+        from urllib3.exceptions import LocationParseError  # noqa: PLC0415
+        from urllib3.util import parse_url  # noqa: PLC0415
 
     try:
         return parse_url(url)
@@ -132,7 +136,8 @@ def _parse(url: str) -> Url | None:
 
 
 def _read(response: BaseHTTPResponse, max_bytes: int) -> bytes:
-    from urllib3.exceptions import HTTPError  # noqa: PLC0415
+    with importing:
+        from urllib3.exceptions import HTTPError  # noqa: PLC0415
 
     if not 200 <= response.status < 300:
         raise OutboundError(f"HTTP status {response.status}")

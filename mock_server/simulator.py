@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from klingkit.contract import ApiError, Picture, load_contract
+from klingkit.contract.lazy import importing
 
 from .callbacks import Callbacks
 from .clock import Clock
@@ -167,7 +168,8 @@ class Simulator:
             raise ResultExpiredError
         if (cached := self.store.results.get((task_id, index))) is not None:
             return cached
-        from .pictures import render  # noqa: PLC0415 - start-up does not wait for Pillow
+        with importing:
+            from .pictures import render  # noqa: PLC0415 - start-up does not wait for Pillow
 
         inputs = [
             replace(picture, data=self.store.inputs.get((task_id, number)))

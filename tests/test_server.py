@@ -198,3 +198,33 @@ def test_large_creates_fit(server: Running) -> None:
     assert create(server.url, request).status_code == 413
     with serving("--instant") as running:
         assert create(running.url, request).status_code == 200
+
+
+def test_the_first_requests_of_a_server_can_come_all_at_once() -> None:
+    """What is imported late is imported by one thread at a time; Python takes two for a deadlock now and then."""
+    code = """
+import sys, threading
+from klingkit.contract.images import measure
+from klingkit.contract.samples import picture
+from contextlib import suppress
+from klingkit.mock_server.outbound import Outbound, OutboundError, host_and_path
+sys.setswitchinterval(1e-6)
+barrier, failed = threading.Barrier(24), []
+def first(number):
+    barrier.wait()
+    try:
+        if number % 2:
+            with suppress(OutboundError):
+                Outbound(frozenset(), "").post("http://127.0.0.1:9/", b"", {}, timeout_ms=500)
+        host_and_path("http://a/")
+        measure(picture(30 + number % 3, 30, "JPEG"))
+    except BaseException as error:
+        failed.append(error)
+threads = [threading.Thread(target=first, args=(number,)) for number in range(24)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+sys.exit(repr(failed) if failed else 0)
+"""
+    for _ in range(10):
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
