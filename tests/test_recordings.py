@@ -442,19 +442,26 @@ def test_the_server_answers_as_recorded(recorded_server: tuple[Running, Path]) -
 # The command
 
 
-def test_record_keeps_answers_that_drift_compares(server: Running, tmp_path: Path) -> None:
-    out = tmp_path / "deep" / "rec"
-    made = run("record", server.url, "--out", str(out), "--key", "record-me-please")
-    assert made.exit_code == 0, made.output
-    assert made.stdout.startswith(f"{out}: 45 answers of {server.url}; 38 creates, 0 USD")
+@pytest.fixture(scope="module")
+def small() -> Iterator[Running]:
+    """A server that refuses the largest bodies, and reads them to their end before it does."""
+    with serving("--instant", "--max-body", "7MB") as running:
+        yield running
 
-    again = run("record", server.url, "--out", str(out), "--key", "record-me-please", "--only", "n.maximum")
+
+def test_record_keeps_answers_that_drift_compares(small: Running, tmp_path: Path) -> None:
+    out = tmp_path / "deep" / "rec"
+    made = run("record", small.url, "--out", str(out), "--key", "record-me-please")
+    assert made.exit_code == 0, made.output
+    assert made.stdout.startswith(f"{out}: 45 answers of {small.url}; 38 creates, 0 USD")
+
+    again = run("record", small.url, "--out", str(out), "--key", "record-me-please", "--only", "n.maximum")
     assert again.exit_code == 2
     assert "holds 45 answers that this run would not ask for" in again.stderr
 
     drift = run("drift", "simulator", str(out), "--json")
     assert drift.exit_code == 1
-    found = json.loads(drift.stdout)["differences"]  # that server takes bodies of 2 MB at most
+    found = json.loads(drift.stdout)["differences"]  # that server takes bodies of 7 MB at most
     assert [each["rule"].rpartition(".")[2] for each in found] == ["maxBytes"] * 3
     assert run("drift", "simulator", str(out), "--only", "prompt.maxLength").exit_code == 0
 
