@@ -12,7 +12,7 @@ from .answers import documented_fields
 from .errors import ApiError, render
 from .judge import shown
 from .recordings import ACCEPTED, key_of, place_of
-from .verify import Options, select_cases
+from .selection import Options, select_cases
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

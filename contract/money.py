@@ -27,6 +27,11 @@ class Purse:
         self._held = Decimal(0)
         self._changed = threading.Condition()
 
+    @property
+    def most(self) -> Decimal:
+        """What is spent, and may yet be."""
+        return self.spent + self._held
+
     def hold(self, amount: Decimal) -> None:
         """Set an amount aside; wait for what others hold, if that can make room. Raises BudgetError if nothing can."""
         with self._changed:

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import difflib
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from .answers import schemas_of
-from .cases import FAILS, MAY, NEVER, PICTURES, SMALLEST, UNKNOWN_TASK, Case, build_cases
+from .cases import FAILS, SMALLEST, UNKNOWN_TASK, Case
 from .judge import Deviation, describe, envelope_of, judge, limit_of, named_rules, task_id_of
 from .lifecycle import goes_on, images_of, judge_callbacks, judge_history, judge_picture
 from .money import BudgetError, Purse
+from .selection import EXPLORED, MAX_CREATES, Options, explored_cases, select_cases, untested, why_not
 from .targets import NoAnswerError, Reply, Request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from .cases import Boundary
     from .receiver import Received
@@ -28,9 +27,6 @@ if TYPE_CHECKING:
 
 HOLDS, DEVIATES, SKIPPED = "holds", "deviates", "skipped"
 """States of a result."""
-MAX_CREATES = 120
-EXPLORED = 12
-"""Cases that Hypothesis draws, besides the labelled ones."""
 TASK_S = 300.0
 """Time for all tasks to end; the longest recorded took 41 s."""
 CALLBACK_S = 5.0
@@ -48,35 +44,8 @@ class UnusableTargetError(Exception):
     """Nothing can be tested there; the message says why, in one line."""
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How a target is verified."""
-
-    key: str = field(repr=False)
-    other_key: str | None = field(default=None, repr=False)
-    """Of another account; without one, nothing is said about the isolation of accounts."""
-    budget: Decimal = Decimal(0)
-    """What may be spent, at the listed price. With 0 only requests that must be refused are sent."""
-    only: str | None = None
-    """Id of one rule or promise."""
-    cases: frozenset[str] | None = None
-    """Ids of some cases."""
-    seed: int = 0
-    """What is drawn follows from it."""
-    run: str = "run"
-    """Begins every external id; new for each run against the same account."""
-    any_key: bool = False
-    """The target may take any key, as an open simulator does."""
-    stop_early: bool = False
-    """Stop at the first deviation; to find it soon, each task is followed to its end before the next case."""
-    keep: bool = False
-    """The answers are to be kept, not judged by their schemas: send the labelled cases only, and some queries twice, so that
-    what varies by itself shows; fetch no pictures."""
-
-    @property
-    def whole(self) -> bool:
-        """Whether a run is about everything."""
-        return self.only is None and self.cases is None
+class RunInterruptedError(Exception):
+    """Somebody has interrupted a run; the message says what it has sent and may have spent until then."""
 
 
 @dataclass(slots=True)
@@ -131,84 +100,18 @@ class Report:
         return [each for result in self.results for each in result.deviations if each.evidence in strong]
 
 
-def select_cases(contract: Contract, options: Options, callback_url: str | None = None) -> list[Case]:
-    """Return the cases that a run is about.
-
-    Raises ValueError for an unknown rule in `options.only`, naming the nearest ones.
-    """
-    cases = list(build_cases(contract, options.run, callback_url))
-    wanted = options.only
-    if options.whole:
-        return cases
-    if wanted is None:
-        return _with_needed(cases, [case for case in cases if case.id in (options.cases or ())])
-    check_subject(contract, wanted)
-    chosen = [case for case in cases if case.subject == wanted or any(each.rule == wanted for each in case.covers)]
-    if not chosen and wanted in contract.promises:
-        packs = [case for case in cases if case.cost in {PICTURES, FAILS} and not case.after]
-        chosen = packs[:2] + [case for case in packs if case.cost == FAILS][:1]
-    return _with_needed(cases, chosen)
-
-
-def _with_needed(cases: list[Case], chosen: list[Case]) -> list[Case]:
-    """Return the chosen cases and those that must go before."""
-    ids = {case.id for case in chosen} | {case.after for case in chosen}
-    return [case for case in cases if case.id in ids]
-
-
-def check_subject(contract: Contract, wanted: str) -> None:
-    """Raise ValueError, which names the nearest ones, if there is no such rule or promise."""
-    subjects = [*contract.rules, *contract.promises]
-    if wanted not in subjects:
-        close = difflib.get_close_matches(wanted, subjects, n=3) or subjects
-        raise ValueError(f"unknown rule {wanted!r}; the nearest are {', '.join(close)}; `klingkit rules` lists all")
-
-
-def why_not(case: Case, options: Options) -> str:
-    """Say why a run does not send a case; empty if it does."""
-    if case.other_key and options.other_key is None:
-        return "needs the key of another account"
-    if not options.budget and case.creates and case.cost != NEVER:
-        return (
-            "is accepted, which costs money" if case.accepted else "may cost money, since its refusal is an assumption"
-        )
-    if not options.budget and case.after:
-        return "needs a task, which costs money"
-    return ""
-
-
-def untested(contract: Contract, cases: Iterable[Case]) -> list[str]:
-    """Return the rules that no case is about: what they say cannot be brought about from outside."""
-    about = {case.subject for case in cases} | {each.rule for case in cases for each in case.covers}
-    return [rule for rule in contract.rules if rule not in about]
-
-
-@lru_cache(maxsize=4)  # a hunt for mutants draws the same for each
-def explored_cases(contract: Contract, seed: int, count: int) -> tuple[Case, ...]:
-    """Return cases that Hypothesis draws."""
-    from .strategies import draw, invalid_requests  # noqa: PLC0415 - only a run with a budget waits for Hypothesis
-
-    operation = contract.operations["create_task"]
-    cases = []
-    for number, drawn in enumerate(draw(invalid_requests(contract), seed, count), 1):
-        body = {name: value for name, value in drawn.body.items() if name != "n" or drawn.rule.id.startswith("n.")}
-        if drawn.rule.id == "n.maximum":  # a wrong service charges each picture: the fewest too many are enough
-            body["n"] = drawn.rule.params["maximum"] + 1
-        violation = contract.request.judge(body)[0][0]
-        request = Request(operation.method, operation.path, body, content_type=operation.media_type)
-        details = {"value": violation.value}
-        cases.append(Case(f"explored/{number}", request, operation.operation_id, MAY, violation.rule, details=details))
-    return tuple(cases)
-
-
 def verify(
     target: Target, contract: Contract, options: Options, on_result: Callable[[Result], object] = lambda _: None
 ) -> Report:
     """Send the cases to a target and judge what it does.
 
-    Raises UnusableTargetError if nothing can be tested there.
+    Raises UnusableTargetError if nothing can be tested there, RunInterruptedError after a Ctrl-C.
     """
-    return Run(target, contract, options, on_result).execute()
+    run = Run(target, contract, options, on_result)
+    try:
+        return run.execute()
+    except KeyboardInterrupt:
+        raise RunInterruptedError(f"interrupted: {run.so_far}") from None
 
 
 class Run:
@@ -265,6 +168,12 @@ class Run:
                 f"not tested, since it cannot be brought about from outside: {', '.join(missing)}"
             )
         return self._report
+
+    @property
+    def so_far(self) -> str:
+        """What has been sent, and what it may have cost, in a few words."""
+        report, most = self._report, self._purse.most
+        return f"{report.requests} requests, {report.creates} creates, {most} {self._contract.currency} at most"
 
     @property
     def _halted(self) -> bool:

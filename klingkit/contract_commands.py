@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from klingkit.contract import Contract
+    from klingkit.contract.selection import Options
     from klingkit.contract.targets import HttpTarget, Target
-    from klingkit.contract.verify import Options, Report, Result
+    from klingkit.contract.verify import Report, Result
 
 OVER_BUDGET = 3
 """Exit code of a run that its budget ended early."""
@@ -203,14 +204,16 @@ def exit_code(report: Report, fail_on: str) -> int:
 def prepare(url: str, *, real: bool, key: str | None, **given: Any) -> tuple[HttpTarget, Options]:
     """Return target and options, if they can be used."""
     from klingkit.contract import load_contract
+    from klingkit.contract.selection import Options, check_subject
     from klingkit.contract.targets import HttpTarget
-    from klingkit.contract.verify import Options, check_subject
 
     try:
         parts = urlsplit(url)
         usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
     except ValueError:
         usable = False
+    if usable and parts.username is not None:
+        raise WrongUsage("leave user and password out of the URL, since it is shown: give the key with --key")
     if not usable:
         raise WrongUsage(f"{url!r} is not the URL of a service, such as http://127.0.0.1:8000")
     target = HttpTarget(url)
@@ -235,13 +238,15 @@ def prepare(url: str, *, real: bool, key: str | None, **given: Any) -> tuple[Htt
 
 def run(target: Target, contract: Contract, options: Options, on_result: Callable[[Result], object]) -> Report:
     """Verify a target; one line says why, if that cannot be done."""
-    from klingkit.contract.verify import UnusableTargetError
+    from klingkit.contract.verify import RunInterruptedError, UnusableTargetError
     from klingkit.contract.verify import verify as verify_target
 
     try:
         return verify_target(target, contract, options, on_result)
     except UnusableTargetError as error:
         raise WrongUsage(f"nothing could be tested: {error}") from None
+    except RunInterruptedError as error:
+        raise CommandFailed(str(error)) from None
 
 
 @contextmanager
@@ -288,7 +293,7 @@ def report_files(reports: tuple[str, ...]) -> list[tuple[str, Path]]:
 def print_plan(contract: Contract, options: Options, where: str) -> None:
     """Say what a run would send, and what it would cost."""
     from klingkit.contract.money import make_plan
-    from klingkit.contract.verify import EXPLORED, select_cases, why_not
+    from klingkit.contract.selection import EXPLORED, select_cases, why_not
 
     chosen = select_cases(contract, options)
     sent = [case for case in chosen if not why_not(case, options)]

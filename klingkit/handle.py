@@ -12,6 +12,7 @@ import threading
 import time
 import traceback
 import warnings
+from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -108,7 +109,7 @@ class VirtualClock:
         return _at_the_caller(lambda: travel(self._control()))
 
 
-class Kling:
+class Kling(ABC):
     """A simulator with a virtual clock, in which each query moves a task one step; `used` lends it to one test."""
 
     url = ""
@@ -382,8 +383,9 @@ class Kling:
             self._arrived.notify_all()
         return status
 
+    @abstractmethod
     def _send_outside(self, url: str, body: bytes, headers: dict[str, str], timeout_ms: int) -> int:
-        raise NotImplementedError
+        """Deliver a callback that no application is to get, and return the status; raise as a `Sender` does."""
 
 
 class InProcess(Kling):

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from klingkit.contract import Contract
     from klingkit.contract.masking import Secret
     from klingkit.contract.recordings import Recording
+    from klingkit.contract.selection import Options
     from klingkit.contract.targets import Target
-    from klingkit.contract.verify import Options, Report
+    from klingkit.contract.verify import Report
 
 SIMULATOR = "simulator"
 
@@ -75,7 +76,7 @@ def refuse_loss(old: Recording, contract: Contract, options: Options, out: Path)
     """Refuse to replace answers, which may have cost money, by a run that will not ask for them again."""
     from klingkit.contract.cases import build_cases
     from klingkit.contract.recordings import key_of, place_of
-    from klingkit.contract.verify import select_cases, why_not
+    from klingkit.contract.selection import select_cases, why_not
 
     asked = {case.id for case in select_cases(contract, options) if not why_not(case, options)}
     lost = [
@@ -182,7 +183,7 @@ class Asked:
 def side(text: str, *, real: bool, contract: Contract, given: dict[str, Any]) -> Asked | Recording:
     """Return one side of a comparison."""
     from klingkit.contract.recordings import BrokenRecordingError, load
-    from klingkit.contract.verify import Options, check_subject
+    from klingkit.contract.selection import Options, check_subject
 
     try:
         if given["only"] is not None:

@@ -98,9 +98,9 @@ class SimulatorAdapter(HTTPAdapter):
                 except (ProtocolError, MaxRetryError) as final:
                     raise requests.ConnectionError(final, request=request) from None
 
-    def exchange(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
-        """Stand for what `responses` puts here."""
-        raise NotImplementedError
+    def exchange(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
+        """Answer, while `responses` puts the simulator here; an adapter that somebody kept for longer answers nothing."""
+        raise requests.ConnectionError("the simulator that this session was led to has ended", request=request)
 
 
 class _Arriving(io.RawIOBase):

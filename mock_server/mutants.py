@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from klingkit.contract import load_contract
 from klingkit.contract.samples import picture
-from klingkit.contract.verify import DEVIATES, Options, verify
+from klingkit.contract.selection import Options
+from klingkit.contract.verify import DEVIATES, verify
 
 from . import wrongs
 from .spoil import (

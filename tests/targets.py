@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from klingkit.contract import load_contract
 from klingkit.contract.recordings import Recording, record
-from klingkit.contract.verify import Options, Report, verify
+from klingkit.contract.selection import Options
+from klingkit.contract.verify import Report, verify
 from klingkit.mock_server.app import create_app
 from klingkit.mock_server.clock import START, Clock
 from klingkit.mock_server.in_process import SimulatorTarget

@@ -13,7 +13,7 @@ import pytest
 from klingkit.contract import Contract, load_contract
 from klingkit.contract.cases import FAILS, PICTURES, Case, build_cases, put
 from klingkit.contract.judge import envelope_of, task_id_of
-from klingkit.contract.verify import EXPLORED, MAX_CREATES
+from klingkit.contract.selection import EXPLORED, MAX_CREATES
 from klingkit.mock_server.in_process import SimulatorTarget, in_process_target
 
 if TYPE_CHECKING:

@@ -78,6 +78,7 @@ def test_what_cannot_be_tested_is_2(live: Running) -> None:
         ((live.url, "--report", "md=/proc/none/x"), "--report"),
         ((live.url, "--budget", "much"), "is not an amount"),
         ((live.url, "--key", "a", "--other-key", "a"), "same key"),
+        (("http://me:pass-word@127.0.0.1:9",), "leave user and password out of the URL"),
         (("http://127.0.0.1:9",), "nothing could be tested"),
     ):
         result = run("verify", *arguments)
@@ -85,6 +86,7 @@ def test_what_cannot_be_tested_is_2(live: Running) -> None:
         assert result.exit_code == 2, arguments
         assert text in result.output
         assert "Traceback" not in result.output
+        assert "pass-word" not in result.output
 
 
 def test_a_plan_sends_nothing(live: Running) -> None:

@@ -18,7 +18,7 @@ from klingkit.cli import main
 from klingkit.contract.drift import KINDS, LONGEST, Drift, Row, as_json, as_markdown, compare
 from klingkit.contract.masking import Secret
 from klingkit.contract.recordings import Recording, save
-from klingkit.contract.verify import Options
+from klingkit.contract.selection import Options
 
 from .targets import KEY, NOW, OTHER_KEY, Exchange, recording_of, wrong_target
 

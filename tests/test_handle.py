@@ -283,7 +283,7 @@ def test_each_test_of_the_server_has_an_account_of_its_own(kling_server: Kling) 
     assert len(kling_server.tasks) == len(kling_server.journal) == 1
 
 
-# Sleep
+# Sleep: `skip_sleep` is what is tested, so each of these sleeps returns at once
 
 
 def test_skipped_sleep_moves_the_clock(kling_mock: Kling) -> None:

@@ -313,3 +313,13 @@ def test_threads_of_the_code_under_test_are_answered(kling_mock: Kling) -> None:
     assert kling_mock.creates == 8
     assert len({task.task_id for task in kling_mock.tasks}) == 8
     assert kling_mock.spent == 8 * Decimal("0.0133")
+
+
+def test_an_adapter_that_is_kept_for_longer_says_that_the_simulator_has_ended() -> None:
+    with klingkit.mock() as kling:
+        session = requests.Session()
+        adapter = session.get_adapter(kling.url)
+        prepared = session.prepare_request(requests.Request("GET", kling.url))
+
+    with pytest.raises(requests.ConnectionError, match="has ended"):
+        adapter.send(prepared)

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from klingkit.contract import Contract, load_contract
+from klingkit.contract.selection import Options
 from klingkit.contract.targets import Request
-from klingkit.contract.verify import DEVIATES, HOLDS, Options, verify
+from klingkit.contract.verify import DEVIATES, HOLDS, verify
 from klingkit.mock_server.mutants import MUTANTS, Mutant, hunt
 from klingkit.mock_server.spoil import KEY, OTHER_KEY, answers, at, contract, created, does, reads, right
 

@@ -34,7 +34,7 @@ from klingkit.contract.recordings import (
     place_of,
     save,
 )
-from klingkit.contract.verify import Options
+from klingkit.contract.selection import Options
 
 from .conftest import PATH, b64, body, serving, subjects
 from .targets import KEY, NOW, OTHER_KEY, Exchange, recording_of, report_of, wrong_target

@@ -26,16 +26,9 @@ from klingkit.contract import load_contract
 from klingkit.contract import report as forms
 from klingkit.contract.cases import NEVER, PICTURES, build_cases
 from klingkit.contract.money import BudgetError, Purse, make_plan
+from klingkit.contract.selection import MAX_CREATES, Options, select_cases, why_not
 from klingkit.contract.targets import HttpTarget, NoAnswerError, Reply, Request, is_loopback
-from klingkit.contract.verify import (
-    MAX_CREATES,
-    Options,
-    Report,
-    UnusableTargetError,
-    select_cases,
-    verify,
-    why_not,
-)
+from klingkit.contract.verify import Report, RunInterruptedError, UnusableTargetError, verify
 from klingkit.mock_server.in_process import in_process_target
 
 from .conftest import serving
@@ -174,6 +167,16 @@ def test_a_create_without_an_answer_counts_as_paid() -> None:
 
     assert report.spent == Decimal("0.2394")
     assert "no_answer" in kinds
+
+
+def test_an_interrupted_run_says_what_it_may_have_cost() -> None:
+    def interrupted(request: Request, reply: Reply) -> Reply:
+        if (request.body or {}).get("n") == 0:
+            raise KeyboardInterrupt
+        return reply
+
+    with pytest.raises(RunInterruptedError, match=r"interrupted: \d+ requests, \d+ creates, 0\.\d+ USD at most"):
+        run(Wrong(interrupted))
 
 
 def test_a_service_without_room_is_asked_again() -> None:
