@@ -53,7 +53,7 @@ def task_id_of(reply: Reply) -> str:
     """Return the id of the task that a reply speaks of, however oddly; empty if there is none."""
     body = reply.body if isinstance(reply.body, dict) else {}
     found = reply.data.get("task_id", body.get("task_id"))
-    return str(found) if isinstance(found, (str, int)) and 200 <= reply.http < 300 else ""
+    return printable(str(found)) if isinstance(found, (str, int)) and 200 <= reply.http < 300 else ""
 
 
 def judge(contract: Contract, schemas: AnswerSchemas | None, case: Case, reply: Reply) -> list[Deviation]:
@@ -143,8 +143,13 @@ def describe(reply: Reply) -> str:
 
 def shown(value: object) -> str:
     """Return a value from outside as it can stand in a report: short, and without control characters."""
-    text = repr(value) if isinstance(value, str) else str(value)
+    text = repr(value) if isinstance(value, str) else printable(str(value))
     return text if len(text) <= LONGEST else text[:LONGEST] + "..."
+
+
+def printable(text: str) -> str:
+    """Return a text in which control characters and lone surrogates are escaped."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def limit_of(contract: Contract, subject: str) -> str:

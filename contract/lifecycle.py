@@ -10,6 +10,8 @@ from .images import measure
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
+    import jsonschema_rs
+
     from .receiver import Received
     from .rules import Rule
     from .spec import Contract, Lifecycle
@@ -160,15 +162,22 @@ def judge_callbacks(contract: Contract, last: dict[str, Any], received: Sequence
         if each.content_type != contract.callbacks.content_type:
             yield "callback.body", f"Content-Type {contract.callbacks.content_type}", each.content_type[:80]
             break
-    if wrong := next((body for body in bodies if not validator.is_valid(body)), None):
-        error = next(iter(validator.iter_errors(wrong)))
-        place = ".".join(map(str, error.instance_path)) or "the body"
-        yield "callback.body", "the schema CallbackTask", f"{place} breaks {error.kind.name}"
+    if problem := next(filter(None, (_problem(validator, body) for body in bodies)), ""):
+        yield "callback.body", "the schema CallbackTask", problem
     end = first.get(wanted[-1])
     if end:
         called, shown = _comparable(end.body), _comparable(last)
         if differing := sorted(name for name in {*called, *shown} if called.get(name) != shown.get(name)):
             yield "callback.body", "the task as a query shows it", f"another {', '.join(differing)}"
+
+
+def _problem(validator: jsonschema_rs.Draft202012Validator, body: dict[str, Any]) -> str:
+    """Say what is wrong with the body of a callback; empty if nothing is."""
+    try:
+        error = next(iter(validator.iter_errors(body)), None)
+    except UnicodeEncodeError:
+        return "a lone surrogate, which is no Unicode"
+    return f"{'.'.join(map(str, error.instance_path)) or 'the body'} breaks {error.kind.name}" if error else ""
 
 
 def _comparable(task: dict[str, Any]) -> dict[str, Any]:

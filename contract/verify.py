@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .answers import schemas_of
 from .cases import FAILS, SMALLEST, UNKNOWN_TASK, Case
-from .judge import Deviation, describe, envelope_of, judge, limit_of, named_rules, task_id_of
+from .judge import Deviation, describe, envelope_of, judge, limit_of, named_rules, printable, task_id_of
 from .lifecycle import goes_on, images_of, judge_callbacks, judge_history, judge_picture
 from .money import BudgetError, Purse
 from .selection import EXPLORED, MAX_CREATES, Options, explored_cases, select_cases, untested, why_not
@@ -417,7 +417,7 @@ class Run:
     def _find(self, result: Result, promise: str, expected: str, got: str) -> None:
         kind = "accepted" if result.case.rule else "refused"
         kind = "promise" if promise in self._contract.promises else kind
-        result.add(Deviation(promise, kind, expected, got, limit_of(self._contract, promise)))
+        result.add(Deviation(promise, kind, printable(expected), printable(got), limit_of(self._contract, promise)))
 
     def _fetch_pictures(self, results: list[Result]) -> None:
         wanted = [

@@ -36,6 +36,8 @@ from .conftest import serving
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from klingkit.contract.receiver import Received
+
     from .conftest import Running
 
 FREE = Options(key="key", any_key=True)
@@ -374,6 +376,32 @@ def test_a_target_that_is_none_is_said_to_be_so(answer: Callable[..., None], tex
     with service(answer) as url, pytest.raises(UnusableTargetError, match=text) as caught:
         verify(HttpTarget(url, timeout=0.3), load_contract(), FREE)
     assert "\n" not in str(caught.value)
+
+
+def test_nothing_that_a_target_says_can_break_a_report() -> None:
+    evil = "\ud800\x1b[2J\r\x00<b>|"
+
+    def spoil(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: spoil(each) for name, each in value.items()} | {evil: evil}
+        return evil if isinstance(value, str) and not value.isdecimal() else value
+
+    def wrong(_: Request, reply: Reply) -> Reply:
+        return replace(reply, content=json.dumps(spoil(reply.body)).encode())
+
+    class Spoilt(Wrong):
+        @property
+        def received(self) -> list[Received]:
+            return [replace(each, content=json.dumps(spoil(each.body)).encode()) for each in self._inner.received]
+
+    report = run(Spoilt(wrong))
+
+    assert len(report.of("deviates")) > 100
+    assert "callback.body" in {each.subject for each in report.counted("inferred")}
+    for text in (forms.as_text(report), forms.as_markdown(report, AT), forms.as_json(report, AT)):
+        text.encode()
+        assert not set(text) & set("\x1b\r\x00")
+    ET.fromstring(forms.as_junit(report, AT).encode())
 
 
 def test_a_target_that_is_down_is_said_to_be_so() -> None:
