@@ -151,7 +151,8 @@ def _schema_problems(error: Any) -> Iterator[tuple[str, str, str]]:
         known = error.schema.get("properties", {})
         for name in sorted(error.instance.keys() - known.keys()):
             yield "undocumented_field", f"no such field{inside}", shown(name)
-    elif error.validator is None:  # a schema of `false`: the field must not be there
-        yield "undocumented_field", f"no {place} here", place
+    elif error.validator == "not":  # of our schemas, the one that says when a field must not be there
+        (name,) = error.validator_value["required"]
+        yield "undocumented_field", f"no {name}{inside} here", name
     else:
         yield "schema", f"{place}: {error.validator} {shown(error.validator_value)}", shown(error.instance)

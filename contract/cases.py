@@ -116,6 +116,17 @@ class Bad:
     """How it is written, where Python cannot."""
 
 
+def create_case(contract: Contract, case_id: str, body: Mapping[str, Any], promise: str = "") -> Case:
+    """Return the case of a create with any JSON object, which must be answered as the rules say."""
+    operation = contract.operations["create_task"]
+    request = Request(operation.method, operation.path, body, content_type=operation.media_type)
+    violations = contract.request.judge(body)[0]
+    if not violations:
+        return Case(case_id, request, operation.operation_id, PICTURES, promise=promise)
+    first = violations[0]
+    return Case(case_id, request, operation.operation_id, MAY, first.rule, {"value": first.value}, promise=promise)
+
+
 def build_cases(contract: Contract, run: str = "run", callback_url: str | None = None) -> tuple[Case, ...]:
     """Return the cases of a contract, those that find most first.
 

@@ -74,9 +74,13 @@ def _judge_statuses(lifecycle: Lifecycle, history: Sequence[dict[str, Any]]) -> 
             return
     if statuses[0] != lifecycle.submitted:
         yield "task.status", f"{lifecycle.submitted} at first", str(statuses[0])
-    for before, after in itertools.pairwise(statuses):
-        if before != after and after not in _reachable(lifecycle, str(before)):
-            yield "task.status", f"no way from {before} to {after}", f"{before}, then {after}"
+    for before, after in itertools.pairwise(history):
+        was, is_now = str(before["task_status"]), str(after["task_status"])
+        if was != is_now and is_now not in _reachable(lifecycle, was):
+            yield "task.status", f"no way from {was} to {is_now}", f"{was}, then {is_now}"
+            return
+        if not lifecycle.transitions[was] and (differing := _differing(before, after)):
+            yield "task.status", "an ended task as it was", f"another {differing}"
             return
 
 
@@ -165,10 +169,8 @@ def judge_callbacks(contract: Contract, last: dict[str, Any], received: Sequence
     if problem := next(filter(None, (_problem(validator, body) for body in bodies)), ""):
         yield "callback.body", "the schema CallbackTask", problem
     end = first.get(wanted[-1])
-    if end:
-        called, shown = _comparable(end.body), _comparable(last)
-        if differing := sorted(name for name in {*called, *shown} if called.get(name) != shown.get(name)):
-            yield "callback.body", "the task as a query shows it", f"another {', '.join(differing)}"
+    if end and (differing := _differing(end.body, last)):
+        yield "callback.body", "the task as a query shows it", f"another {differing}"
 
 
 def _problem(validator: jsonschema_rs.Draft202012Validator, body: dict[str, Any]) -> str:
@@ -180,6 +182,7 @@ def _problem(validator: jsonschema_rs.Draft202012Validator, body: dict[str, Any]
     return f"{'.'.join(map(str, error.instance_path)) or 'the body'} breaks {error.kind.name}" if error else ""
 
 
-def _comparable(task: dict[str, Any]) -> dict[str, Any]:
-    """Return a task without its URLs, which may be signed anew each time."""
-    return {**task, "task_result": [each.get("index") for each in images_of(task)]}
+def _differing(one: dict[str, Any], other: dict[str, Any]) -> str:
+    """Name what differs in two views of a task, but for its URLs, which may be signed anew each time."""
+    one, other = ({**each, "task_result": [image.get("index") for image in images_of(each)]} for each in (one, other))
+    return ", ".join(sorted(name for name in {*one, *other} if one.get(name) != other.get(name)))

@@ -8,8 +8,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from .cases import FAILS, MAY, NEVER, PICTURES, Case, build_cases
-from .targets import Request
+from .cases import FAILS, NEVER, PICTURES, Case, build_cases, create_case
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -109,14 +108,10 @@ def explored_cases(contract: Contract, seed: int, count: int) -> tuple[Case, ...
     """Return cases that Hypothesis draws."""
     from .strategies import draw, invalid_requests  # noqa: PLC0415 - only a run with a budget waits for Hypothesis
 
-    operation = contract.operations["create_task"]
     cases = []
     for number, drawn in enumerate(draw(invalid_requests(contract), seed, count), 1):
         body = {name: value for name, value in drawn.body.items() if name != "n" or drawn.rule.id.startswith("n.")}
         if drawn.rule.id == "n.maximum":  # a wrong service charges each picture: the fewest too many are enough
             body["n"] = drawn.rule.params["maximum"] + 1
-        violation = contract.request.judge(body)[0][0]
-        request = Request(operation.method, operation.path, body, content_type=operation.media_type)
-        details = {"value": violation.value}
-        cases.append(Case(f"explored/{number}", request, operation.operation_id, MAY, violation.rule, details=details))
+        cases.append(create_case(contract, f"explored/{number}", body))
     return tuple(cases)

@@ -10,7 +10,7 @@ import math
 import re
 import string
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from io import BytesIO
@@ -23,6 +23,10 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, multipl
 from hypothesis.stateful import rule as step
 from hypothesis.strategies import SearchStrategy
 
+from .answers import schemas_of
+from .cases import NEVER, Case, create_case
+from .judge import judge
+from .lifecycle import judge_history
 from .rules import Path, Rule
 from .samples import encode
 from .spec import Contract, load_contract
@@ -305,95 +309,53 @@ def state_machine(target: Target, contract: Contract | None = None, key: str = "
 
 @dataclass
 class _Task:
-    """A task as the service owes it: what was asked, and `data` of the last answer."""
+    """A task: what was asked, and `data` of each answer about it."""
 
     body: dict[str, Any]
-    seen: dict[str, Any]
+    history: list[dict[str, Any]]
 
 
 class _Service:
-    """Sends what a step of the state machine asks for, and compares each answer with what the contract says."""
+    """Sends what a step of the state machine asks for, and raises AssertionError where an answer is not as it should be."""
 
     def __init__(self, target: Target, contract: Contract, key: str) -> None:
         self._target = target
         self._contract = contract
         self._key = key
 
-    def submit(self, body: dict[str, Any], *, owed: str = "create_task") -> _Task:
-        data = self._accepted(owed, self._create(body))
-        _compare("task.status", self._contract.lifecycle.submitted, data.get("task_status"))
-        _compare("task.times", data["created_at"], data["updated_at"])
-        self._check_external_id(body, data)
-        return _Task(body, data)
+    def submit(self, body: dict[str, Any], *, owed: str = "") -> _Task:
+        reply, found = self._send(create_case(self._contract, "submit", body, promise=owed))
+        task = _Task(body, [reply.data])
+        _raise([*(self._in_history(task) if reply.data else ()), *found])
+        return task
 
     def refuse(self, invalid: InvalidRequest) -> None:
-        error = invalid.rule.require_error()
-        _compare(invalid.rule.id, (error.http, error.code), _verdict(self._create(invalid.body)))
+        _raise(self._send(create_case(self._contract, "submit_refused", invalid.body))[1])
 
     def poll(self, task: _Task) -> None:
-        lifecycle, before = self._contract.lifecycle, task.seen
-        path = self._contract.operations["get_task"].path.replace("{task_id}", str(before["task_id"]))
-        data = self._accepted("get_task", self._target.send(Request("GET", path), self._key))
-        status = data.get("task_status")
-        _compare("answer.schema", before["task_id"], data["task_id"])
-        self._check_external_id(task.body, data)
-        _compare("task.times", before["created_at"], data["created_at"])
-        earliest, updated_at = before["updated_at"], data["updated_at"]
-        _expect("task.times", f"updated_at of {earliest} or later", updated_at, updated_at >= earliest)
-        allowed = _reachable(lifecycle.transitions, before["task_status"])
-        _expect("task.status", f"one of {', '.join(allowed)}", status, status in allowed)
-        if not lifecycle.transitions[before["task_status"]]:
-            _compare("task.status", before, data)
-        if status == lifecycle.succeeded:
-            n = task.body.get("n", self._contract.request.defaults["n"])
-            self._check_images(n, data.get("task_result"))
-        if status == lifecycle.failed:  # whether an address can be fetched, only the service knows
-            by_url = any(picture.url for picture in self._contract.request.judge(task.body)[1])
-            _expect("task.success", lifecycle.succeeded, f"{status}: {data.get('task_status_msg')}", by_url)
-        task.seen = data
+        query = self._contract.operations["get_task"]
+        path = query.path.replace("{task_id}", str(task.history[0].get("task_id")))
+        case = Case("poll", Request(query.method, path), query.operation_id, NEVER, promise="task.end")
+        reply, found = self._send(case)
+        if reply.data:
+            task.history.append(reply.data)
+        _raise([*self._in_history(task), *found])
 
-    def _check_images(self, n: int, result: Any) -> None:
-        images = result.get("images") if isinstance(result, dict) else None
-        images = [image for image in images if isinstance(image, dict)] if isinstance(images, list) else []
-        _compare("task.result", list(range(n)), [image.get("index") for image in images])
-        urls = {str(image.get("url")) for image in images}
-        _expect("task.result", f"{n} different URLs", urls, len(urls) == n)
+    def _send(self, case: Case) -> tuple[Reply, list[str]]:
+        reply = self._target.send(case.request, self._key)
+        found = judge(self._contract, schemas_of(self._contract), case, reply)
+        return reply, [f"{each.subject}: expected {each.expected}, got {each.got}" for each in found]
 
-    def _create(self, body: dict[str, Any]) -> Reply:
-        create = self._contract.operations["create_task"]
-        return self._target.send(Request(create.method, create.path, body, content_type=create.media_type), self._key)
-
-    def _accepted(self, owed: str, reply: Reply) -> dict[str, Any]:
-        success, found = self._contract.errors["0"], _verdict(reply)
-        accepted = found == (success.http, success.code)
-        _expect(owed, (success.http, success.code), f"{found}: {reply.content[:200]!r}", accepted)
-        types = {"task_id": str, "created_at": int, "updated_at": int, "task_info": dict}
-        _compare("answer.schema", types, {name: type(reply.data.get(name)) for name in types})
-        return reply.data
-
-    def _check_external_id(self, body: dict[str, Any], data: dict[str, Any]) -> None:
-        _compare("task.external_id", body.get(EXTERNAL_ID) or None, data["task_info"].get(EXTERNAL_ID))
+    def _in_history(self, task: _Task) -> Iterator[str]:
+        by_url = any(picture.url for picture in self._contract.request.judge(task.body)[1])
+        succeeded = self._contract.lifecycle.succeeded
+        for owed, expected, got in judge_history(self._contract, task.body, task.history, None):
+            goes_on = owed == "task.end"
+            may_fail = expected == succeeded and by_url  # whether an address can be fetched, only the service knows
+            if not (goes_on or may_fail):
+                yield f"{owed}: expected {expected}, got {got}"
 
 
-def _compare(owed: str, expected: object, got: object) -> None:
-    _expect(owed, expected, got, expected == got)
-
-
-def _expect(owed: str, expected: object, got: object, holds: object) -> None:
-    if not holds:
-        raise AssertionError(f"{owed}: expected {expected}, got {got}")
-
-
-def _verdict(reply: Reply) -> tuple[int, object]:
-    """HTTP status and code of an answer, in whatever envelope."""
-    body = reply.body if isinstance(reply.body, dict) else {}
-    error = body.get("error", body)
-    return reply.http, error.get("code") if isinstance(error, dict) else None
-
-
-def _reachable(transitions: Mapping[str, list[str]], status: str) -> list[str]:
-    """Return a status and all that can follow it."""
-    found = [status]
-    for each in found:
-        found += [following for following in transitions[each] if following not in found]
-    return found
+def _raise(found: list[str]) -> None:
+    if found:
+        raise AssertionError("\n".join(found))

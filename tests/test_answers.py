@@ -66,6 +66,19 @@ print("openapi_core" in sys.modules)
     assert asked(answer(n=1)) == ["1", "True"]
 
 
+def test_a_field_that_comes_too_early_is_named(contract: Contract) -> None:
+    early = answer(task_status="processing", task_result={}, task_status_msg="")
+    path = f"{PATH}/797182621750399062"
+
+    (found,) = AnswerSchemas(contract).judge("get_task", path, early)
+
+    assert (found.kind, found.expected, found.got) == (
+        "undocumented_field",
+        "no task_status_msg in data here",
+        "task_status_msg",
+    )
+
+
 @cache
 def referee() -> OpenAPI:
     return OpenAPI.from_dict(load_contract().document)

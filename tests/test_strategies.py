@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from klingkit.contract import Contract, load_contract
 from klingkit.contract.images import decode_base64, measure
 from klingkit.contract.strategies import InvalidRequest, invalid_requests, pictures, state_machine, valid_requests
+from klingkit.mock_server.accounts import AccountSettings
 from klingkit.mock_server.in_process import SimulatorTarget, in_process_target
 
 if TYPE_CHECKING:
@@ -245,7 +247,8 @@ class Altered(SimulatorTarget):
     """A simulator whose replies are changed by a function of request and reply."""
 
     def __init__(self, alter: Callable[[Request, Reply], Reply]) -> None:
-        super().__init__(in_process_target(max_tasks=FEW).simulator)
+        by_polls = AccountSettings(progression="polls")  # the same steps end a task in each run
+        super().__init__(in_process_target(max_tasks=FEW, account=by_polls).simulator)
         self._alter = alter
 
     def send(self, request: Request, key: str) -> Reply:
@@ -281,6 +284,16 @@ def going_back() -> Altered:
     return changing(change)
 
 
+def changing_what_has_ended() -> Altered:
+    def change(data: dict[str, Any]) -> None:
+        if data["task_status"] == "succeed":
+            polls[data["task_id"]] += 1
+            data["updated_at"] += polls[data["task_id"]]
+
+    polls: Counter[str] = Counter()
+    return changing(change)
+
+
 def keeping_the_ids_of_the_refused() -> Altered:
     refused: dict[str, Reply] = {}
 
@@ -303,21 +316,23 @@ def with_field(name: str, **keywords: Any) -> SimulatorTarget:
 
 
 WRONG: list[tuple[Callable[[], SimulatorTarget], str]] = [
-    (lambda: replacing(b'"succeed"', b'"succeeded"'), "task.status: .* got succeeded"),
-    (lambda: replacing(b'"submitted"', b'"pending"'), "task.status: expected submitted, got pending"),
-    (lambda: replacing(b'"code":1201', b'"code":1200'), r"expected \(400, 1201\), got \(400, 1200\)"),
-    (lambda: replacing(b'"index":1', b'"index":2'), r"task.result: expected \[0, 1"),
-    (lambda: changing(lambda data: data.update(updated_at=1)), "task.times: expected updated_at of .* got 1\n"),
-    (lambda: changing(lambda data: data.update(created_at=1)), "task.times: expected .* got 1\n"),
+    (lambda: replacing(b'"succeed"', b'"succeeded"'), "task.status: .* got 'succeeded'"),
+    (lambda: replacing(b'"submitted"', b'"pending"'), "task.status: .* got 'pending'"),
+    (lambda: replacing(b'"code":1201', b'"code":1200'), r"expected 1201, got 1200"),
+    (lambda: replacing(b'"index":1', b'"index":2'), r"task.result: expected index 0 to \d, got \[0, 2"),
+    (lambda: changing(lambda data: data.update(updated_at=1)), "task.times: expected updated_at .* got 1\n"),
+    (lambda: changing(lambda data: data.update(created_at=1)), "task.times: expected one created_at, got 1, "),
     (lambda: changing(lambda data: data.update(task_result={})), "task.result"),
     (lambda: changing(lambda data: data.update(task_info={})), "task.external_id"),
-    (lambda: changing(lambda data: data.update(task_id=int(data["task_id"]))), "answer.schema"),
-    (going_back, "task.status: expected one of succeed, got processing"),
-    (keeping_the_ids_of_the_refused, r"refusal.nothing: expected \(200, 0\), got \(400, 1201\)"),
-    (lambda: with_field("subject_image_list", maxItems=5), r"subject_image_list.maxItems: expected .* got \(200, 0\)"),
-    (lambda: with_field("prompt", maxLength=2501), r"prompt.maxLength: expected .* got \(200, 0\)"),
-    (lambda: with_field("n", minimum=0), r"n.minimum: expected .* got \(200, 0\)"),
-    (lambda: with_field("n", maximum=8), "create_task: expected .*n: must be less than or equal to 8"),
+    (lambda: changing(lambda data: data.update(task_id=int(data["task_id"]))), "answer.schema: .*data.task_id"),
+    (lambda: changing(lambda data: data.update(extra=1)), "answer.schema: expected no such field in data, got 'extra'"),
+    (going_back, "task.status: expected no way from succeed to processing"),
+    (changing_what_has_ended, "task.status: expected an ended task as it was, got another updated_at"),
+    (keeping_the_ids_of_the_refused, r"refusal.nothing: expected accepted, got 400/1201"),
+    (lambda: with_field("subject_image_list", maxItems=5), r"subject_image_list.maxItems: expected"),
+    (lambda: with_field("prompt", maxLength=2501), r"prompt.maxLength: expected"),
+    (lambda: with_field("n", minimum=0), r"n.minimum: expected .* got 200, task"),
+    (lambda: with_field("n", maximum=8), "expected .*n: must be less than or equal to 8"),
 ]
 MACHINE = settings(max_examples=300, stateful_step_count=15, database=None, report_multiple_bugs=False)
 
