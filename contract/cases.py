@@ -7,6 +7,7 @@ texts come from the contract. Good boundaries are packed into few requests, sinc
 from __future__ import annotations
 
 import json
+import math
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from itertools import chain, zip_longest
@@ -102,7 +103,7 @@ class Case:
         if not self.creates:
             return 0
         n = (self.request.body or {}).get("n", 1)
-        return max(1, min(int(n), 100)) if isinstance(n, (int, float)) else UNCLEAR
+        return max(1, min(int(n), 100)) if isinstance(n, (int, float)) and math.isfinite(n) else UNCLEAR
 
 
 @dataclass(frozen=True, slots=True)

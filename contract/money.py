@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from .cases import MAY, UNCLEAR, Case
+from .judge import task_id_of
+from .targets import HttpTarget
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .cases import Case
     from .spec import Contract
+    from .targets import Reply, Request
 
 
 class BudgetError(Exception):
@@ -53,6 +57,33 @@ class Purse:
         with self._changed:
             self.spent -= amount
             self._changed.notify_all()
+
+
+class BudgetedTarget(HttpTarget):
+    """A service at a URL, all of whose creates together cost no more than a budget, at the listed price.
+
+    What a create may cost is set aside before it is sent, and given back if it makes no task.
+    """
+
+    def __init__(self, url: str, key: str, contract: Contract, budget: Decimal) -> None:
+        super().__init__(url, key)
+        self._price = contract.price_per_picture
+        self._purse = Purse(budget)
+
+    def send(self, request: Request, key: str | None = None) -> Reply:
+        """Send a request to the service. Raises BudgetError, with nothing sent, if it could cost more than is left."""
+        if request.method == "GET":
+            return super().send(request, key)
+        pictures = Case("", request, "create_task", MAY).pictures if request.raw is None else UNCLEAR
+        amount = self._price * pictures
+        self._purse.hold(amount)
+        spent = amount  # without an answer it may have been carried out all the same
+        try:
+            reply = super().send(request, key)
+            spent = amount if task_id_of(reply) else Decimal(0)
+        finally:
+            self._purse.settle(amount, spent)
+        return reply
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,9 +23,8 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, multipl
 from hypothesis.stateful import rule as step
 from hypothesis.strategies import SearchStrategy
 
-from .answers import schemas_of
 from .cases import NEVER, Case, create_case
-from .judge import judge
+from .check import send_case
 from .lifecycle import judge_history
 from .rules import Path, Rule
 from .samples import encode
@@ -265,7 +264,9 @@ BREACHES: dict[str, Callable[[Node, SearchStrategy[Any]], SearchStrategy[Any]]] 
 """By keyword, what breaks it at a place with that schema and those items; little of it breaks something else."""
 
 
-def state_machine(target: Target, contract: Contract | None = None, key: str = "any") -> type[RuleBasedStateMachine]:
+def state_machine(
+    target: Target, contract: Contract | None = None, key: str | None = None
+) -> type[RuleBasedStateMachine]:
     """Return a state machine that submits, polls and waits at a target, and raises AssertionError where it is wrong.
 
     It sends as often as Hypothesis likes: a service that is not on this machine charges each accepted request.
@@ -318,7 +319,7 @@ class _Task:
 class _Service:
     """Sends what a step of the state machine asks for, and raises AssertionError where an answer is not as it should be."""
 
-    def __init__(self, target: Target, contract: Contract, key: str) -> None:
+    def __init__(self, target: Target, contract: Contract, key: str | None) -> None:
         self._target = target
         self._contract = contract
         self._key = key
@@ -342,9 +343,7 @@ class _Service:
         _raise([*self._in_history(task), *found])
 
     def _send(self, case: Case) -> tuple[Reply, list[str]]:
-        reply = self._target.send(case.request, self._key)
-        found = judge(self._contract, schemas_of(self._contract), case, reply)
-        return reply, [f"{each.subject}: expected {each.expected}, got {each.got}" for each in found]
+        return send_case(self._target, self._contract, case, self._key)
 
     def _in_history(self, task: _Task) -> Iterator[str]:
         by_url = any(picture.url for picture in self._contract.request.judge(task.body)[1])

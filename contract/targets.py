@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from .receiver import Received
 
+ANY_KEY = "any"
+"""For a service that takes every key."""
 TIMEOUT_S = 30.0
 """For one whole exchange with a service."""
 LOCAL_TIMEOUT_S = 10.0
@@ -96,8 +98,8 @@ class Target(Protocol):
     received: list[Received]
     """The callbacks that came there."""
 
-    def send(self, request: Request, key: str) -> Reply:
-        """Return the reply. Raises NoAnswerError."""
+    def send(self, request: Request, key: str | None = None) -> Reply:
+        """Return the reply; without a key the target takes its own. Raises NoAnswerError."""
         ...
 
     def fetch(self, url: str) -> Reply:
@@ -119,7 +121,8 @@ class HttpTarget:
     Proxies and certificates come from the environment, as `requests` reads it, except for this machine.
     """
 
-    def __init__(self, url: str, *, timeout: float | None = None) -> None:
+    def __init__(self, url: str, key: str = ANY_KEY, *, timeout: float | None = None) -> None:
+        self._key = key
         self.url = url.rstrip("/")
         self.name = self.url
         self.local = is_loopback(url)
@@ -129,9 +132,9 @@ class HttpTarget:
         self._timeout = timeout or (LOCAL_TIMEOUT_S if self.local else TIMEOUT_S)
         self._sessions = threading.local()
 
-    def send(self, request: Request, key: str) -> Reply:
+    def send(self, request: Request, key: str | None = None) -> Reply:
         """Send a request to the service."""
-        headers = request.headers(key)
+        headers = request.headers(key or self._key)
 
         def authorize(prepared: requests.PreparedRequest) -> requests.PreparedRequest:
             prepared.headers.update(headers)  # as `auth`, since requests lets a .netrc file win over a header

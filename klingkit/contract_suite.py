@@ -1,15 +1,18 @@
-"""The pytest plugin for `pytest --pyargs klingkit.contract --klingkit-target URL`: the cases, one test each."""
+"""The pytest plugin for contract tests: the suite `pytest --pyargs klingkit.contract`, and a target for tests of your own."""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from klingkit.contract.selection import Options
+    from klingkit.contract.targets import HttpTarget, Target
     from klingkit.contract.verify import Report
 
 CASE = "klingkit_verdict"
@@ -19,8 +22,8 @@ CASE = "klingkit_verdict"
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options that say where the cases go and what they may cost."""
     group = parser.getgroup("klingkit")
-    group.addoption("--klingkit-target", metavar="URL", help="The service that the contract suite tests.")
-    group.addoption("--klingkit-budget", metavar="USD", default="0", help="What the contract suite may spend (0).")
+    group.addoption("--klingkit-target", metavar="URL", help="The service that contract tests are about.")
+    group.addoption("--klingkit-budget", metavar="USD", default="0", help="What contract tests may spend (0).")
     group.addoption("--klingkit-real", action="store_true", help="Needed for a target that is not on this machine.")
 
 
@@ -43,25 +46,65 @@ def klingkit_report(request: pytest.FixtureRequest) -> Iterator[Report]:
     import click
 
     from klingkit.contract import load_contract
-    from klingkit.contract_commands import prepare, receiver, run
-
-    from .common import money
+    from klingkit.contract_commands import receiver, run
 
     config = request.config
     chosen = {item.callspec.params[CASE] for item in request.session.items if CASE in getattr(item, "fixturenames", ())}  # type: ignore[attr-defined]
     try:
-        target, options = prepare(
-            config.getoption("klingkit_target"),
-            real=config.getoption("klingkit_real"),
-            key=os.environ.get("COMETAPI_KEY"),
-            other_key=os.environ.get("KLINGKIT_OTHER_KEY"),
-            budget=money(config.getoption("klingkit_budget")),
-            cases=frozenset(chosen),
-        )
+        target, options = _service(config, cases=frozenset(chosen))
         with receiver(target):
             yield run(target, load_contract(), options, lambda _: None)
     except click.ClickException as error:
         pytest.exit(error.format_message(), returncode=error.exit_code)
+
+
+@pytest.fixture(scope="session")
+def _klingkit_simulators() -> Callable[[str | None], Target]:
+    """The simulators of this session, by the recording that they answer by."""
+    from klingkit.mock_server.in_process import in_process_target
+
+    return cache(lambda recording: in_process_target(recording=recording))
+
+
+@pytest.fixture(scope="session")
+def klingkit_target(
+    request: pytest.FixtureRequest, _kling_where: str | None, _klingkit_simulators: Callable[[str | None], Target]
+) -> Target:
+    """Where contract tests send requests: a simulator in this process with a virtual clock, or what --klingkit-target names.
+
+    All tests share it, as they would share an account of the service.
+    """
+    import click
+
+    from klingkit.contract import load_contract
+    from klingkit.contract.money import BudgetedTarget
+
+    config = request.config
+    if not config.getoption("klingkit_target"):
+        return _klingkit_simulators(_kling_where)
+    if hasattr(config, "workerinput"):
+        pytest.fail("tests that take klingkit_target spend one budget: run them without -n", pytrace=False)
+    try:
+        service, options = _service(config)
+    except click.ClickException as error:
+        pytest.exit(error.format_message(), returncode=error.exit_code)
+    return BudgetedTarget(service.url, options.key, load_contract(), options.budget)
+
+
+def _service(config: pytest.Config, **options: Any) -> tuple[HttpTarget, Options]:
+    """Return what --klingkit-target names, and how it is to be used. Raises ClickException for what cannot be used."""
+    from klingkit.contract_commands import prepare
+
+    from .common import money
+
+    return prepare(
+        config.getoption("klingkit_target"),
+        real=config.getoption("klingkit_real"),
+        key=os.environ.get("COMETAPI_KEY"),
+        other_key=os.environ.get("KLINGKIT_OTHER_KEY"),
+        budget=money(config.getoption("klingkit_budget")),
+        **options,
+    )
 
 
 @pytest.fixture

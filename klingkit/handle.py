@@ -110,15 +110,19 @@ class VirtualClock:
 
 
 class Kling(ABC):
-    """A simulator with a virtual clock, in which each query moves a task one step; `used` lends it to one test."""
+    """A simulator with a virtual clock, in which each query moves a task one step; `used` lends it to one test.
+
+    With the folder of a recording it answers as that says. Raises BrokenRecordingError.
+    """
 
     url = ""
     """Base URL of the service that the code under test is to call."""
     key = "klingkit-test"
     """What COMETAPI_KEY is meanwhile."""
 
-    def __init__(self) -> None:
-        settings = Settings(speed=1, account=AccountSettings(progression="polls"), max_journal=MAX_JOURNAL)
+    def __init__(self, recording: str | None = None) -> None:
+        by_polls = AccountSettings(progression="polls")
+        settings = Settings(speed=1, account=by_polls, max_journal=MAX_JOURNAL, recording=recording)
         self.simulator = Simulator(settings, clock=Clock(START), send=self._send)
         self._app = create_app(self.simulator)
         self._arrived = threading.Condition()
@@ -391,8 +395,8 @@ class Kling(ABC):
 class InProcess(Kling):
     """Behind requests and httpx in this process, for the hosts of the contract; nothing goes through a socket."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, recording: str | None = None) -> None:
+        super().__init__(recording)
         self.url = self.simulator.contract.server_url
         self._hosts = {str(urlsplit(self.url).hostname)}
 
@@ -431,11 +435,11 @@ class InProcess(Kling):
 class OnPort(Kling):
     """On a port of 127.0.0.1, in a thread, until it is stopped; each test has an account of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, recording: str | None = None) -> None:
         from klingkit.mock_server.thread_server import ThreadServer
 
         self._numbers = itertools.count(1)
-        super().__init__()
+        super().__init__(recording)
         self._outbound = Outbound(frozenset(), "deliver_callbacks_to(app), and not")
         self.simulator.callbacks.run_in_background()
         self._server = ThreadServer(self._app, self.simulator, self._note)

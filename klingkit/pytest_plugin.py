@@ -1,4 +1,4 @@
-"""The pytest plugin: fixtures `kling_mock`, `kling_server` and `kling_client`, the marker `kling`, coverage of behaviour.
+"""The pytest plugin: fixtures `kling_mock`, `kling_server` and `kling_client`, its markers, coverage of behaviour.
 
 Every test run of every project that has klingkit loads this file: what a test needs is imported when it needs it.
 """
@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 from collections import Counter
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from klingkit.client import KlingClient
 
@@ -27,6 +28,8 @@ OPTIONS = {
     "seed": "All random choices follow from it.",
 }
 """Arguments of the marker, and ini options with klingkit_ before the name."""
+SIMULATOR = "simulator"
+WHERE = "_kling_where"
 KLING = pytest.StashKey["Kling"]()
 MET = pytest.StashKey["Counter[tuple[str, str]]"]()
 """How often each behaviour was met, by kind and name."""
@@ -53,6 +56,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the marker."""
     arguments = ", ".join(f"{name}=..." for name in OPTIONS)
     config.addinivalue_line("markers", f"kling({arguments}): how kling_mock or kling_server begins for this test.")
+    config.addinivalue_line(
+        "markers", f"klingkit_targets({SIMULATOR!r}, FOLDER, ...): run this test on each, a folder being a recording."
+    )
     config.stash[MET] = Counter()
     file = config.getoption("klingkit_coverage_json")
     if file and not Path(file).parent.is_dir():
@@ -61,33 +67,73 @@ def pytest_configure(config: pytest.Config) -> None:
         )
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test once for each of its `klingkit_targets`."""
+    marker = metafunc.definition.get_closest_marker("klingkit_targets")
+    if not marker or WHERE not in metafunc.fixturenames or _goes_to_a_service(metafunc):
+        return
+    places = marker.args
+    if not places or marker.kwargs or not all(isinstance(each, str) for each in places):
+        raise pytest.Collector.CollectError(
+            f"@pytest.mark.klingkit_targets of {metafunc.definition.nodeid} takes {SIMULATOR!r} and folders of recordings"
+        )
+    metafunc.parametrize(WHERE, places, indirect=True, scope="session")
+
+
+def _goes_to_a_service(metafunc: pytest.Metafunc) -> bool:
+    return "klingkit_target" in metafunc.fixturenames and bool(metafunc.config.getoption("klingkit_target"))
+
+
 @pytest.fixture(scope="session")
-def _kling_in_process() -> InProcess:
-    """One simulator for all tests, forgotten after each: to make one takes longer than a test."""
+def _kling_where(request: pytest.FixtureRequest) -> str | None:
+    """Folder of the recording by which a test's simulator answers; None: by the contract alone."""
+    where = getattr(request, "param", SIMULATOR)
+    if where == SIMULATOR:
+        return None
+    from klingkit.contract import load_contract
+    from klingkit.contract.recordings import BrokenRecordingError, load
+
+    folder = request.config.rootpath / where
+    try:
+        load(folder, load_contract())
+    except BrokenRecordingError as error:
+        pytest.fail(f"klingkit_targets: {where!r} is neither {SIMULATOR!r} nor a recording: {error}", pytrace=False)
+    return str(folder)
+
+
+@pytest.fixture(scope="session")
+def _kling_in_process() -> Callable[[str | None], InProcess]:
+    """One simulator for all tests, or one for each recording, forgotten after each: to make one takes longer than a test."""
     from .handle import InProcess
 
-    return InProcess()
+    return cache(InProcess)
 
 
 @pytest.fixture(scope="session")
-def _kling_on_port() -> Iterator[OnPort]:
+def _kling_on_port() -> Iterator[Callable[[str | None], OnPort]]:
     from .handle import OnPort
 
-    kling = OnPort()
-    yield kling
-    kling.stop()
+    with ExitStack() as stack:
+
+        @cache
+        def make(recording: str | None) -> OnPort:
+            kling = OnPort(recording)
+            stack.callback(kling.stop)
+            return kling
+
+        yield make
 
 
 @pytest.fixture
-def kling_mock(request: pytest.FixtureRequest) -> Iterator[Kling]:
+def kling_mock(request: pytest.FixtureRequest, _kling_where: str | None) -> Iterator[Kling]:
     """Let a simulator in this process answer what the code under test asks of the service with requests or httpx."""
-    yield from _lend(request, "_kling_in_process")
+    yield from _lend(request, "_kling_in_process", _kling_where)
 
 
 @pytest.fixture
-def kling_server(request: pytest.FixtureRequest) -> Iterator[Kling]:
+def kling_server(request: pytest.FixtureRequest, _kling_where: str | None) -> Iterator[Kling]:
     """Run a simulator on a port, for subprocesses; COMETAPI_BASE_URL and COMETAPI_KEY lead there."""
-    yield from _lend(request, "_kling_on_port")
+    yield from _lend(request, "_kling_on_port", _kling_where)
 
 
 @pytest.fixture
@@ -99,11 +145,11 @@ def kling_client(request: pytest.FixtureRequest) -> Iterator[KlingClient]:
         yield client
 
 
-def _lend(request: pytest.FixtureRequest, fixture: str) -> Iterator[Kling]:
+def _lend(request: pytest.FixtureRequest, fixture: str, recording: str | None) -> Iterator[Kling]:
     if KLING in request.node.stash:
         pytest.fail("a test takes kling_mock or kling_server, not both: each is a service of its own", pytrace=False)
     options = _options(request)
-    kling: Kling = request.getfixturevalue(fixture)
+    kling: Kling = request.getfixturevalue(fixture)(recording)
     with ExitStack() as stack:
         try:
             stack.enter_context(kling.used(**options))

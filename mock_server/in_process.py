@@ -106,10 +106,10 @@ class SimulatorTarget:
         self.simulator = simulator
         self.app: WSGIApplication = create_app(simulator).wsgi_app
 
-    def send(self, request: targets.Request, key: str) -> targets.Reply:
+    def send(self, request: targets.Request, key: str | None = None) -> targets.Reply:
         """Send a request to the application."""
         url = self.simulator.contract.server_url + request.path
-        return self._call(request.method, url, request.headers(key), request.data)
+        return self._call(request.method, url, request.headers(key or targets.ANY_KEY), request.data)
 
     def fetch(self, url: str) -> targets.Reply:
         """Get a result picture, without the key."""

@@ -1,12 +1,9 @@
-"""`klingkit cases`, `verify` and `mutants`, and the same suite under pytest: exit codes, usage, reports."""
+"""`klingkit cases`, `verify` and `mutants`: exit codes, usage, reports."""
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -118,46 +115,3 @@ def test_mutants_are_listed_with_what_killed_them() -> None:
     (row,) = json.loads(run("mutants", "cut-off", "--json").stdout)
     assert row["names_rule"]
     assert run("mutants", "cut-of").exit_code == 2
-
-
-def suite(folder: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-    """Run the contract suite as a user does, in a folder of their own."""
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "--pyargs",
-        "klingkit.contract",
-        *arguments,
-    ]
-    environment: dict[str, Any] = {**os.environ, **env}
-    environment.pop("COMETAPI_KEY", None)
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-
-
-def test_the_suite_runs_under_pytest(live: Running, tmp_path: Path) -> None:
-    done = suite(tmp_path, "--klingkit-target", live.url)
-    assert done.returncode == 0, done.stdout
-    assert "45 passed" in done.stdout
-
-    chosen = suite(tmp_path, "--klingkit-target", live.url, "--klingkit-budget", "1", "-k", "unique and again")
-    assert "1 passed" in chosen.stdout
-
-
-def test_the_suite_says_what_it_needs(live: Running, tmp_path: Path) -> None:
-    assert "give --klingkit-target URL" in suite(tmp_path).stdout
-    assert "run it without -n" in suite(tmp_path, "--klingkit-target", live.url, "-n", "2").stdout
-    down = suite(tmp_path, "--klingkit-target", "http://127.0.0.1:9")
-    assert down.returncode == 2
-    assert "nothing could be tested" in down.stdout + down.stderr
-
-
-def test_the_suite_fails_with_the_case(tmp_path: Path) -> None:
-    with serving("--instant", "--scenario", "error-1301") as wrong:
-        done = suite(tmp_path, "--klingkit-target", wrong.url, "-k", "prompt and one-too-long")
-
-    assert done.returncode == 1
-    assert "prompt.maxLength/one-too-long: the code is another" in done.stdout

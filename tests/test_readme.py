@@ -17,10 +17,13 @@ from click import Group, Option
 import klingkit
 from klingkit.cli import main
 from klingkit.contract import load_contract
+from klingkit.contract.masking import Secret
+from klingkit.contract.recordings import save
 from klingkit.mock_server.controller import Control
 from klingkit.mock_server.scenarios import parse_scenario, scenario_table
 
 from .conftest import serving
+from .targets import KEY, OTHER_KEY, recording_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -112,7 +115,7 @@ def test_the_python_of_the_readme_runs(tour: tuple[Running, Path], monkeypatch: 
 
 def test_the_page_for_pytest_is_the_example() -> None:
     """Which `.ci/run` runs from the wheel, in a virtual environment of its own."""
-    (page,) = blocks("py")
+    page = blocks("py")[0]
 
     assert page == (ROOT / "examples" / "test_studio.py").read_text(encoding="utf-8")
     assert "examples" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
@@ -124,6 +127,16 @@ def test_the_example_passes(tmp_path: Path) -> None:
     env = {name: value for name, value in os.environ.items() if not name.startswith(("COMETAPI", "PYTEST"))}
     ran = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stdout
+
+
+def test_the_contract_tests_of_the_readme_pass(tmp_path: Path) -> None:
+    _, page = blocks("py")
+    (tmp_path / "test_page.py").write_text(page)
+    save(recording_of(), tmp_path / "recorded", [Secret("the key", KEY), Secret("the other key", OTHER_KEY)])
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:asyncio", "-p", "no:cacheprovider", "-W", "error"]
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("COMETAPI", "PYTEST"))}
+    ran = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    assert "3 passed" in ran.stdout, ran.stdout
 
 
 def test_the_tables_of_the_handle_name_what_there_is() -> None:

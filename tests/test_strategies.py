@@ -251,7 +251,7 @@ class Altered(SimulatorTarget):
         super().__init__(in_process_target(max_tasks=FEW, account=by_polls).simulator)
         self._alter = alter
 
-    def send(self, request: Request, key: str) -> Reply:
+    def send(self, request: Request, key: str | None = None) -> Reply:
         return self._alter(request, super().send(request, key))
 
 

@@ -55,7 +55,7 @@ class Wrong:
         self._change = change
         self.sent: list[Request] = []
 
-    def send(self, request: Request, key: str) -> Reply:
+    def send(self, request: Request, key: str | None = None) -> Reply:
         self.sent.append(request)
         return self._change(request, self._inner.send(request, key))
 

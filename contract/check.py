@@ -1,0 +1,39 @@
+"""Send one case to a target and judge the answer: for contract tests of your own, and the state machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .answers import schemas_of
+from .cases import create_case
+from .judge import judge
+from .spec import load_contract
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .cases import Case
+    from .spec import Contract
+    from .targets import Reply, Target
+
+
+def check_create(
+    target: Target, body: Mapping[str, Any], *, key: str | None = None, contract: Contract | None = None
+) -> Reply:
+    """Submit a JSON object, and return the answer if it is what the rules say of that object.
+
+    Else raises AssertionError, which names the rules or promises; NoAnswerError if no whole answer comes.
+    """
+    __tracebackhide__ = True
+    contract = contract or load_contract()
+    reply, found = send_case(target, contract, create_case(contract, "check", body), key)
+    if found:
+        raise AssertionError("\n".join(found))
+    return reply
+
+
+def send_case(target: Target, contract: Contract, case: Case, key: str | None) -> tuple[Reply, list[str]]:
+    """Return the answer to a case, and a line for each deviation. Raises NoAnswerError."""
+    reply = target.send(case.request, key)
+    found = judge(contract, schemas_of(contract), case, reply)
+    return reply, [f"{each.subject}: expected {each.expected}, got {each.got}" for each in found]
