@@ -92,6 +92,10 @@ class Case:
         """Id of the rule or promise that the case is about; empty for a pack, which is about many."""
         return self.promise or (self.rule.id if self.rule else "")
 
+    def is_about(self, subject: str) -> bool:
+        """Tell whether it tests a rule or promise."""
+        return self.subject == subject or any(each.rule == subject for each in self.covers)
+
     @property
     def creates(self) -> bool:
         """Whether it submits a task if it is accepted."""

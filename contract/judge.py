@@ -100,7 +100,7 @@ def _judge_refusal(contract: Contract, case: Case, reply: Reply) -> Iterator[Dev
         return
     if reply.http != error.error.http:
         yield Deviation(subject, "status", str(error.error.http), str(reply.http), rule.evidence)
-    answered, asked = _inner(reply.body), _inner(expected)
+    answered, asked = inner_of(reply.body), inner_of(expected)
     if answered.get("code") != asked["code"]:
         yield Deviation(subject, "code", shown(asked["code"]), shown(answered.get("code")), rule.evidence)
     elif not _same_text(str(answered.get("message")), str(asked["message"])):
@@ -122,7 +122,7 @@ def envelope_of(body: Any) -> str:
 
 def named_rules(contract: Contract, reply: Reply) -> list[str]:
     """Return the ids of the rules that a refusal can mean by its text."""
-    message = _inner(reply.body).get("message") if isinstance(reply.body, dict) else None
+    message = inner_of(reply.body).get("message") if isinstance(reply.body, dict) else None
     if not isinstance(message, str):
         return []
     return [rule.id for rule in contract.rules.values() if rule.error and _pattern(rule).match(message)]
@@ -131,7 +131,7 @@ def named_rules(contract: Contract, reply: Reply) -> list[str]:
 def describe(reply: Reply) -> str:
     """Say in a few words what a reply is."""
     if isinstance(reply.body, dict):
-        inner = _inner(reply.body)
+        inner = inner_of(reply.body)
         if task_id := task_id_of(reply):
             return f"{reply.http}, task {task_id}"
         return f"{reply.http}/{shown(inner.get('code'))} {shown(inner.get('message'))}"
@@ -169,7 +169,7 @@ def _succeeded(case: Case, reply: Reply) -> bool:
     return bool(task_id_of(reply)) or (envelope_of(reply.body) == "success") or (reply.body is None and case.creates)
 
 
-def _inner(body: Any) -> dict[str, Any]:
+def inner_of(body: Any) -> dict[str, Any]:
     """Return what holds code and message."""
     if not isinstance(body, dict):
         return {}

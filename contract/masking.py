@@ -21,8 +21,8 @@ from .judge import envelope_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from .results import Report, Result
     from .targets import Reply
-    from .verify import Report, Result
 
 RECORDED_HOST = "recorded.invalid"
 """Stands for the host of every URL; no name under `.invalid` is ever given to anybody (RFC 6761)."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from .cases import MAY, UNCLEAR, Case
+from .cases import FAILS, MAY, PICTURES, UNCLEAR, Case
 from .judge import task_id_of
 from .targets import HttpTarget
 
@@ -98,6 +98,8 @@ class Plan:
     """If the target is right."""
     worst: Decimal
     """If it accepts everything; a run never spends more than its budget."""
+    enough: Decimal
+    """A budget in which every case finds room at a target that is right."""
 
 
 def make_plan(contract: Contract, cases: Iterable[Case]) -> Plan:
@@ -105,10 +107,17 @@ def make_plan(contract: Contract, cases: Iterable[Case]) -> Plan:
     cases = list(cases)
     price = contract.price_per_picture
     accepted = [case for case in cases if case.accepted and case.creates]
+    early = [case for case in cases if not case.after]
+
+    def cost(cases: Iterable[Case], kind: str) -> Decimal:
+        return sum((price * case.pictures for case in cases if case.cost == kind), Decimal(0))
+
+    aside = max((price * case.pictures for case in cases), default=Decimal(0))
     return Plan(
         cases=len(cases),
         requests=len(cases) + 2 * len(accepted),
         creates=sum(case.creates for case in cases),
-        best=sum((price * case.pictures for case in accepted if case.cost == "pictures"), Decimal(0)),
+        best=cost(cases, PICTURES),
         worst=sum((price * case.pictures for case in cases), Decimal(0)),
+        enough=aside + max(cost(early, PICTURES) + cost(early, FAILS), cost(cases, PICTURES)),
     )

@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
     from .cases import Case
     from .masking import Secret
+    from .results import Report, Result
     from .rules import Rule
     from .spec import Contract
-    from .verify import Report, Result
 
 FORMAT = 1
 HEAD = "recording.json"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
 from .judge import KINDS
-from .verify import DEVIATES, HOLDS, SKIPPED
+from .results import DEVIATES, HOLDS, SKIPPED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from .cases import Case
     from .judge import Deviation
+    from .results import Report, Result
     from .spec import Contract
-    from .verify import Report, Result
 
 SHORTEST_SECRET = 8
 """Characters; a shorter key, such as the `any` of an open simulator, is no secret."""
@@ -69,16 +69,20 @@ def _lines(result: Result, deviation: Deviation) -> Iterator[str]:
 
 def summary(report: Report) -> list[str]:
     """Return what the run comes to, in a few lines."""
-    currency = report.contract.currency
     counts = ", ".join(f"{len(report.of(state))} {word}" for state, word in WORDS.items())
-    lines = [
-        f"{report.target}: {counts}; {report.requests} requests, {report.creates} creates, {report.spent} {currency}"
-    ]
-    reasons: dict[str, int] = defaultdict(int)
-    for result in report.of(SKIPPED):
-        reasons[result.reason] += 1
-    lines += [f"not tested: {count} cases, each {reason}" for reason, count in reasons.items()]
-    return lines + report.notes
+    lines = [f"{report.target}: {counts}; {report.total}", *not_tested(report), *report.notes]
+    return [*lines, f"incomplete: {report.incomplete}"] if report.incomplete else lines
+
+
+def not_tested(report: Report) -> list[str]:
+    """Return a line for each reason why cases were not tested."""
+    reasons = Counter(result.reason for result in report.of(SKIPPED))
+    return [f"not tested: {cases_for(reason, count)}" for reason, count in reasons.items()]
+
+
+def cases_for(reason: str, count: int) -> str:
+    """Say of how many cases a reason is."""
+    return f"1 case, which {reason}" if count == 1 else f"{count} cases, each {reason}"
 
 
 WORDS = {HOLDS: "hold", DEVIATES: "deviate", SKIPPED: "not tested"}
@@ -115,6 +119,7 @@ def as_json(report: Report, at: datetime) -> str:
             "creates": report.creates,
             "spent": str(report.spent),
             "notes": report.notes,
+            "incomplete": report.incomplete,
             "results": [_result(report, result) for result in report.results],
         },
         indent=1,

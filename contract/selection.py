@@ -54,7 +54,7 @@ class Options:
 def select_cases(contract: Contract, options: Options, callback_url: str | None = None) -> list[Case]:
     """Return the cases that a run is about.
 
-    Raises ValueError for an unknown rule in `options.only`, naming the nearest ones.
+    Raises ValueError as `check_subject` does for `options.only`.
     """
     cases = list(build_cases(contract, options.run, callback_url))
     wanted = options.only
@@ -63,7 +63,7 @@ def select_cases(contract: Contract, options: Options, callback_url: str | None 
     if wanted is None:
         return _with_needed(cases, [case for case in cases if case.id in (options.cases or ())])
     check_subject(contract, wanted)
-    chosen = [case for case in cases if case.subject == wanted or any(each.rule == wanted for each in case.covers)]
+    chosen = [case for case in cases if case.is_about(wanted)]
     if not chosen and wanted in contract.promises:
         packs = [case for case in cases if case.cost in {PICTURES, FAILS} and not case.after]
         chosen = packs[:2] + [case for case in packs if case.cost == FAILS][:1]
@@ -77,11 +77,16 @@ def _with_needed(cases: list[Case], chosen: list[Case]) -> list[Case]:
 
 
 def check_subject(contract: Contract, wanted: str) -> None:
-    """Raise ValueError, which names the nearest ones, if there is no such rule or promise."""
+    """Raise ValueError if there is no such rule or promise, which names the nearest ones, or if no case can test it."""
     subjects = [*contract.rules, *contract.promises]
+    cases = build_cases(contract)
+    if wanted in untested(contract, cases):
+        raise ValueError(f"{wanted} cannot be brought about from outside, so no case tests it")
     if wanted not in subjects:
-        close = difflib.get_close_matches(wanted, subjects, n=3) or subjects
-        raise ValueError(f"unknown rule {wanted!r}; the nearest are {', '.join(close)}; `klingkit rules` lists all")
+        of_case = next((case.subject for case in cases if case.id == wanted and case.subject), "")
+        close = difflib.get_close_matches(wanted, subjects, n=3, cutoff=0)
+        hint = f"that is a case of {of_case}" if of_case else f"the nearest are {', '.join(close)}"
+        raise ValueError(f"unknown rule {wanted!r}; {hint}; `klingkit rules` lists all")
 
 
 def why_not(case: Case, options: Options) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import sys
+import time
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,12 +20,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from klingkit.contract import Contract
+    from klingkit.contract.results import Report, Result
     from klingkit.contract.selection import Options
     from klingkit.contract.targets import HttpTarget, Target
-    from klingkit.contract.verify import Report, Result
 
-OVER_BUDGET = 3
-"""Exit code of a run that its budget ended early."""
+INCOMPLETE = 3
+"""Exit code of a run in which not all was tested that was to be."""
+INTERRUPTED = 130
+"""Exit code after a Ctrl-C, as of any command."""
+SAY_AGAIN_S = 15.0
+"""How often a run that is not watched says what it waits for."""
 FORMATS = ("junit", "md", "json")
 EVIDENCE = ("documented", "recorded", "inferred")
 
@@ -171,7 +176,8 @@ def run_options(command: Any) -> Any:
 def verify(url: str, *, reports: tuple[str, ...], fail_on: str, plan: bool, real: bool, **given: Any) -> None:
     """Verify that the service at URL keeps the contract.
 
-    Exits with 0 if it does, 1 if it breaks a rule, 2 if nothing could be tested, 3 if the budget ended the run early.
+    Exits with 0 if it does, 1 if it breaks a rule, 2 if nothing could be tested, 3 if not all could that was to be, 130 after
+    a Ctrl-C.
     """
     from klingkit.contract import load_contract
     from klingkit.contract import report as forms
@@ -182,27 +188,39 @@ def verify(url: str, *, reports: tuple[str, ...], fail_on: str, plan: bool, real
     if plan:
         print_plan(contract, options, target.url)
         return
-    with receiver(target), progress() as on_result:
-        report = run(target, contract, options, on_result)
+    with receiver(target):
+        report = run(target, contract, options)
+    click.echo(forms.as_text(report))
+    deviations = [each for result in report.results for each in result.deviations]
+    if len(report.counted(fail_on)) < len(deviations):
+        click.echo(f"--fail-on {fail_on}: {len(report.counted(fail_on))} of {len(deviations)} deviations count")
     now = datetime.now(UTC)
     for kind, file in files:
         text = {"junit": forms.as_junit, "md": forms.as_markdown, "json": forms.as_json}[kind](report, now)
-        file.write_text(text, encoding="utf-8")
-    click.echo(forms.as_text(report))
+        try:
+            file.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise CommandFailed(f"--report {kind}={file} cannot be written: {error.strerror}") from None
     raise click.exceptions.Exit(exit_code(report, fail_on))
 
 
 def exit_code(report: Report, fail_on: str) -> int:
     """Return the exit code for a report."""
+    if report.interrupted:
+        return INTERRUPTED
     if report.counted(fail_on):
         return CommandFailed.exit_code
-    if report.crossed:
-        return OVER_BUDGET
-    return 0 if report.of("holds") or report.of("deviates") else WrongUsage.exit_code
+    if report.incomplete:
+        return INCOMPLETE
+    only = report.options.only
+    wanted = [each for each in report.results if only is None or each.case.is_about(only)] or report.results
+    return 0 if any(each.state != "skipped" for each in wanted) else WrongUsage.exit_code
 
 
-def prepare(url: str, *, real: bool, key: str | None, **given: Any) -> tuple[HttpTarget, Options]:
-    """Return target and options, if they can be used."""
+def prepare(
+    url: str, *, real: bool, key: str | None, real_option: str = "--real", **given: Any
+) -> tuple[HttpTarget, Options]:
+    """Return target and options, if they can be used; `real_option` is what the user has to say for a real service."""
     from klingkit.contract import load_contract
     from klingkit.contract.selection import Options, check_subject
     from klingkit.contract.targets import HttpTarget
@@ -218,7 +236,7 @@ def prepare(url: str, *, real: bool, key: str | None, **given: Any) -> tuple[Htt
         raise WrongUsage(f"{url!r} is not the URL of a service, such as http://127.0.0.1:8000")
     target = HttpTarget(url)
     if not target.local and not real:
-        raise WrongUsage(f"{url} is not on this machine, and may cost money: say --real if you mean it")
+        raise WrongUsage(f"{url} is not on this machine, and may cost money: say {real_option} if you mean it")
     if not target.local and not key:
         raise WrongUsage(f"no key for {url}: set COMETAPI_KEY, or pass --key")
     run = f"klingkit-{secrets.token_hex(6)}"
@@ -228,6 +246,9 @@ def prepare(url: str, *, real: bool, key: str | None, **given: Any) -> tuple[Htt
     options = Options(key=key or f"{run}-key", run=run, any_key=target.local, **given)
     if options.other_key == options.key:
         raise WrongUsage("--other-key is the same key: give one of another account")
+    price = load_contract().price_per_picture
+    if 0 < options.budget < price:
+        raise WrongUsage(f"a budget of {options.budget} pays for no picture, which costs {price}: give more, or none")
     try:
         if options.only is not None:
             check_subject(load_contract(), options.only)
@@ -236,17 +257,16 @@ def prepare(url: str, *, real: bool, key: str | None, **given: Any) -> tuple[Htt
     return target, options
 
 
-def run(target: Target, contract: Contract, options: Options, on_result: Callable[[Result], object]) -> Report:
-    """Verify a target; one line says why, if that cannot be done."""
-    from klingkit.contract.verify import RunInterruptedError, UnusableTargetError
+def run(target: Target, contract: Contract, options: Options) -> Report:
+    """Verify a target, and show how that goes on; one line says why, if it cannot be done."""
+    from klingkit.contract.verify import UnusableTargetError
     from klingkit.contract.verify import verify as verify_target
 
     try:
-        return verify_target(target, contract, options, on_result)
+        with progress() as (on_result, on_wait):
+            return verify_target(target, contract, options, on_result, on_wait)
     except UnusableTargetError as error:
         raise WrongUsage(f"nothing could be tested: {error}") from None
-    except RunInterruptedError as error:
-        raise CommandFailed(str(error)) from None
 
 
 @contextmanager
@@ -261,29 +281,46 @@ def receiver(target: HttpTarget) -> Iterator[None]:
 
 
 @contextmanager
-def progress() -> Iterator[Callable[[Result], object]]:
-    """Show on a terminal which case came last."""
+def progress() -> Iterator[tuple[Callable[[Result], object], Callable[[str], object]]]:
+    """Show on a terminal which case came last, and what is waited for; elsewhere only the latter, now and then."""
     from rich.console import Console
 
     console = Console(stderr=True)
-    if not console.is_terminal:
-        yield lambda _: None
+    if console.is_terminal:
+        with console.status("asking") as status:
+            yield (
+                lambda result: status.update(f"{result.case.id}: {result.state}"),
+                lambda what: status.update(f"waiting for {what}"),
+            )
         return
-    with console.status("asking") as status:
-        yield lambda result: status.update(f"{result.case.id}: {result.state}")
+    said = time.monotonic()
+
+    def say(what: str) -> None:
+        nonlocal said
+        if time.monotonic() - said >= SAY_AGAIN_S:
+            said = time.monotonic()
+            click.echo(f"waiting for {what}", err=True)
+
+    yield lambda _: None, say
 
 
 def report_files(reports: tuple[str, ...]) -> list[tuple[str, Path]]:
     """Return format and file of each report, before anything is sent whose report could not be written."""
-    files = []
+    files: list[tuple[str, Path]] = []
     for text in reports:
         kind, _, name = text.partition("=")
         if kind not in FORMATS or not name:
             raise WrongUsage(f"--report {text}: give junit=FILE, md=FILE or json=FILE")
         file = Path(name)
+        if file in [other for _, other in files]:
+            raise WrongUsage(f"--report {text}: another report goes to the same file")
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.touch()
+            is_new = not file.exists()
+            with file.open("a"):
+                pass
+            if is_new:
+                file.unlink()  # an empty report would be read as one
         except OSError as error:
             raise WrongUsage(f"--report {text}: {error.strerror}") from None
         files.append((kind, file))
@@ -293,6 +330,7 @@ def report_files(reports: tuple[str, ...]) -> list[tuple[str, Path]]:
 def print_plan(contract: Contract, options: Options, where: str) -> None:
     """Say what a run would send, and what it would cost."""
     from klingkit.contract.money import make_plan
+    from klingkit.contract.report import cases_for
     from klingkit.contract.selection import EXPLORED, select_cases, why_not
 
     chosen = select_cases(contract, options)
@@ -307,16 +345,19 @@ def print_plan(contract: Contract, options: Options, where: str) -> None:
             f"cost: 0 {contract.currency}, since only what must be refused is sent, and the run stops at the first acceptance"
         )
     else:
+        most = min(worst, options.budget)
         click.echo(
-            f"cost: {plan.best} {contract.currency} at best; at worst {min(worst, options.budget)}, since it stops before it "
-            f"would cross {options.budget} ({worst} if everything were accepted)"
+            f"cost: {min(plan.best, most)} {contract.currency} at best; at worst {most}, since no more than {options.budget} is ever "
+            f"spent ({worst} if everything were accepted)"
         )
+        if options.budget < plan.enough:
+            click.echo(f"{options.budget} may be too little for some of these cases: {plan.enough} is enough for all")
     reasons: dict[str, int] = {}
     for case in chosen:
         if reason := why_not(case, options):
             reasons[reason] = reasons.get(reason, 0) + 1
     for reason, count in reasons.items():
-        click.echo(f"not sent: {count} cases, each {reason}")
+        click.echo(f"not sent: {cases_for(reason, count)}")
 
 
 @click.command(short_help="Test the contract kit with simulators that are wrong.")

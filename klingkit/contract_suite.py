@@ -11,9 +11,9 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from klingkit.contract.results import Report
     from klingkit.contract.selection import Options
     from klingkit.contract.targets import HttpTarget, Target
-    from klingkit.contract.verify import Report
 
 CASE = "klingkit_verdict"
 """The fixture that the suite's one test takes."""
@@ -53,7 +53,7 @@ def klingkit_report(request: pytest.FixtureRequest) -> Iterator[Report]:
     try:
         target, options = _service(config, cases=frozenset(chosen))
         with receiver(target):
-            yield run(target, load_contract(), options, lambda _: None)
+            yield run(target, load_contract(), options)
     except click.ClickException as error:
         pytest.exit(error.format_message(), returncode=error.exit_code)
 
@@ -100,6 +100,7 @@ def _service(config: pytest.Config, **options: Any) -> tuple[HttpTarget, Options
     return prepare(
         config.getoption("klingkit_target"),
         real=config.getoption("klingkit_real"),
+        real_option="--klingkit-real",
         key=os.environ.get("COMETAPI_KEY"),
         other_key=os.environ.get("KLINGKIT_OTHER_KEY"),
         budget=money(config.getoption("klingkit_budget")),

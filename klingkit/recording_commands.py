@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .common import CommandFailed, WrongUsage
-from .contract_commands import OVER_BUDGET, prepare, print_plan, progress, run, run_options
+from .contract_commands import INCOMPLETE, INTERRUPTED, prepare, print_plan, run, run_options
 
 if TYPE_CHECKING:
     from klingkit.contract import Contract
     from klingkit.contract.masking import Secret
     from klingkit.contract.recordings import Recording
+    from klingkit.contract.results import Report
     from klingkit.contract.selection import Options
     from klingkit.contract.targets import Target
-    from klingkit.contract.verify import Report
 
 SIMULATOR = "simulator"
 
@@ -32,12 +32,14 @@ SIMULATOR = "simulator"
 def record(url: str, *, out: Path, plan: bool, real: bool, **given: Any) -> None:
     """Send the cases to the service at URL and keep its answers, without keys and private data.
 
-    Exits with 0 when they are kept, 1 if a secret would have been, 2 if there is nothing to keep, 3 if the budget ended it early.
+    Exits with 0 when they are kept, 1 if a secret would have been, 2 if there is nothing to keep, 3 if there is less than was
+    asked for, 130 after a Ctrl-C.
     """
     from klingkit.contract import load_contract
     from klingkit.contract.masking import SHORTEST_SECRET
     from klingkit.contract.recordings import BrokenRecordingError, SecretFoundError, check_folder, load, save
     from klingkit.contract.recordings import record as keep
+    from klingkit.contract.report import not_tested
 
     contract = load_contract()
     target, options = prepare(url, real=real or plan, **given)
@@ -54,9 +56,10 @@ def record(url: str, *, out: Path, plan: bool, real: bool, **given: Any) -> None
         raise WrongUsage(f"--out {error}") from None
     if old:
         refuse_loss(old, contract, options, out)
-    with progress() as on_result:
-        report = run(target, contract, options, on_result)
+    report = run(target, contract, options)
     recording = keep(report, datetime.now(UTC))
+    if not any(recording.answers.values()):
+        raise WrongUsage("; ".join(["there is nothing to keep", *not_tested(report)]))
     if old and ended_early(report):
         out = out.with_name(f"{out.name}-incomplete")  # what was paid for is not thrown away
     try:
@@ -68,8 +71,8 @@ def record(url: str, *, out: Path, plan: bool, real: bool, **given: Any) -> None
     count = sum(map(len, recording.answers.values()))
     click.echo(f"{out}: {count} answers of {target.url}; {report.creates} creates, {report.spent} {contract.currency}")
     if reason := ended_early(report):
-        click.echo(f"the run ended early: {reason}", err=True)
-        raise click.exceptions.Exit(OVER_BUDGET)
+        click.echo(f"incomplete: {reason}", err=True)
+        raise click.exceptions.Exit(INTERRUPTED if report.interrupted else INCOMPLETE)
 
 
 def refuse_loss(old: Recording, contract: Contract, options: Options, out: Path) -> None:
@@ -92,9 +95,9 @@ def refuse_loss(old: Recording, contract: Contract, options: Options, out: Path)
 
 
 def ended_early(report: Report) -> str:
-    """Say why the budget ended a run; empty if it did not."""
-    if report.crossed:
-        return report.crossed
+    """Say why a run did not do all that it was to do; empty if it did."""
+    if report.incomplete:
+        return report.incomplete
     accepted = [result.case.id for result in report.results if result.task_id]
     return f"{accepted[0]} was accepted, which may cost money" if accepted and not report.options.budget else ""
 
@@ -122,7 +125,8 @@ def drift(a: str, b: str, *, as_json: bool, plan: bool, real: bool, **given: Any
 
     A and B each are a URL, `simulator`, or the folder of a recording. What a URL may cost counts for both together.
 
-    Exits with 0 if there is no drift, 1 if there is, 2 if nothing could be compared, 3 if the budget ended it early.
+    Exits with 0 if there is no drift, 1 if there is, 2 if nothing could be compared, 3 if there was less to compare
+    than was asked for, 130 after a Ctrl-C.
     """
     from klingkit.contract import drift as forms
     from klingkit.contract import load_contract
@@ -144,6 +148,9 @@ def drift(a: str, b: str, *, as_json: bool, plan: bool, real: bool, **given: Any
             recordings.append(each)
             continue
         report = each.ask(contract, budget)
+        if report.interrupted:
+            click.echo(f"interrupted: {report.total} at most", err=True)
+            raise click.exceptions.Exit(INTERRUPTED)
         recordings.append(keep(report, now))
         if not each.free:
             budget = max(budget - report.spent, Decimal(0))
@@ -155,11 +162,11 @@ def drift(a: str, b: str, *, as_json: bool, plan: bool, real: bool, **given: Any
         raise CommandFailed(f"the comparison is not shown, since {secret} stands in it")
     click.echo(text, nl=as_json)
     if early:
-        click.echo(f"the run ended early: {early}", err=True)
+        click.echo(f"incomplete: {early}", err=True)
     if found.rows:
         raise click.exceptions.Exit(CommandFailed.exit_code)
     if early:
-        raise click.exceptions.Exit(OVER_BUDGET)
+        raise click.exceptions.Exit(INCOMPLETE)
     if not found.compared:
         raise WrongUsage("nothing could be compared: no case was answered by both")
 
@@ -176,8 +183,7 @@ class Asked:
     def ask(self, contract: Contract, budget: Decimal) -> Report:
         """Send the cases, within a budget if they can cost money."""
         options = self.options if self.free else replace(self.options, budget=budget)
-        with progress() as on_result:
-            return run(self.target, contract, options, on_result)
+        return run(self.target, contract, options)
 
 
 def side(text: str, *, real: bool, contract: Contract, given: dict[str, Any]) -> Asked | Recording:

@@ -12,9 +12,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from klingkit.contract import load_contract
+from klingkit.contract.results import DEVIATES
 from klingkit.contract.samples import picture
 from klingkit.contract.selection import Options
-from klingkit.contract.verify import DEVIATES, verify
+from klingkit.contract.verify import verify
 
 from . import wrongs
 from .spoil import (

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from klingkit.contract import load_contract
 from klingkit.contract.recordings import Recording, record
 from klingkit.contract.selection import Options
-from klingkit.contract.verify import Report, verify
+from klingkit.contract.verify import verify
 from klingkit.mock_server.app import create_app
 from klingkit.mock_server.clock import START, Clock
 from klingkit.mock_server.in_process import SimulatorTarget
@@ -21,6 +21,7 @@ from klingkit.mock_server.simulator import Simulator
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from klingkit.contract.results import Report
     from klingkit.contract.targets import Target
 
 KEY, OTHER_KEY = "sesame-open-1234", "sesame-open-5678"

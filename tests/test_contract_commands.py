@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
@@ -12,12 +16,12 @@ from click.testing import CliRunner
 from klingkit.cli import main
 from klingkit.contract import load_contract
 from klingkit.contract.cases import build_cases
+from klingkit.mock_server.controller import Control
 
 from .conftest import serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from click.testing import Result
 
@@ -61,7 +65,54 @@ def test_a_budget_that_is_too_small_is_3(live: Running) -> None:
     result = run("verify", live.url, "--budget", "0.02")
 
     assert result.exit_code == 3
-    assert "would cross the budget of 0.02" in result.stdout
+    assert "incomplete: the budget was too small for 42 cases; 0.4921 USD is enough for all" in result.stdout
+    assert "85 hold" in result.stdout
+    plan = run("verify", live.url, "--budget", "0.02", "--plan").stdout
+    assert "cost: 0.02 USD at best; at worst 0.02, since no more than 0.02 is ever spent" in plan
+    assert "0.02 may be too little for some of these cases: 0.4921 is enough for all" in plan
+    assert "may be too little" not in run("verify", live.url, "--budget", "0.4921", "--plan").stdout
+
+
+def test_a_rule_is_tested_only_if_one_of_its_cases_is(live: Running) -> None:
+    """Not if only the case went out that must go before."""
+    assert run("verify", live.url, "--only", "account.isolation", "--budget", "0.1").exit_code == 2
+    assert run("verify", live.url, "--only", "account.isolation", "--budget", "0.1", "--other-key", "b").exit_code == 0
+    assert run("verify", live.url, "--only", "task.times", "--budget", "0.1").exit_code == 0
+
+
+def test_a_report_that_cannot_be_written_is_said_to_be_so(live: Running, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "old.xml").write_text("old")
+    for file, code, text in (
+        (tmp_path / "folder", 2, "Is a directory"),
+        (Path("/dev/full"), 1, "cannot be written: No space left on device"),
+    ):
+        result = run("verify", live.url, "--report", f"md={file}")
+        assert (result.exit_code, result.output.count("Error")) == (code, 1)
+        assert text in result.output
+    twice = run("verify", live.url, "--report", f"md={tmp_path}/a", "--report", f"json={tmp_path}/a")
+    assert (twice.exit_code, "same file" in twice.output) == (2, True)
+    for name in ("new.xml", "old.xml"):
+        assert run("verify", "http://127.0.0.1:9", "--report", f"junit={tmp_path / name}").exit_code == 2
+    assert [file.name for file in tmp_path.iterdir() if file.is_file()] == ["old.xml"]  # no empty report is left behind
+
+
+def test_an_interrupted_command_reports_what_came_and_ends_with_130(tmp_path: Path) -> None:
+    """After a real Ctrl-C, while tasks of a service as slow as the real one go on."""
+    with serving("--speed", "0.2") as slow:
+        command = ["verify", slow.url, "--budget", "1", "--report", f"json={tmp_path / 'report.json'}"]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "klingkit", *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        while Control.over_http(slow.url).health()["tasks"]["processing"] < 10:
+            pass
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=20)
+
+    assert process.returncode == 130
+    assert "incomplete: interrupted" in output
+    assert "Traceback" not in errors
+    assert json.loads((tmp_path / "report.json").read_text())["incomplete"] == "interrupted"
 
 
 def test_what_cannot_be_tested_is_2(live: Running) -> None:
@@ -75,6 +126,7 @@ def test_what_cannot_be_tested_is_2(live: Running) -> None:
         ((live.url, "--report", "md=/proc/none/x"), "--report"),
         ((live.url, "--budget", "much"), "is not an amount"),
         ((live.url, "--key", "a", "--other-key", "a"), "same key"),
+        ((live.url, "--budget", "0.01"), "pays for no picture, which costs 0.0133"),
         (("http://me:pass-word@127.0.0.1:9",), "leave user and password out of the URL"),
         (("http://127.0.0.1:9",), "nothing could be tested"),
     ):

@@ -131,7 +131,7 @@ def test_a_service_must_be_usable(tmp_path: Path) -> None:
     far = pytest_in(tmp_path, "--klingkit-target", "http://example.com")
 
     assert far.returncode == 2
-    assert "say --real if you mean it" in far.stdout + far.stderr
+    assert "say --klingkit-real if you mean it" in far.stdout + far.stderr
 
 
 # The simulator and a recording

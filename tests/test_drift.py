@@ -433,7 +433,7 @@ def test_the_budget_is_for_both_together(monkeypatch: pytest.MonkeyPatch) -> Non
     assert (first, second) == (Decimal("0.2"), Decimal("0.2") - spent)
     assert spent + spent_too <= first
     assert result.exit_code == 3
-    assert "the run ended early: " in result.stderr
+    assert "incomplete: the budget was too small" in result.stderr
 
 
 def test_a_secret_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from klingkit.contract import Contract, load_contract
+from klingkit.contract.results import DEVIATES, HOLDS
 from klingkit.contract.selection import Options
 from klingkit.contract.targets import Request
-from klingkit.contract.verify import DEVIATES, HOLDS, verify
+from klingkit.contract.verify import verify
 from klingkit.mock_server.mutants import MUTANTS, Mutant, hunt
 from klingkit.mock_server.spoil import KEY, OTHER_KEY, answers, at, contract, created, does, reads, right
 
@@ -21,7 +22,7 @@ from .conftest import PATH, body
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from klingkit.contract.verify import Report
+    from klingkit.contract.results import Report
     from klingkit.mock_server.in_process import SimulatorTarget
 
 BY_NAME = {mutant.name: mutant for mutant in MUTANTS}

@@ -528,7 +528,7 @@ def test_what_came_before_the_budget_ended_it_is_kept(
     out = tmp_path / "rec"
     result = record_here(monkeypatch, wrong_target(before=lenient), "--out", str(out))
     assert result.exit_code == 3
-    assert result.stderr == "the run ended early: prompt.maxLength/one-too-long was accepted, which may cost money\n"
+    assert result.stderr == "incomplete: prompt.maxLength/one-too-long was accepted, which may cost money\n"
     kept = load(out, contract)
     assert kept.answers["prompt.maxLength"]
 
@@ -537,6 +537,23 @@ def test_what_came_before_the_budget_ended_it_is_kept(
     assert result.exit_code == 3
     assert all_text(out) == before
     assert load(tmp_path / "rec-incomplete", contract).answers == kept.answers
+
+
+def test_a_recording_of_nothing_is_not_written(small: Running, tmp_path: Path) -> None:
+    result = run("record", small.url, "--out", str(tmp_path / "rec"), "--only", "n.maximum")
+
+    assert result.exit_code == 2
+    assert "there is nothing to keep; not tested: 1 case, which may cost money, since" in result.output
+    assert not (tmp_path / "rec").exists()
+
+
+def test_what_an_empty_account_answers_is_not_kept(tmp_path: Path) -> None:
+    with serving("--instant", "--balance", "0.05") as poor:
+        result = run("record", poor.url, "--out", str(tmp_path / "rec"), "--budget", "0.5", "--key", "any-key-of-mine")
+
+    assert result.exit_code == 3
+    assert "needs another account: 429/1102 'Account balance not enough'" in result.stderr
+    assert "Account balance" not in all_text(tmp_path / "rec")
 
 
 def test_a_run_that_keeps_costs_no_more_than_one_that_verifies(contract: Contract) -> None:

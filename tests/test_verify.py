@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
@@ -28,7 +29,8 @@ from klingkit.contract.cases import NEVER, PICTURES, build_cases
 from klingkit.contract.money import BudgetError, Purse, make_plan
 from klingkit.contract.selection import MAX_CREATES, Options, select_cases, why_not
 from klingkit.contract.targets import HttpTarget, NoAnswerError, Reply, Request, is_loopback
-from klingkit.contract.verify import Report, RunInterruptedError, UnusableTargetError, verify
+from klingkit.contract.verify import UnusableTargetError, verify
+from klingkit.mock_server.clock import START
 from klingkit.mock_server.in_process import in_process_target
 
 from .conftest import serving
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from klingkit.contract.receiver import Received
+    from klingkit.contract.results import Report
 
     from .conftest import Running
 
@@ -52,6 +55,7 @@ class Wrong:
     def __init__(self, change: Callable[[Request, Reply], Reply], parallel: int = 1) -> None:
         self._inner = in_process_target()
         self.parallel = parallel
+        self.callback_url = self._inner.callback_url
         self._change = change
         self.sent: list[Request] = []
 
@@ -154,8 +158,13 @@ def test_many_requests_at_a_time_never_cross_the_budget(budget: str, accepts: bo
     report = run(target, replace(PAID, budget=Decimal(budget), any_key=False))
 
     assert charged <= Decimal(budget)
-    assert report.crossed
-    assert all("budget" in result.reason for result in report.of("skipped"))
+    assert "is enough for all" in report.incomplete
+    too_dear = [result for result in report.of("skipped") if "budget" in result.reason]
+    assert too_dear
+    assert all("needs the task" in result.reason for result in report.of("skipped") if result not in too_dear)
+    free = [result for result in report.results if result.case.cost == NEVER and not result.case.after]
+    if not accepts and Decimal(budget) >= PRICE:
+        assert all(result.state == "holds" for result in free)  # a small budget tests no less than none
 
 
 def test_a_create_without_an_answer_counts_as_paid() -> None:
@@ -171,14 +180,97 @@ def test_a_create_without_an_answer_counts_as_paid() -> None:
     assert "no_answer" in kinds
 
 
-def test_an_interrupted_run_says_what_it_may_have_cost() -> None:
+@pytest.mark.parametrize("parallel", [1, 8])
+def test_an_interrupted_run_reports_what_came_and_sends_no_more(parallel: int) -> None:
     def interrupted(request: Request, reply: Reply) -> Reply:
         if (request.body or {}).get("n") == 0:
             raise KeyboardInterrupt
         return reply
 
-    with pytest.raises(RunInterruptedError, match=r"interrupted: \d+ requests, \d+ creates, 0\.\d+ USD at most"):
-        run(Wrong(interrupted))
+    report = run(Wrong(interrupted, parallel))
+
+    assert (report.interrupted, report.incomplete) == (True, "interrupted")
+    assert report.spent > 0
+    assert report.of("deviates") == []
+    assert all(result.reply for result in report.of("holds"))
+    assert 1 < len(report.of("holds")) < (60 if parallel == 1 else 131)
+    assert "incomplete: interrupted" in forms.as_text(report)
+
+
+def refusing(code: object, *, queries: bool = False) -> Callable[[Request, Reply], Reply]:
+    """Let every right create, or every third query, be answered with an error of the account or the service."""
+    count = itertools.count()
+    body = {"code": code, "message": "not now", "request_id": "a60990f3-b485-4dbb-b02f-6eea9cd000c5"}
+
+    def change(request: Request, reply: Reply) -> Reply:
+        hit = request.method == "GET" and next(count) % 3 == 2 if queries else request.method == "POST"
+        return replace(reply, http=429, content=json.dumps(body).encode()) if hit and reply.http == 200 else reply
+
+    return change
+
+
+@pytest.mark.parametrize(("code", "reason"), [(1102, "needs another account"), (1303, "found no room within 120 s")])
+def test_what_the_account_cannot_pay_or_hold_says_nothing_of_the_service(code: int, reason: str) -> None:
+    target = Wrong(refusing(code))
+    target.callback_url = None
+    report = run(target)
+
+    assert report.of("deviates") == []
+    assert len(report.of("holds")) > 80
+    assert {result.case.accepted for result in report.of("holds") if result.case.creates} == {False}
+    assert f"{reason}: 429/{code} 'not now'" in report.incomplete
+    assert target.now() < 200 + START / 1000  # the wait for room is not repeated for each case
+    assert sum(request.method == "POST" for request in target.sent) < 140
+
+
+def test_a_query_that_comes_too_often_is_repeated() -> None:
+    report = run(Wrong(refusing(1302, queries=True)))
+
+    assert report.counted("inferred") == []
+    assert report.incomplete == ""
+
+
+def test_a_task_is_skipped_whose_queries_find_no_room() -> None:
+    def full(request: Request, reply: Reply) -> Reply:
+        return refusing(1302, queries=True)(request, reply) if request.method == "POST" else stuck(reply)
+
+    def stuck(reply: Reply) -> Reply:
+        body = {"code": 1302, "message": "not now", "request_id": "a60990f3-b485-4dbb-b02f-6eea9cd000c5"}
+        return replace(reply, http=429, content=json.dumps(body).encode()) if reply.http == 200 else reply
+
+    report = run(Wrong(full))
+
+    assert report.of("deviates") == []
+    assert all("found no room" in result.reason for result in report.of("skipped") if result.case.cost == PICTURES)
+
+
+def test_a_service_that_dies_midway_leaves_a_report() -> None:
+    count = itertools.count()
+
+    def dying(_: Request, reply: Reply) -> Reply:
+        if next(count) > 40:
+            raise NoAnswerError("nothing answers there")
+        return reply
+
+    report = run(Wrong(dying))
+
+    assert report.incomplete == "simulator stopped answering"
+    assert report.spent > 0
+    assert report.of("deviates") == []
+    assert report.of("holds")
+    assert all(result.reason for result in report.of("skipped"))
+
+
+def test_a_success_without_a_task_ends_a_run_without_a_budget() -> None:
+    def wrong(request: Request, reply: Reply) -> Reply:
+        return replace(reply, http=200, content=b'{"code": 0}') if request.method == "POST" else reply
+
+    target = Wrong(wrong)
+    report = run(target, FREE)
+
+    assert [len(result.deviations) for result in report.of("deviates")] == [1]
+    assert sum(request.method == "POST" for request in target.sent) == 1
+    assert all("was not enforced, which may cost money" in each.reason for each in report.of("skipped")[-5:])
 
 
 def test_a_service_without_room_is_asked_again() -> None:
@@ -291,6 +383,10 @@ def test_every_rule_and_promise_can_be_chosen() -> None:
 def test_an_unknown_rule_is_named_with_the_nearest() -> None:
     with pytest.raises(ValueError, match=r"unknown rule 'prompt.maxLenght'; the nearest are prompt.maxLength"):
         select_cases(load_contract(), replace(PAID, only="prompt.maxLenght"))
+    with pytest.raises(ValueError, match=r"that is a case of prompt\.maxLength"):
+        select_cases(load_contract(), replace(PAID, only="prompt.maxLength/one-too-long"))
+    with pytest.raises(ValueError, match=r"account\.rate cannot be brought about from outside, so no case tests it"):
+        select_cases(load_contract(), replace(PAID, only="account.rate"))
 
 
 def test_a_plan_is_what_a_run_costs() -> None:
@@ -302,6 +398,17 @@ def test_a_plan_is_what_a_run_costs() -> None:
     assert plan.best == sum(PRICE * case.pictures for case in sent if case.cost == PICTURES)
     assert plan.worst > plan.best
     assert make_plan(contract, [case for case in sent if not why_not(case, FREE)]).best == 0
+
+
+@pytest.mark.parametrize("parallel", [1, 8])
+def test_the_budget_that_a_plan_calls_enough_is(parallel: int) -> None:
+    contract = load_contract()
+    sent = [case for case in select_cases(contract, PAID) if not why_not(case, PAID)]
+
+    report = run(Wrong(lambda _, reply: reply, parallel), replace(PAID, budget=make_plan(contract, sent).enough))
+
+    assert report.incomplete == ""
+    assert report.of("skipped") == []
 
 
 # Targets that cannot be tested
@@ -415,6 +522,14 @@ def test_a_target_that_is_down_is_said_to_be_so() -> None:
 def test_a_key_that_is_not_accepted_is_said_to_be_so() -> None:
     with pytest.raises(UnusableTargetError, match="does not accept the key"):
         run(in_process_target(keys=frozenset({"another"})), FREE)
+    with pytest.raises(UnusableTargetError, match="does not accept the other key"):
+        run(in_process_target(keys=frozenset({"key"})))
+
+
+def test_a_service_that_is_out_of_order_is_said_to_be_so() -> None:
+    broken = Wrong(lambda _, reply: replace(reply, http=503, content=b"<html>"))
+    with pytest.raises(UnusableTargetError, match="is out of order: a query was answered with 503, a page"):
+        run(broken, FREE)
 
 
 def test_a_target_that_falls_silent_is_given_up() -> None:

@@ -1,0 +1,105 @@
+"""Send the requests of one run: count them, pay for creates within the budget, and ask again while there is no room."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from .judge import describe, inner_of, task_id_of
+from .money import Purse
+from .targets import NoAnswerError, Request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .cases import Case
+    from .selection import Options
+    from .spec import Contract
+    from .targets import Reply, Target
+
+BUSY_S = 120.0
+"""Time in which a request is repeated that the service has no room for."""
+BUSY = ("1302", "1303", "5001", "saturated")
+"""Errors after which nothing was made and the same request may be accepted later."""
+BROKE = ("1100", "1101", "1102", "1103", "quota_exhausted")
+"""Errors that say that the account cannot pay, or may not."""
+
+
+class NotTestedError(Exception):
+    """A case says nothing of the service, since the account or the service was in no state to carry it out."""
+
+
+class Sender:
+    """Sends for one run, from many threads."""
+
+    def __init__(
+        self, target: Target, contract: Contract, options: Options, on_wait: Callable[[str], object] = lambda _: None
+    ) -> None:
+        self.target = target
+        self.purse = Purse(options.budget)
+        self.requests = 0
+        self.creates = 0
+        self.wait_for = on_wait
+        """Is told what the run waits for."""
+        self._options = options
+        self._price = contract.price_per_picture
+        self._query = contract.operations["get_task"]
+        self._busy, self._broke = ({contract.errors[name].code for name in names} for names in (BUSY, BROKE))
+        self.stopped = False
+        """Whether nothing is waited for any more."""
+        self._full = False
+        """Whether there was no room for too long already."""
+        self._lock = threading.Lock()
+
+    def ask(self, case: Case, request: Request) -> Reply:
+        """Return the answer to a request of a case, which may be asked several times; no attempt can cross the budget.
+
+        Raises BudgetError, NotTestedError, NoAnswerError.
+        """
+        key = self._options.other_key if case.other_key and self._options.other_key else self._options.key
+        pause, waited = 0.5, 0.0
+        while True:
+            reply = self._pay(case, request, key) if case.creates else self.send(request, key)
+            code = inner_of(reply.body).get("code")
+            if case.rule and case.rule.error and case.rule.error.code == code:
+                return reply
+            if code in self._broke:
+                raise NotTestedError(f"needs another account: {describe(reply)}")
+            if code not in self._busy:
+                return reply
+            if self._full or self.stopped or waited >= BUSY_S:
+                self._full = True
+                raise NotTestedError(f"found no room within {BUSY_S:g} s: {describe(reply)}")
+            self.wait_for(f"room, since the service answers {describe(reply)}")
+            self.target.wait(pause)
+            waited += pause
+            pause = min(pause * 1.5, 10)
+
+    def query(self, case: Case, task_id: str) -> tuple[str, Reply]:
+        """Return the path of a case's task, and the answer to a query of it. Raises NotTestedError, NoAnswerError."""
+        path = self._query.path.replace("{task_id}", task_id)
+        question = replace(case, operation=self._query.operation_id, rule=None)
+        return path, self.ask(question, Request(self._query.method, path))
+
+    def send(self, request: Request, key: str) -> Reply:
+        """Send a request that costs nothing. Raises NoAnswerError."""
+        with self._lock:
+            self.requests += 1
+        return self.target.send(request, key)
+
+    def _pay(self, case: Case, request: Request, key: str) -> Reply:
+        amount = self._price * case.pictures
+        held = amount if self._options.budget else Decimal(0)
+        if held:
+            self.purse.hold(held)
+        with self._lock:
+            self.creates += 1
+        try:
+            reply = self.send(request, key)
+        except NoAnswerError:
+            self.purse.settle(held, amount)  # it may have been carried out all the same
+            raise
+        self.purse.settle(held, amount if task_id_of(reply) else Decimal(0))
+        return reply
