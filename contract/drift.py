@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .answers import documented_fields
 from .errors import ApiError, render
 from .judge import shown
+from .markdown import code, prose
 from .recordings import ACCEPTED, key_of, place_of
 from .selection import Options, select_cases
 
@@ -36,11 +37,8 @@ KINDS = {
 RUN = "<run>"
 LONGEST = 60_000
 """Characters of the Markdown; GitHub takes 65,536 in a comment."""
-CELL = 200
 SCHEMA = "answer.schema"
 """The promise under which differences of shape stand, as in a report of `verify`."""
-
-
 FIELDS = {"missing_field": "has it", "undocumented_field": "has no such field"}
 
 
@@ -284,9 +282,9 @@ def summary(drift: Drift) -> str:
 
 def as_markdown(drift: Drift) -> str:
     """Return the comparison as Markdown that fits into a comment of a pull request."""
-    a, b = (f"{letter}: {_prose(each.target)}, {each.at:%Y-%m-%d}" for letter, each in (("A", drift.a), ("B", drift.b)))
-    head = [f"**{_prose(summary(drift))}**"]
-    tail = [_prose(line) for line in notes(drift)]
+    a, b = (f"{letter}: {prose(each.target)}, {each.at:%Y-%m-%d}" for letter, each in (("A", drift.a), ("B", drift.b)))
+    head = [f"**{prose(summary(drift))}**"]
+    tail = [prose(line) for line in notes(drift)]
     lines: list[str] = []
     if drift.rows:
         head += ["", f"| rule | what | documented | {a} | {b} | cases |", "|---|---|---|---|---|---|"]
@@ -319,26 +317,8 @@ def _listed(names: list[str], most: int) -> str:
 
 
 def _row(row: Row) -> str:
-    cells = [f"`{row.subject}`", KINDS[row.kind], *map(_code, (row.documented, row.a, row.b)), _listed(row.cases, 3)]
+    cells = [f"`{row.subject}`", KINDS[row.kind], *map(code, (row.documented, row.a, row.b)), _listed(row.cases, 3)]
     return f"| {' | '.join(cells)} |"
-
-
-def _code(text: str) -> str:
-    """Return foreign text as code, in which nothing is a link, a mention or markup, and nothing ends the cell."""
-    if not text:
-        return ""
-    text = text if len(text) <= CELL else text[:CELL] + "..."
-    return f"`{_plain(text)}`"
-
-
-def _plain(text: str) -> str:
-    text = "".join(each if each.isprintable() else " " for each in text)
-    return text.replace("|", "\u00a6").replace("`", "'")
-
-
-def _prose(text: str) -> str:
-    """Return foreign text as it can stand outside of code: no markup, and nobody is notified."""
-    return _plain(text).replace("<", "&lt;").replace("@", "(at)").replace("[", "(").replace("]", ")")
 
 
 def as_json(drift: Drift) -> str:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 KINDS = {
     "accepted": "a request that breaks a rule is accepted",
     "refused": "a right request is refused",
-    "envelope": "the answer has another envelope",
+    "envelope": "the error comes in another form of JSON (its envelope), or not as JSON",
     "status": "the HTTP status is another",
     "code": "the code is another",
     "text": "the text is another",
@@ -134,6 +134,8 @@ def describe(reply: Reply) -> str:
         inner = inner_of(reply.body)
         if task_id := task_id_of(reply):
             return f"{reply.http}, task {task_id}"
+        if "code" not in inner and "message" not in inner:
+            return f"{reply.http}, JSON without code and message"
         return f"{reply.http}/{shown(inner.get('code'))} {shown(inner.get('message'))}"
     if 300 <= reply.http < 400:
         return f"{reply.http}, a redirect"

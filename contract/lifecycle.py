@@ -6,6 +6,7 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 from .images import measure
+from .judge import shown
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -80,7 +81,7 @@ def _judge_statuses(lifecycle: Lifecycle, history: Sequence[dict[str, Any]]) -> 
             yield "task.status", f"no way from {was} to {is_now}", f"{was}, then {is_now}"
             return
         if not lifecycle.transitions[was] and (differing := _differing(before, after)):
-            yield "task.status", "an ended task as it was", f"another {differing}"
+            yield "task.status", f"an ended task as it was, {differing[0]}", differing[1]
             return
 
 
@@ -170,7 +171,7 @@ def judge_callbacks(contract: Contract, last: dict[str, Any], received: Sequence
         yield "callback.body", "the schema CallbackTask", problem
     end = first.get(wanted[-1])
     if end and (differing := _differing(end.body, last)):
-        yield "callback.body", "the task as a query shows it", f"another {differing}"
+        yield "callback.body", f"the task as a query shows it, {differing[1]}", differing[0]
 
 
 def _problem(validator: jsonschema_rs.Draft202012Validator, body: dict[str, Any]) -> str:
@@ -182,7 +183,9 @@ def _problem(validator: jsonschema_rs.Draft202012Validator, body: dict[str, Any]
     return f"{'.'.join(map(str, error.instance_path)) or 'the body'} breaks {error.kind.name}" if error else ""
 
 
-def _differing(one: dict[str, Any], other: dict[str, Any]) -> str:
-    """Name what differs in two views of a task, but for its URLs, which may be signed anew each time."""
-    one, other = ({**each, "task_result": [image.get("index") for image in images_of(each)]} for each in (one, other))
-    return ", ".join(sorted(name for name in {*one, *other} if one.get(name) != other.get(name)))
+def _differing(one: dict[str, Any], other: dict[str, Any]) -> tuple[str, str] | None:
+    """Return what of two views of a task differs, but for its URLs, which may be signed anew each time."""
+    views = [{**each, "task_result": [image.get("index") for image in images_of(each)]} for each in (one, other)]
+    names = sorted(name for name in {*views[0], *views[1]} if views[0].get(name) != views[1].get(name))
+    first, second = (", ".join(f"{name} {shown(view.get(name))}" for name in names) for view in views)
+    return (first, second) if names else None

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
 from .judge import KINDS
+from .markdown import code, prose
+from .reproduce import curl, python
 from .results import DEVIATES, HOLDS, SKIPPED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from .cases import Case
     from .judge import Deviation
     from .results import Report, Result
     from .spec import Contract
 
 SHORTEST_SECRET = 8
 """Characters; a shorter key, such as the `any` of an open simulator, is no secret."""
-INLINE = 20_000
-"""Bytes of a body that a command line shows; a larger one comes from `klingkit cases`."""
 
 
 def as_text(report: Report) -> str:
@@ -32,7 +30,7 @@ def as_text(report: Report) -> str:
     for subject, found in by_subject(report).items():
         lines.append(f"{subject}  {meaning(report.contract, subject)}")
         lines += [f"  {line}" for result, each in found for line in _lines(result, each)]
-        lines += [f"  {line}" for line in commands(report, found[0][0].case)]
+        lines += [f"  {line}" for line in commands(report, found[0][0], subject)]
         lines.append("")
     return without_keys(report, "\n".join(lines + summary(report)))
 
@@ -44,7 +42,7 @@ def case_text(report: Report, result: Result) -> str:
     lines = []
     for each in result.deviations:
         lines += [f"{each.subject}  {meaning(report.contract, each.subject)}", *_lines(result, each)]
-    return without_keys(report, "\n".join([*lines, *commands(report, result.case)]))
+    return without_keys(report, "\n".join([*lines, *commands(report, result, result.deviations[0].subject)]))
 
 
 def without_keys(report: Report, text: str) -> str:
@@ -55,9 +53,9 @@ def without_keys(report: Report, text: str) -> str:
     return text
 
 
-def commands(report: Report, case: Case) -> list[str]:
-    """Return the lines of a command and of a program that send a case."""
-    return [*curl(report, case).splitlines(), *python(report, case).splitlines()]
+def commands(report: Report, result: Result, subject: str) -> list[str]:
+    """Return the lines of a command and of a program that show a deviation again."""
+    return [*curl(report, result, subject).splitlines(), *python(report, result, subject).splitlines()]
 
 
 def _lines(result: Result, deviation: Deviation) -> Iterator[str]:
@@ -91,20 +89,18 @@ WORDS = {HOLDS: "hold", DEVIATES: "deviate", SKIPPED: "not tested"}
 def as_markdown(report: Report, at: datetime) -> str:
     """Return the report in Markdown."""
     lines = [f"# {report.target} against the contract {report.contract.name}", "", f"{at:%Y-%m-%d %H:%M} UTC.", ""]
-    lines += [f"- {line}" for line in summary(report)]
+    lines += [f"- {prose(line)}" for line in summary(report)]
     for subject, found in by_subject(report).items():
         lines += ["", f"## {subject}", "", meaning(report.contract, subject), ""]
         lines += ["| case | what | expected | got | evidence |", "|---|---|---|---|---|"]
         for result, each in found:
-            cells = (result.case.id, KINDS[each.kind], each.expected, each.got, each.evidence)
-            lines.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
-        case = found[0][0].case
-        lines += ["", "```sh", curl(report, case), "```", "", "```python", python(report, case), "```"]
+            cells = (code(result.case.id), KINDS[each.kind], code(each.expected), code(each.got), each.evidence)
+            lines.append(f"| {' | '.join(cells)} |")
+        first = found[0][0]
+        lines += ["", "```sh", curl(report, first, subject), "```"]
+        if program := python(report, first, subject):
+            lines += ["", "```python", program, "```"]
     return without_keys(report, "\n".join(lines) + "\n")
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
 
 
 def as_json(report: Report, at: datetime) -> str:
@@ -137,7 +133,8 @@ def _result(report: Report, result: Result) -> dict[str, Any]:
             {name: getattr(each, name) for name in ("subject", "kind", "expected", "got", "evidence")}
             for each in result.deviations
         ]
-        row |= {"curl": curl(report, case), "python": python(report, case)}
+        subject = result.deviations[0].subject
+        row |= {"curl": curl(report, result, subject), "python": python(report, result, subject)}
     return row
 
 
@@ -159,7 +156,7 @@ def as_junit(report: Report, at: datetime) -> str:
             for each in result.deviations:
                 failure = ET.SubElement(test, "failure", type=each.kind, message=f"{each.subject}: {KINDS[each.kind]}")
                 lines = (f"expected {each.expected}", f"got {each.got}", f"evidence {each.evidence}")
-                failure.text = _xml_safe("\n".join((*lines, curl(report, result.case), python(report, result.case))))
+                failure.text = _xml_safe("\n".join([*lines, *commands(report, result, each.subject)]))
     ET.indent(root, " ")
     return without_keys(report, ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n")
 
@@ -187,76 +184,3 @@ def meaning(contract: Contract, subject: str) -> str:
         answer = "an HTML page" if "<html>" in rule.template else rule.template
         return f"{answer} (#{rule.pointer}; rule {rule.limit_evidence}, answer {rule.evidence}{source})"
     return ""
-
-
-def curl(report: Report, case: Case) -> str:
-    """Return a command line that sends a case; the key comes from the environment."""
-    return "\n".join(_curl(report, each) for each in _with_predecessor(report, case))
-
-
-def _curl(report: Report, case: Case) -> str:
-    request = case.request
-    words = ["curl", "-si", "-X", request.method, shlex.quote(_url(report, case))]
-    if request.authorization is not None:
-        fallback = ":-any" if report.local else ""
-        key = f"${{{_key_variable(case)}{fallback}}}"
-        words += ["-H", f'"Authorization: {request.authorization.replace("{key}", key)}"']
-    if request.method == "POST":
-        words += [
-            "-H",
-            shlex.quote(f"Content-Type: {request.content_type}" if request.content_type else "Content-Type:"),
-        ]
-    if not _inline(request.data):
-        return f"klingkit cases {case.id} | " + " ".join(words) + " --data-binary @-"
-    if request.data:
-        words += ["--data-raw", shlex.quote(request.data.decode())]
-    elif request.method == "POST":
-        words += ["--data-raw", "''"]
-    return " ".join(words)
-
-
-def python(report: Report, case: Case) -> str:
-    """Return a program that sends a case; the key comes from the environment."""
-    lines = ["import os, requests, subprocess"]
-    for each in _with_predecessor(report, case):
-        request = each.request
-        headers = [f'"Content-Type": {request.content_type!r}'] if request.content_type else []
-        if request.authorization is not None:
-            variable = _key_variable(each)
-            key = f'os.environ.get("{variable}", "any")' if report.local else f'os.environ["{variable}"]'
-            start, _, end = request.authorization.partition("{key}")
-            header = f"{start!r} + {key}" if "{key}" in request.authorization else repr(start)
-            headers.append(f'"Authorization": {header}' + (f" + {end!r}" if end else ""))
-        data = (
-            repr(request.data)
-            if _inline(request.data)
-            else f'subprocess.check_output(["klingkit", "cases", "{each.id}"])'
-        )
-        url = _url(report, each)
-        lines.append(
-            f"answer = requests.request({request.method!r}, {url!r}, data={data}, headers={{{', '.join(headers)}}})"
-        )
-        lines.append("print(answer.status_code, answer.text)")
-    return "\n".join(lines)
-
-
-def _with_predecessor(report: Report, case: Case) -> Iterator[Case]:
-    if case.after:
-        yield next(result.case for result in report.results if result.case.id == case.after)
-    yield case
-
-
-def _url(report: Report, case: Case) -> str:
-    before = next((result.task_id for result in report.results if result.case.id == case.after), "")
-    return report.url + case.request.path.replace("{task_id}", before or "TASK_ID")
-
-
-def _key_variable(case: Case) -> str:
-    return "KLINGKIT_OTHER_KEY" if case.other_key else "COMETAPI_KEY"
-
-
-def _inline(data: bytes) -> bool:
-    try:
-        return len(data) <= INLINE and "\0" not in data.decode()
-    except UnicodeDecodeError:
-        return False

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from .spec import Contract
 
 MAX_CREATES = 120
+DRAWN = "explored/"
+"""Begins the id of a case that Hypothesis draws."""
 EXPLORED = 12
 """Cases that Hypothesis draws, besides the labelled ones."""
 
@@ -118,5 +120,5 @@ def explored_cases(contract: Contract, seed: int, count: int) -> tuple[Case, ...
         body = {name: value for name, value in drawn.body.items() if name != "n" or drawn.rule.id.startswith("n.")}
         if drawn.rule.id == "n.maximum":  # a wrong service charges each picture: the fewest too many are enough
             body["n"] = drawn.rule.params["maximum"] + 1
-        cases.append(create_case(contract, f"explored/{number}", body))
+        cases.append(create_case(contract, f"{DRAWN}{number}", body))
     return tuple(cases)

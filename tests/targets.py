@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from io import BytesIO
@@ -14,7 +15,7 @@ from klingkit.contract.selection import Options
 from klingkit.contract.verify import verify
 from klingkit.mock_server.app import create_app
 from klingkit.mock_server.clock import START, Clock
-from klingkit.mock_server.in_process import SimulatorTarget
+from klingkit.mock_server.in_process import SimulatorTarget, in_process_target
 from klingkit.mock_server.settings import Settings
 from klingkit.mock_server.simulator import Simulator
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from klingkit.contract.results import Report
-    from klingkit.contract.targets import Target
+    from klingkit.contract.targets import Reply, Request, Target
 
 KEY, OTHER_KEY = "sesame-open-1234", "sesame-open-5678"
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -108,3 +109,35 @@ def report_of(target: Target, **options: Any) -> Report:
 
 def recording_of(target: Target | None = None, **options: Any) -> Recording:
     return record(report_of(target or wrong_target(), **options), NOW)
+
+
+FREE = Options(key="key", any_key=True)
+PAID = Options(key="key", other_key="other", budget=Decimal(5), any_key=True)
+PRICE = load_contract().price_per_picture
+
+
+class Wrong:
+    """A simulator whose replies are changed on their way."""
+
+    def __init__(self, change: Callable[[Request, Reply], Reply], parallel: int = 1) -> None:
+        self._inner = in_process_target()
+        self.parallel = parallel
+        self.callback_url = self._inner.callback_url
+        self._change = change
+        self.sent: list[Request] = []
+
+    def send(self, request: Request, key: str | None = None) -> Reply:
+        self.sent.append(request)
+        return self._change(request, self._inner.send(request, key))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+def rewritten(reply: Reply, **changes: Any) -> Reply:
+    """A reply with another JSON body."""
+    return replace(reply, content=json.dumps({**reply.body, **changes}).encode())
+
+
+def run(target: Any, options: Options = PAID) -> Report:
+    return verify(target, load_contract(), options)

@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
-import random
 import socket
 import subprocess
 import sys
 import threading
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from datetime import UTC, datetime
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from xml.etree import ElementTree as ET
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from klingkit.contract import load_contract
-from klingkit.contract import report as forms
 from klingkit.contract.cases import NEVER, PICTURES, build_cases
 from klingkit.contract.money import BudgetError, Purse, make_plan
 from klingkit.contract.selection import MAX_CREATES, Options, select_cases, why_not
@@ -33,47 +27,10 @@ from klingkit.contract.verify import UnusableTargetError, verify
 from klingkit.mock_server.clock import START
 from klingkit.mock_server.in_process import in_process_target
 
-from .conftest import serving
+from .targets import FREE, PAID, PRICE, Wrong, rewritten, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from klingkit.contract.receiver import Received
-    from klingkit.contract.results import Report
-
-    from .conftest import Running
-
-FREE = Options(key="key", any_key=True)
-PAID = Options(key="key", other_key="other", budget=Decimal(5), any_key=True)
-PRICE = load_contract().price_per_picture
-AT = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-class Wrong:
-    """A simulator whose replies are changed on their way."""
-
-    def __init__(self, change: Callable[[Request, Reply], Reply], parallel: int = 1) -> None:
-        self._inner = in_process_target()
-        self.parallel = parallel
-        self.callback_url = self._inner.callback_url
-        self._change = change
-        self.sent: list[Request] = []
-
-    def send(self, request: Request, key: str | None = None) -> Reply:
-        self.sent.append(request)
-        return self._change(request, self._inner.send(request, key))
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
-
-
-def rewritten(reply: Reply, **changes: Any) -> Reply:
-    """A reply with another JSON body."""
-    return replace(reply, content=json.dumps({**reply.body, **changes}).encode())
-
-
-def run(target: Any, options: Options = PAID) -> Report:
-    return verify(target, load_contract(), options)
 
 
 def accept_everything(request: Request, reply: Reply) -> Reply:
@@ -194,7 +151,6 @@ def test_an_interrupted_run_reports_what_came_and_sends_no_more(parallel: int) -
     assert report.of("deviates") == []
     assert all(result.reply for result in report.of("holds"))
     assert 1 < len(report.of("holds")) < (60 if parallel == 1 else 131)
-    assert "incomplete: interrupted" in forms.as_text(report)
 
 
 def refusing(code: object, *, queries: bool = False) -> Callable[[Request, Reply], Reply]:
@@ -485,32 +441,6 @@ def test_a_target_that_is_none_is_said_to_be_so(answer: Callable[..., None], tex
     assert "\n" not in str(caught.value)
 
 
-def test_nothing_that_a_target_says_can_break_a_report() -> None:
-    evil = "\ud800\x1b[2J\r\x00<b>|"
-
-    def spoil(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {name: spoil(each) for name, each in value.items()} | {evil: evil}
-        return evil if isinstance(value, str) and not value.isdecimal() else value
-
-    def wrong(_: Request, reply: Reply) -> Reply:
-        return replace(reply, content=json.dumps(spoil(reply.body)).encode())
-
-    class Spoilt(Wrong):
-        @property
-        def received(self) -> list[Received]:
-            return [replace(each, content=json.dumps(spoil(each.body)).encode()) for each in self._inner.received]
-
-    report = run(Spoilt(wrong))
-
-    assert len(report.of("deviates")) > 100
-    assert "callback.body" in {each.subject for each in report.counted("inferred")}
-    for text in (forms.as_text(report), forms.as_markdown(report, AT), forms.as_json(report, AT)):
-        text.encode()
-        assert not set(text) & set("\x1b\r\x00")
-    ET.fromstring(forms.as_junit(report, AT).encode())
-
-
 def test_a_target_that_is_down_is_said_to_be_so() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -545,96 +475,3 @@ def test_a_target_that_falls_silent_is_given_up() -> None:
 def test_what_is_on_this_machine() -> None:
     assert all(map(is_loopback, ("http://127.0.0.1:1", "http://127.8.8.8", "http://localhost/x", "http://[::1]:80")))
     assert not any(map(is_loopback, ("https://api.cometapi.com", "http://127.0.0.1.example.com", "http://10.0.0.1")))
-
-
-# Reports
-
-
-@pytest.fixture(scope="module")
-def live() -> Iterator[Running]:
-    with serving("--instant", "--seed", "1") as running:
-        yield running
-
-
-def report_on(url: str) -> Report:
-    """A report in which every case deviates, as if it had been made at a URL."""
-    report = run(in_process_target(), PAID)
-    contract = load_contract()
-    from klingkit.contract.judge import Deviation
-
-    report.url = url
-    for result in report.results:
-        result.add(Deviation(result.case.subject or "answer.schema", "text", "a", "b", "inferred"))
-        assert contract
-    return report
-
-
-def shell(command: str) -> str:
-    environment = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    done = subprocess.run(["bash", "-c", command], capture_output=True, env=environment, check=False)
-    return done.stdout.decode(errors="replace")
-
-
-def test_every_curl_line_and_program_of_a_report_runs_as_it_is(live: Running) -> None:
-    """Both get the answer that the case expects; a sample of them, of every kind."""
-    report = report_on(live.url)
-    chosen = [
-        result for result in report.results if not result.case.after and not result.case.subject.endswith("maxBytes")
-    ]
-    chosen = random.Random(1).sample(chosen, 12) + [
-        result
-        for result in chosen
-        if result.case.id in {"body.json/not-utf-8", "body.mediaType/missing", "body.json/empty"}
-    ]
-    for result in chosen:
-        if result.case.accepted or (result.case.request.body or {}).get("external_task_id"):
-            continue
-        expected = (
-            result.reply.body["message"]
-            if result.reply and result.reply.body and "message" in result.reply.body
-            else ""
-        )
-        text = expected or ("invalid" if "authorization" in result.case.id else "")
-        for answer in (
-            shell(forms.curl(report, result.case)),
-            shell(f"python - <<'EOF'\n{forms.python(report, result.case)}\nEOF"),
-        ):
-            assert text in answer, (result.case.id, answer)
-            assert str(result.reply.http if result.reply else "") in answer.splitlines()[0]
-
-
-def test_a_report_groups_by_rule_in_all_forms(live: Running) -> None:
-    report = report_on(live.url)
-    subjects = {result.case.subject or "answer.schema" for result in report.results}
-
-    markdown = forms.as_markdown(report, AT)
-    assert {line[3:] for line in markdown.splitlines() if line.startswith("## ")} == subjects
-    found = json.loads(forms.as_json(report, AT))
-    assert len(found["results"]) == len(report.results)
-    assert all(row["curl"] and row["python"] for row in found["results"])
-    root = ET.fromstring(forms.as_junit(report, AT))
-    assert sum(int(suite.attrib["tests"]) for suite in root) == len(report.results)
-    assert sum(int(suite.attrib["failures"]) for suite in root) == len(report.results)
-    text = forms.as_text(report)
-    assert all(subject in text for subject in subjects)
-
-
-def test_no_form_of_a_report_holds_a_key() -> None:
-    options = replace(PAID, key="sk-very-secret", other_key="sk-other-secret", any_key=True)
-
-    def echo(request: Request, reply: Reply) -> Reply:
-        """A service that repeats the key in its refusals."""
-        return (
-            rewritten(reply, message="sk-very-secret") if isinstance(reply.body, dict) and reply.http != 200 else reply
-        )
-
-    report = run(Wrong(echo), options)
-    assert report.of("deviates")
-    for text in (
-        forms.as_text(report),
-        forms.as_markdown(report, AT),
-        forms.as_json(report, AT),
-        forms.as_junit(report, AT),
-    ):
-        assert "secret" not in text
-    assert "secret" not in repr(options)

@@ -1,0 +1,22 @@
+"""Text of a service in Markdown: it can be no link, no mention and no markup, and ends no cell of a table."""
+
+LONGEST_CELL = 200
+"""Characters."""
+
+
+def code(text: str) -> str:
+    """Return it as code."""
+    if not text:
+        return ""
+    text = text if len(text) <= LONGEST_CELL else text[:LONGEST_CELL] + "..."
+    return f"`{_plain(text)}`"
+
+
+def prose(text: str) -> str:
+    """Return it as it can stand among other words."""
+    return _plain(text).replace("<", "&lt;").replace("@", "(at)").replace("[", "(").replace("]", ")")
+
+
+def _plain(text: str) -> str:
+    text = "".join(each if each.isprintable() else " " for each in text)
+    return text.replace("|", "\u00a6").replace("`", "'")

@@ -1,0 +1,193 @@
+"""What a report says, in all its forms, and the commands in it that show a deviation again."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from klingkit.contract import load_contract
+from klingkit.contract import report as forms
+from klingkit.contract.judge import Deviation
+from klingkit.contract.receiver import receiving
+from klingkit.contract.reproduce import curl, python
+from klingkit.contract.targets import HttpTarget
+from klingkit.contract.verify import verify
+from klingkit.mock_server.in_process import in_process_target
+
+from .conftest import serving
+from .targets import PAID, Wrong, rewritten, run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from klingkit.contract.receiver import Received
+    from klingkit.contract.results import Report
+    from klingkit.contract.selection import Options
+    from klingkit.contract.targets import Reply, Request
+
+    from .conftest import Running
+
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def live() -> Iterator[Running]:
+    with serving("--instant", "--seed", "1") as running:
+        yield running
+
+
+def report_on(url: str, options: Options = PAID) -> Report:
+    """A report in which every case deviates, as if it had been made at a URL."""
+    report = run(in_process_target(), options)
+    report.url = url
+    for result in report.results:
+        result.add(Deviation(result.case.subject or "answer.schema", "text", "a", "b", "inferred"))
+    return report
+
+
+def shell(command: str, **env: str) -> str:
+    environment = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", **env}
+    done = subprocess.run(["bash", "-c", command], capture_output=True, env=environment, check=False)
+    return (done.stdout + done.stderr).decode(errors="replace")
+
+
+def test_every_curl_line_and_program_of_a_report_runs_as_it_is(live: Running) -> None:
+    """Both get the answer that the case expects; a sample of them, of every kind."""
+    report = report_on(live.url)
+    refused = [result for result in report.results if not (result.case.after or result.case.accepted)]
+    refused = [each for each in refused if "external_task_id" not in each.case.id and "maxBytes" not in each.case.id]
+    special = ("body.json/not-utf-8", "body.mediaType/missing", "body.json/empty", "authorization.bearer/missing")
+    chosen = random.Random(1).sample(refused, 10) + [each for each in refused if each.case.id in special]
+    for result in chosen:
+        assert result.reply
+        subject = result.case.subject
+        for answer in (
+            shell(curl(report, result, subject), COMETAPI_KEY="any"),
+            shell(f"python - <<'EOF'\n{python(report, result, subject)}\nEOF", COMETAPI_KEY="any"),
+        ):
+            assert str(result.reply.http) in answer.splitlines()[0]
+            if isinstance(result.reply.body, dict):
+                assert str(result.reply.body.get("message", "invalid")).partition(" '")[0] in answer, result.case.id
+
+
+def test_a_command_needs_the_key_that_the_run_was_given(live: Running) -> None:
+    keyed, keyless = report_on(live.url), report_on(live.url, replace(PAID, key="run-key"))
+    for report, text in ((keyed, "COMETAPI_KEY"), (keyless, "prompt: size must be")):
+        (result,) = (each for each in report.results if each.case.id == "prompt.maxLength/one-too-long")
+        subject = result.case.subject
+        assert text in shell(curl(report, result, subject)).splitlines()[-1]
+        assert text in shell(f"python - <<'EOF'\n{python(report, result, subject)}\nEOF").splitlines()[-1]
+
+
+def test_a_large_body_comes_from_the_list_of_cases(live: Running) -> None:
+    target = HttpTarget(live.url)
+    with receiving(target.received) as url:
+        target.callback_url = url
+        report = verify(target, load_contract(), replace(PAID, only="n.maximum", run="klingkit-1a2b"))
+    for result in report.results:
+        (line,) = curl(report, result, "n.maximum").splitlines()
+        assert line.startswith(f"klingkit cases {result.case.id} | curl ")
+        assert len(line) < 300
+
+
+def test_what_is_wrong_with_a_task_is_shown_by_a_query_of_it(live: Running) -> None:
+    report = verify(HttpTarget(live.url), load_contract(), replace(PAID, only="task.times"))
+    (result, *_) = report.results
+
+    line = curl(report, result, "task.times")
+
+    assert line.startswith(f"curl -si -X GET {live.url}")
+    assert f'"task_id":"{result.task_id}"' in shell(line, COMETAPI_KEY="key")
+    assert result.task_id in shell(f"python - <<'EOF'\n{python(report, result, 'task.times')}\nEOF", COMETAPI_KEY="key")
+
+
+def test_what_is_wrong_with_callbacks_is_shown_by_a_run_that_receives_them(live: Running) -> None:
+    report = report_on(live.url)
+    line = curl(report, report.results[0], "callback.body")
+
+    assert "1 hold, 0 deviate" in shell(line, COMETAPI_KEY="any").replace("3 hold", "1 hold")
+    assert python(report, report.results[0], "callback.body") == ""
+
+
+def test_a_command_that_costs_money_says_so() -> None:
+    report = report_on("https://api.cometapi.com")
+    report.local = False
+    lines = {each.case.id: curl(report, each, each.case.subject or "answer.schema") for each in report.results}
+
+    assert lines["accepted/smallest"].endswith("  # 0.0133 USD each time, if it is accepted")
+    assert lines["n.maximum/one-too-high"].endswith("  # 0.1330 USD each time, if it is accepted")
+    assert "#" not in lines["task_id.exists/unknown"]
+    assert curl(report, report.results[0], "callback.body").endswith("--only callback.body --budget 5 --real")
+
+
+def test_nothing_that_a_target_says_can_break_a_report() -> None:
+    evil = "\ud800\x1b[2J\r\x00<b>|"
+
+    def spoil(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: spoil(each) for name, each in value.items()} | {evil: evil}
+        return evil if isinstance(value, str) and not value.isdecimal() else value
+
+    def wrong(_: Request, reply: Reply) -> Reply:
+        return replace(reply, content=json.dumps(spoil(reply.body)).encode())
+
+    class Spoilt(Wrong):
+        @property
+        def received(self) -> list[Received]:
+            return [replace(each, content=json.dumps(spoil(each.body)).encode()) for each in self._inner.received]
+
+    report = run(Spoilt(wrong))
+
+    assert len(report.of("deviates")) > 100
+    assert "callback.body" in {each.subject for each in report.counted("inferred")}
+    for text in (forms.as_text(report), forms.as_markdown(report, AT), forms.as_json(report, AT)):
+        text.encode()
+        assert not set(text) & set("\x1b\r\x00")
+    ET.fromstring(forms.as_junit(report, AT).encode())
+
+
+def test_a_report_groups_by_rule_in_all_forms(live: Running) -> None:
+    report = report_on(live.url)
+    subjects = {result.case.subject or "answer.schema" for result in report.results}
+
+    markdown = forms.as_markdown(report, AT)
+    assert {line[3:] for line in markdown.splitlines() if line.startswith("## ")} == subjects
+    found = json.loads(forms.as_json(report, AT))
+    assert len(found["results"]) == len(report.results)
+    assert all(row["curl"] and row["python"] for row in found["results"])
+    root = ET.fromstring(forms.as_junit(report, AT))
+    assert sum(int(suite.attrib["tests"]) for suite in root) == len(report.results)
+    assert sum(int(suite.attrib["failures"]) for suite in root) == len(report.results)
+    text = forms.as_text(report)
+    assert all(subject in text for subject in subjects)
+
+
+def test_no_form_of_a_report_holds_a_key() -> None:
+    options = replace(PAID, key="sk-very-secret", other_key="sk-other-secret", any_key=True)
+
+    def echo(request: Request, reply: Reply) -> Reply:
+        """A service that repeats the key in its refusals."""
+        return (
+            rewritten(reply, message="sk-very-secret") if isinstance(reply.body, dict) and reply.http != 200 else reply
+        )
+
+    report = run(Wrong(echo), options)
+    assert report.of("deviates")
+    for text in (
+        forms.as_text(report),
+        forms.as_markdown(report, AT),
+        forms.as_json(report, AT),
+        forms.as_junit(report, AT),
+    ):
+        assert "secret" not in text
+    assert "secret" not in repr(options)
