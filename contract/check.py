@@ -10,19 +10,16 @@ from .judge import judge
 from .spec import load_contract
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from .cases import Case
     from .spec import Contract
     from .targets import Reply, Target
 
 
-def check_create(
-    target: Target, body: Mapping[str, Any], *, key: str | None = None, contract: Contract | None = None
-) -> Reply:
-    """Submit a JSON object, and return the answer if it is what the rules say of that object.
+def check_create(target: Target, body: Any, *, key: str | None = None, contract: Contract | None = None) -> Reply:
+    """Submit any JSON, and return the answer if it is what the rules say of that body.
 
-    Else raises AssertionError, which names the rules or promises; NoAnswerError if no whole answer comes.
+    Else raises AssertionError, which names the rules or promises; NoAnswerError if no whole answer comes; ValueError for a
+    body that is no JSON.
     """
     __tracebackhide__ = True
     contract = contract or load_contract()
@@ -34,6 +31,7 @@ def check_create(
 
 def send_case(target: Target, contract: Contract, case: Case, key: str | None) -> tuple[Reply, list[str]]:
     """Return the answer to a case, and a line for each deviation. Raises NoAnswerError."""
+    __tracebackhide__ = True
     reply = target.send(case.request, key)
     found = judge(contract, schemas_of(contract), case, reply)
     return reply, [f"{each.subject}: expected {each.expected}, got {each.got}" for each in found]

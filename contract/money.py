@@ -38,10 +38,13 @@ class Purse:
 
     def hold(self, amount: Decimal) -> None:
         """Set an amount aside; wait for what others hold, if that can make room. Raises BudgetError if nothing can."""
+        __tracebackhide__ = True
         with self._changed:
             while self.spent + self._held + amount > self.budget:
                 if not self._held:
-                    raise BudgetError(f"{amount} more than {self.spent} would cross the budget of {self.budget}")
+                    raise BudgetError(
+                        f"{amount} more than the {self.spent} spent would cross the budget of {self.budget}: nothing was sent"
+                    )
                 self._changed.wait()
             self._held += amount
 
@@ -72,6 +75,7 @@ class BudgetedTarget(HttpTarget):
 
     def send(self, request: Request, key: str | None = None) -> Reply:
         """Send a request to the service. Raises BudgetError, with nothing sent, if it could cost more than is left."""
+        __tracebackhide__ = True
         if request.method == "GET":
             return super().send(request, key)
         pictures = Case("", request, "create_task", MAY).pictures if request.raw is None else UNCLEAR

@@ -28,6 +28,6 @@ def mock(
 
     It ends with the exception that the simulator or a receiver of callbacks raised, if any did.
     """
-    from .handle import InProcess
+    from .doors import InProcess
 
     return InProcess().used(scenario=scenario, progression=progression, balance=balance, seed=seed)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 Met = Counter[tuple[str, str]]
 """How often each behaviour was met, by kind and name."""
+BROKEN = ("reset", "reset-within", "cut")
+"""Faults after which no caller has read an answer."""
 STATUS = re.compile(rb'"task_status":"(\w+)"')
 
 
@@ -70,7 +72,8 @@ def _of_request(entry: Entry, contract: Contract) -> Iterator[tuple[str, str]]:
     """Yield what one answer showed."""
     text, _, source = entry.scenario.partition("; source=")
     scenario = parse_scenario(text, contract) if text else None
-    yield from (("statuses", status) for status in _statuses(entry))
+    broken = scenario and source != "task" and scenario.fault and scenario.fault.kind in BROKEN
+    yield from (("statuses", status) for status in _statuses(entry) if not broken)
     rule = contract.rules.get(entry.rule.partition(";")[0])
     if rule and rule.error:
         yield "errors", rule.error.key

@@ -2,47 +2,44 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
-import itertools
 import json
 import os
 import random
 import threading
 import time
 import traceback
-import warnings
 from abc import ABC, abstractmethod
+from collections import Counter
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self, TypeVar
-from unittest.mock import patch
-from urllib.parse import urlsplit
 
 from klingkit.mock_server.accounts import AccountSettings
 from klingkit.mock_server.app import create_app
 from klingkit.mock_server.auth import account_name
-from klingkit.mock_server.clock import START, Clock, parse_duration
+from klingkit.mock_server.clock import START, Clock
 from klingkit.mock_server.controller import Control
-from klingkit.mock_server.in_process import call
 from klingkit.mock_server.operations import ControlError
-from klingkit.mock_server.outbound import NotAllowedError, Outbound, host_and_path
 from klingkit.mock_server.receivers import is_asgi, post
 from klingkit.mock_server.scenarios import check_known
 from klingkit.mock_server.settings import Settings
 from klingkit.mock_server.simulator import Simulator
 
+from .sleeping import sleep_skipped
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
     from decimal import Decimal
 
     from klingkit.client import KlingClient
-    from klingkit.mock_server.in_process import Reply
 
 Json = dict[str, Any]
 T = TypeVar("T")
 MAX_JOURNAL = 10_000
+MOST_LINES = 30
+"""Requests that a report of a failed test shows."""
 LOOK_AGAIN_S = 0.02
 """How often a wait looks whether another thread or process has submitted a task."""
 _delivering = contextvars.ContextVar("klingkit_delivering", default=False)
@@ -95,6 +92,8 @@ class VirtualClock:
         Raises ValueError, with nothing changed, for what is no duration or leads beyond the year 2200.
         """
         __tracebackhide__ = True
+        if not isinstance(by, str):
+            raise ValueError(f'{by!r:.60} is not a duration: write a text, such as "5s" or "2m"')  # noqa: TRY004 - as other durations
         return self._move(lambda control: control.advance(by))
 
     def advance_to(self, to: str | int) -> list[Json]:
@@ -135,6 +134,8 @@ class Kling(ABC):
         self._application: Any = None
         self._received: list[Callback] = []
         self._errors: list[BaseException] = []
+        self._again: Counter[int] = Counter()
+        """How often each error, by its `id`, was raised again."""
         self._elsewhere: list[str] = []
         self._patches = ExitStack()
 
@@ -200,31 +201,11 @@ class Kling(ABC):
     def skip_sleep(self, limit: str = "1h") -> None:
         """Let `time.sleep` and `asyncio.sleep` move the clock and return at once, until the test ends.
 
-        Whoever sleeps longer than `limit` in all gets an AssertionError: it waits for what never comes.
+        Code that has taken `sleep` out of its module before, as `from time import sleep` does, really sleeps. Whoever sleeps longer than `limit` in all gets an AssertionError: it waits for what never comes.
         """
         __tracebackhide__ = True
-        left = [_at_the_caller(lambda: parse_duration(limit))]
-        really_sleep = asyncio.sleep
-
-        def sleep(seconds: float) -> None:
-            if seconds < 0:
-                raise ValueError("sleep length must be non-negative")
-            left[0] -= round(seconds * 1000)
-            if left[0] < 0:
-                error = AssertionError(
-                    f"the code under test has slept longer than {limit}: if it does not wait for what never comes, "
-                    'skip_sleep(limit="2h") lets it'
-                )
-                self._errors.append(error)
-                raise error
-            self.sleep(seconds)
-
-        async def sleep_async(delay: float, result: Any = None) -> Any:
-            sleep(max(delay, 0))
-            return await really_sleep(0, result)
-
-        self._patches.enter_context(patch.object(time, "sleep", sleep))
-        self._patches.enter_context(patch.object(asyncio, "sleep", sleep_async))
+        skipping = sleep_skipped(self.sleep, limit, self._note)
+        _at_the_caller(lambda: self._patches.enter_context(skipping))
 
     def sleep(self, seconds: float) -> None:
         """Move the clock by as much; not while a callback is delivered, which takes no time."""
@@ -253,7 +234,7 @@ class Kling(ABC):
     def task(self, task_id: str) -> TaskView:
         """Return one task. Raises ValueError if there is none of that id."""
         __tracebackhide__ = True
-        return TaskView(**_at_the_caller(lambda: self.control.task(task_id)))
+        return TaskView(**_at_the_caller(lambda: self.control.task(str(task_id))))
 
     @property
     def journal(self) -> list[Json]:
@@ -291,10 +272,10 @@ class Kling(ABC):
     def wait_for_callback(
         self, status: str | None = None, *, task_id: str | None = None, timeout: float = 1.0
     ) -> Callback:
-        """Return the first callback that fits, and move the clock as far as it needs.
+        """Return the first callback that fits and was taken (answered 2xx), and move the clock as far as it needs.
 
         `timeout` is real time (s), for a task that another thread or process is still to submit. Raises AssertionError, which
-        says what came, if none fits.
+        says what came, if none fits, and what a receiver has raised meanwhile.
         """
         __tracebackhide__ = True
         if status is not None:
@@ -305,27 +286,31 @@ class Kling(ABC):
             fitting = (
                 each
                 for each in self._received
-                if (status is None or each.status == status) and (task_id is None or each.task_id == task_id)
+                if (status is None or each.status == status)
+                and (task_id is None or each.task_id == task_id)
+                and 200 <= each.http_status < 300
             )
             return next(fitting, None)
 
         deadline = time.monotonic() + timeout
         while True:
             self._deliver()
-            self.simulator.traveller.run_until(lambda: found() is not None)
+            self.simulator.traveller.run_until(lambda: found() is not None or bool(self._errors))
             left = deadline - time.monotonic()
-            if found() or left <= 0:
+            if found() or self._errors or left <= 0:
                 break
             with self._arrived:
                 self._arrived.wait(min(left, LOOK_AGAIN_S))
         if callback := found():
             return callback
+        self.raise_errors()
         wanted = " ".join(filter(None, (status, task_id and f"of task {task_id}")))
         came = [f"{each.status} of task {each.task_id}: answered {each.http_status}" for each in self._received]
         tasks = self.tasks
         if tasks and not any(each.callback_url for each in tasks):
             came = ["no task has a callback_url"]
-        raise AssertionError(_lines(f"no callback {wanted} came; received:".replace("  ", " "), came))
+        title = " ".join(filter(None, ("no callback", wanted, "came and was answered 2xx; received:")))
+        raise AssertionError(self._lines(title, came))
 
     def assert_created(self, *, times: int | None = None, **fields: Any) -> None:
         """Fail unless a create came (or just so many did) whose body has these fields; says what came."""
@@ -335,7 +320,7 @@ class Kling(ABC):
         if len(fitting) != times if times is not None else not fitting:
             wanted = f"with {json.dumps(fields)} " if fields else ""
             number = "no create" if times is None else f"{len(fitting)} creates, not {times},"
-            raise AssertionError(_lines(f"{number} {wanted}came; received:", [_line(each) for each in creates]))
+            raise AssertionError(self._lines(f"{number} {wanted}came; received:", [_line(each) for each in creates]))
 
     def assert_no_advice(self) -> None:
         """Fail if the requests show a likely mistake; names each, and what to do."""
@@ -347,23 +332,47 @@ class Kling(ABC):
     def raise_errors(self) -> None:
         """Raise what the simulator or a receiver of callbacks has raised, if anything; once."""
         __tracebackhide__ = True
-        errors, self._errors = self._errors, []
+        errors = self._take_errors()
         if len(errors) == 1:
             raise errors[0]
         if errors:
             raise BaseExceptionGroup("the simulator or receivers of callbacks raised", errors)
 
-    def report(self) -> str:
-        """Return what came, and what was raised, in lines for the report of a test that failed; forgets what was raised."""
-        errors, self._errors = self._errors, []
-        lines = _lines(f"{self.url} received:", [_line(each) for each in self.journal])
+    def report(self, failed: BaseException | None = None) -> str:
+        """Return what came, and what was raised, in lines for the report of a test that failed; forgets what was raised.
+
+        What has made it fail is not repeated.
+        """
+        errors = [each for each in self._take_errors() if each is not failed]
+        lines = self._lines(f"{self.url} received:", [_line(each) for each in self.journal])
         if self._elsewhere:
             lines = "\n".join([lines, _lines("sent elsewhere:", self._elsewhere)])
         return "\n".join([lines, *("".join(traceback.format_exception(each)) for each in errors)])
 
     def _note(self, error: BaseException) -> None:
-        if error not in self._errors:  # two threads that deliver at once may both have seen it
+        """Keep an error for the end of the test; one like another, from the next attempt or another thread, is counted."""
+        alike = (each for each in self._errors if type(each) is type(error) and str(each) == str(error))
+        if (first := next(alike, None)) is None:
             self._errors.append(error)
+        elif first is not error:
+            self._again[id(first)] += 1
+
+    def _take_errors(self) -> list[BaseException]:
+        errors, self._errors = self._errors, []
+        for each in errors:
+            if again := self._again.pop(id(each), 0):
+                each.add_note(f"({again} more of the same)")
+        return errors
+
+    def _lines(self, title: str, lines: list[str]) -> str:
+        """Return what came in lines, the last of them if there are many, and a hint at what came for another account."""
+        if len(lines) > MOST_LINES:
+            lines = [f"... {len(lines) - MOST_LINES} before these", *lines[-MOST_LINES:]]
+        others = sum(
+            self._account not in {None, each.account} for each in self.simulator.store.journal.entries() if each.account
+        )
+        hint = f"requests with another key than COMETAPI_KEY, which are of another account: {others}"
+        return "\n  ".join([_lines(title, lines), *([hint] if others else [])])
 
     def _deliver(self) -> None:
         """Deliver what is due now."""
@@ -390,75 +399,6 @@ class Kling(ABC):
     @abstractmethod
     def _send_outside(self, url: str, body: bytes, headers: dict[str, str], timeout_ms: int) -> int:
         """Deliver a callback that no application is to get, and return the status; raise as a `Sender` does."""
-
-
-class InProcess(Kling):
-    """Behind requests and httpx in this process, for the hosts of the contract; nothing goes through a socket."""
-
-    def __init__(self, recording: str | None = None) -> None:
-        super().__init__(recording)
-        self.url = self.simulator.contract.server_url
-        self._hosts = {str(urlsplit(self.url).hostname)}
-
-    def _open(self) -> AbstractContextManager[object]:
-        from klingkit.mock_server.intercept import intercepted
-
-        return intercepted(self._answer, self._hosts, self._passes)
-
-    def _answer(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
-        reply = call(self._app, method, url, headers, body)
-        if reply.crash:
-            self._note(reply.crash)
-        if reply.fault and reply.fault.spread:
-            ms = self.simulator.ids.spread(reply.fault.ms)
-            reply = replace(reply, fault=replace(reply.fault, ms=ms, spread=False))
-        return reply
-
-    def _passes(self, method: str, url: str) -> None:
-        """Tell of a request that has the path of the service, and not its host."""
-        create = next(each.path for each in self.simulator.contract.operations.values() if "{" not in each.path)
-        if urlsplit(url).path.startswith(create):
-            self._elsewhere.append(f"{method} {host_and_path(url)}")
-            warnings.warn(
-                f"a request to {host_and_path(url)} was let through: kling_mock answers only as {self.url}, which "
-                "COMETAPI_BASE_URL names",
-                stacklevel=2,
-            )
-
-    def _send_outside(self, url: str, body: bytes, headers: dict[str, str], timeout_ms: int) -> int:  # noqa: ARG002
-        """Take the callback, since no application is to get it."""
-        if not url.startswith(("http://", "https://")):
-            raise NotAllowedError("it is not an http(s) URL")
-        return 200
-
-
-class OnPort(Kling):
-    """On a port of 127.0.0.1, in a thread, until it is stopped; each test has an account of its own."""
-
-    def __init__(self, recording: str | None = None) -> None:
-        from klingkit.mock_server.thread_server import ThreadServer
-
-        self._numbers = itertools.count(1)
-        super().__init__(recording)
-        self._outbound = Outbound(frozenset(), "deliver_callbacks_to(app), and not")
-        self.simulator.callbacks.run_in_background()
-        self._server = ThreadServer(self._app, self.simulator, self._note)
-        self.url = self._server.url
-
-    def _begin(self) -> None:
-        self.key = f"klingkit-test-{next(self._numbers)}"
-        super()._begin()
-
-    @property
-    def _account_key(self) -> str | None:
-        return self.key
-
-    def stop(self) -> None:
-        """Stop the server."""
-        self._server.stop()
-
-    def _send_outside(self, url: str, body: bytes, headers: dict[str, str], timeout_ms: int) -> int:
-        return self._outbound.post(url, body, headers, timeout_ms=timeout_ms)
 
 
 @contextmanager

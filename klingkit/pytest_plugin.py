@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from klingkit.client import KlingClient
 
-    from .handle import InProcess, Kling, OnPort
+    from .doors import InProcess, OnPort
+    from .handle import Kling
 
 OPTIONS = {
     "scenario": "Default scenario of creates; `klingkit scenarios` lists them.",
@@ -65,6 +66,11 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(
             f"--klingkit-coverage-json {file}: there is no folder {Path(file).parent}; make it first"
         )
+    if file and Path(file).is_dir():
+        raise pytest.UsageError(f"--klingkit-coverage-json {file}: that is a folder; name a file")
+    minimum = config.getoption("klingkit_coverage_min")
+    if minimum is not None and not 0 <= minimum <= 100:  # nan is neither
+        raise pytest.UsageError(f"--klingkit-coverage-min {minimum}: give a percentage from 0 to 100")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -104,14 +110,14 @@ def _kling_where(request: pytest.FixtureRequest) -> str | None:
 @pytest.fixture(scope="session")
 def _kling_in_process() -> Callable[[str | None], InProcess]:
     """One simulator for all tests, or one for each recording, forgotten after each: to make one takes longer than a test."""
-    from .handle import InProcess
+    from .doors import InProcess
 
     return cache(InProcess)
 
 
 @pytest.fixture(scope="session")
 def _kling_on_port() -> Iterator[Callable[[str | None], OnPort]]:
-    from .handle import OnPort
+    from .doors import OnPort
 
     with ExitStack() as stack:
 
@@ -151,10 +157,13 @@ def _lend(request: pytest.FixtureRequest, fixture: str, recording: str | None) -
     options = _options(request)
     kling: Kling = request.getfixturevalue(fixture)(recording)
     with ExitStack() as stack:
+        problem = ""
         try:
             stack.enter_context(kling.used(**options))
         except (ValueError, RuntimeError) as error:
-            pytest.fail(f"{request.fixturename} of {request.node.nodeid}: {error}", pytrace=False)
+            problem = str(error)
+        if problem:  # here, since pytest shows what is being handled when something fails
+            pytest.fail(f"{request.fixturename} of {request.node.nodeid}: {problem}", pytrace=False)
         request.node.stash[KLING] = kling
         yield kling
         if _wants_coverage(request.config):
@@ -197,7 +206,7 @@ def pytest_runtest_makereport(
     report = yield
     kling = item.stash.get(KLING, None)
     if kling and call.when == "call" and report.failed:
-        report.sections.append(("klingkit", kling.report()))
+        report.sections.append(("klingkit", kling.report(call.excinfo and call.excinfo.value)))
     if kling and call.when == "teardown":
         del item.stash[KLING]
     return report

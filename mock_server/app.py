@@ -314,7 +314,11 @@ def _finish(simulator: Simulator, response: Response) -> Response:
             operation=exchange.operation,
             method=method,
             path=path,
-            headers=[(name[5:], environ[name]) for name in environ if name[:5] == "HTTP_" and name != AUTHORIZATION],
+            headers=[
+                (name.removeprefix("HTTP_"), value)
+                for name, value in environ.items()
+                if (name[:5] == "HTTP_" and name != AUTHORIZATION) or (name == "CONTENT_TYPE" and value)
+            ],
             body=body,
             status=http,
             answer=exchange.answer,

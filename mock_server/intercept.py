@@ -103,6 +103,22 @@ class SimulatorAdapter(HTTPAdapter):
         raise requests.ConnectionError("the simulator that this session was led to has ended", request=request)
 
 
+def _led(adapter: BaseAdapter) -> BaseAdapter:
+    """Return what an adapter of a session is to be meanwhile: one of a class of the caller's own keeps what it does."""
+    if not isinstance(adapter, HTTPAdapter):
+        return adapter  # it answers by itself
+    kind = type(adapter)
+    is_plain = kind.send is HTTPAdapter.send
+    led = object.__new__(SimulatorAdapter if is_plain else _led_class(kind))
+    led.__dict__ = adapter.__dict__  # one state, so that what it counts is counted
+    return led
+
+
+def _led_class(kind: type[HTTPAdapter]) -> type[HTTPAdapter]:
+    """Return a class whose `super().send` leads to the simulator."""
+    return type(kind.__name__, (kind, SimulatorAdapter), {"__module__": kind.__module__})
+
+
 class _Arriving(io.RawIOBase):
     """A body that is read like one from a socket, up to the failure that ends it."""
 
@@ -130,7 +146,7 @@ def _requests_intercepted(answer: Answer, hosts: Collection[str], passing: Passi
     def get_adapter(session: requests.Session, url: str) -> BaseAdapter:
         found = original(session, url)
         if urlsplit(url).hostname in hosts:
-            return SimulatorAdapter(max_retries=getattr(found, "max_retries", 0))
+            return _led(found)
         passing("request", url)
         return found
 

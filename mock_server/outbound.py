@@ -107,9 +107,7 @@ class Outbound:
         try:
             addresses = self._resolve(host, port)
         except (OSError, UnicodeError) as error:
-            raise OutboundError(
-                f"host {host} is not known; {self._option} would have to allow it if it is public"
-            ) from error
+            raise OutboundError(f"host {host} is not known; if it is public, it needs {self._option}") from error
         if host.lower() in self._allowed_hosts:
             return addresses[0]
         for address in addresses:

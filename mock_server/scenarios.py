@@ -247,8 +247,8 @@ def check_known(what: str, name: str, valid: Collection[str]) -> None:
     """Raise UnknownNameError, which names the valid ones and the nearest, if a name is none of them."""
     if name not in valid:
         close = difflib.get_close_matches(name[:60], valid, n=1)
-        hint = f"did you mean {close[0]}? " if close else ""
-        raise UnknownNameError(f"unknown {what} {name[:60]!r}; {hint}The valid ones: {', '.join(valid)}")
+        hint = f"did you mean {close[0]}? The" if close else "the"
+        raise UnknownNameError(f"unknown {what} {name[:60]!r}; {hint} valid ones: {', '.join(valid)}")
 
 
 def find_marker(prompt: str, contract: Contract) -> Scenario | None:

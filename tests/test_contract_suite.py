@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from klingkit.contract.check import check_create
 from klingkit.contract.masking import Secret
 from klingkit.contract.recordings import save
+from klingkit.mock_server.in_process import in_process_target
 
 from .conftest import serving
 from .targets import KEY, OTHER_KEY, recording_of
@@ -118,7 +120,8 @@ def test_contract_tests_of_a_users_own_cross_no_budget(tmp_path: Path) -> None:
         spent = service.stop()
 
     assert "5 failed" in free.stdout
-    assert "BudgetError: 0.0133 more than 0 would cross the budget of 0" in free.stdout
+    assert "money.py" not in free.stdout
+    assert "BudgetError: 0.0133 more than the 0 spent would cross the budget of 0: nothing was sent" in free.stdout
     assert "2 passed" in refused.stdout, refused.stdout
     assert "2 passed" in both.stdout, both.stdout  # ten pictures that are refused give back what was set aside
     assert "run them without -n" in split.stdout + split.stderr
@@ -132,6 +135,17 @@ def test_a_service_must_be_usable(tmp_path: Path) -> None:
 
     assert far.returncode == 2
     assert "say --klingkit-real if you mean it" in far.stdout + far.stderr
+
+
+@pytest.mark.parametrize("body", [[], "x", None, 5, {"n": True}, {1: 2}, {"prompt": ("a",)}, ["\u732b"]], ids=repr)
+def test_any_json_is_checked(body: object) -> None:
+    assert check_create(in_process_target(), body).http == 400
+
+
+@pytest.mark.parametrize("body", [{"n": float("nan")}, {"prompt": "\ud800"}, b"raw", {"n": {1, 2}}], ids=repr)
+def test_what_is_no_json_is_said_to_be_so(body: object) -> None:
+    with pytest.raises(ValueError, match="a body that cannot be sent as JSON: "):
+        check_create(in_process_target(), body)
 
 
 # The simulator and a recording

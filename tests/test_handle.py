@@ -137,11 +137,29 @@ def test_a_receiver_that_refuses_is_called_again(kling: Kling) -> None:
     kling.deliver_callbacks_to(app)
     task_id = create(kling, callback_url=HOOK)
 
-    kling.wait_for_callback()
+    with pytest.raises(AssertionError, match=f"(?s)answered 2xx; received:.*submitted of task {task_id}: answered 503"):
+        kling.wait_for_callback(timeout=0)
     kling.clock.advance_to("idle")
 
     assert len(got) > 3
+    assert {each.http_status for each in kling.callbacks} == {503}
     assert {each["http_status"] for each in kling.task(task_id).timeline["callbacks"][0]["attempts"]} == {503}
+
+
+def test_a_callback_is_waited_for_until_the_receiver_takes_it(kling: Kling) -> None:
+    answers = iter([503, 404])
+    got = []
+
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        got.append(json.loads(environ["wsgi.input"].read())["task_status"])
+        start_response(f"{next(answers, 204)} -", [])
+        return []
+
+    kling.deliver_callbacks_to(app)
+    create(kling, callback_url=HOOK)
+
+    assert kling.wait_for_callback("submitted").http_status == 204
+    assert got[:3] == ["submitted"] * 3
 
 
 class Starlet:
@@ -395,7 +413,7 @@ def test_a_callback_that_did_not_come_is_shown_with_those_that_did(kling: Kling)
         kling.wait_for_callback("succeed", timeout=0)
 
     assert str(failed.value).splitlines() == [
-        "no callback succeed came; received:",
+        "no callback succeed came and was answered 2xx; received:",
         f"  submitted of task {task_id}: answered 204",
         f"  processing of task {task_id}: answered 204",
     ]
@@ -456,16 +474,45 @@ def test_an_exception_of_any_receiver_comes_out(app: Any) -> None:
         use()
 
 
-def test_several_exceptions_come_out_together() -> None:
-    def use() -> None:
+def test_several_exceptions_come_out_together_each_once() -> None:
+    def use(app: Any) -> None:
         with klingkit.mock() as kling:
-            kling.deliver_callbacks_to(broken_wsgi)
+            kling.deliver_callbacks_to(app)
             create(kling, callback_url=HOOK)
-            kling.clock.advance("2m")
+            kling.clock.advance("1h")
 
+    def changing(environ: dict[str, Any], _: Any) -> list[bytes]:
+        raise KeyError(json.loads(environ["wsgi.input"].read())["task_status"])
+
+    with pytest.raises(KeyError) as one:
+        use(broken_wsgi)
+    assert [note.endswith(" more of the same)") for note in one.value.__notes__] == [True]
     with pytest.raises(BaseExceptionGroup) as raised:
-        use()
-    assert {type(each) for each in raised.value.exceptions} == {KeyError}
+        use(changing)
+    assert {str(each) for each in raised.value.exceptions} == {"'submitted'", "'processing'", "'succeed'"}
+    assert len(raised.value.exceptions) == 3
+
+
+def test_a_long_journal_is_shown_by_its_end(kling: Kling) -> None:
+    for number in range(40):
+        create(kling, prompt=f"number {number}")
+
+    lines = kling.report().splitlines()
+
+    assert lines[1] == "  ... 10 before these"
+    assert len(lines) == 32
+    assert '"prompt": "number 39"' in lines[-1]
+
+
+def test_what_comes_with_another_key_is_pointed_at(kling_server: Kling) -> None:
+    requests.post(kling_server.url + PATH, json=body(), headers={"Authorization": "Bearer own"}, timeout=5)
+
+    hint = "requests with another key than COMETAPI_KEY, which are of another account: 1"
+    assert hint in kling_server.report()
+    with pytest.raises(AssertionError, match=hint):
+        kling_server.assert_created()
+    create(kling_server)
+    kling_server.assert_created()
 
 
 def break_simulator(kling: Kling) -> None:
@@ -496,7 +543,7 @@ def test_an_exception_in_the_simulator_comes_out(which: str, request: pytest.Fix
         (lambda kling: [kling.clock.advance("30000d") for _ in range(3)], "the clock goes as far as 2200"),
         (lambda kling: kling.clock.advance_to(0), "the clock does not go back"),
         (lambda kling: kling.task("1"), "there is no task '1'"),
-        (lambda kling: kling.wait_for_callback("done"), "unknown status 'done'; The valid ones: submitted"),
+        (lambda kling: kling.wait_for_callback("done"), "unknown status 'done'; the valid ones: submitted"),
         (lambda kling: kling.deliver_callbacks_to(receiver()[0], secret="?"), "a callback secret is Base64"),
         (lambda kling: kling.skip_sleep("long"), "'long' is not a duration"),
     ],

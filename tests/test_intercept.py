@@ -16,7 +16,7 @@ import pytest
 import requests
 import responses
 from PIL import Image
-from requests.adapters import HTTPAdapter
+from requests.adapters import BaseAdapter, HTTPAdapter
 from urllib3 import Retry, Timeout
 
 import klingkit
@@ -323,3 +323,50 @@ def test_an_adapter_that_is_kept_for_longer_says_that_the_simulator_has_ended() 
 
     with pytest.raises(requests.ConnectionError, match="has ended"):
         adapter.send(prepared)
+
+
+class Patient(HTTPAdapter):
+    """As applications have one: a default timeout and a header."""
+
+    sent = 0
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **options: Any) -> requests.Response:
+        self.sent += 1
+        request.headers["Authorization"] = KEY["Authorization"]
+        return super().send(request, *args, **{**options, "timeout": options.get("timeout") or 0.3})
+
+
+class Canned(BaseAdapter):
+    """Answers by itself."""
+
+    def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
+        answer = requests.Response()
+        answer.status_code, answer.request, answer.url = 299, request, str(request.url)
+        return answer
+
+    def close(self) -> None:
+        pass
+
+
+def test_an_adapter_of_the_application_keeps_what_it_does(kling_mock: Kling) -> None:
+    adapter = Patient(max_retries=Retry(connect=0))
+    with requests.Session() as session:
+        session.mount("https://api.cometapi.com/", adapter)
+        assert session.post(REAL, json=body()).json()["code"] == 0
+        kling_mock.scenario("delay:400ms")
+        with pytest.raises(requests.ReadTimeout):
+            session.post(REAL, json=body())
+        session.mount("https://api.cometapi.com/", Canned())
+        assert session.post(REAL, json=body()).status_code == 299
+
+    assert adapter.sent == 2
+    assert kling_mock.creates == 2
+
+
+def test_an_adapter_of_the_application_works_beside_mocks_of_its_own(kling_mock: Kling) -> None:
+    with responses.RequestsMock() as mine, requests.Session() as session:
+        mine.get("https://example.com/", body="mine")
+        session.mount("https://", Patient())
+        assert session.get("https://example.com/").text == "mine"
+        assert session.post(REAL, json=body()).json()["code"] == 0
+    assert kling_mock.creates == 1

@@ -264,7 +264,7 @@ def test_the_marker_may_stand_anywhere_and_unknown_brackets_are_text(api: Api) -
         ('scenario="delay:soon"', "is not a duration"),
         ('scenario="path:succeed>submitted"', "is no path"),
         ('scenario="reset@2"', "is not a probability"),
-        ("progression=sometimes", "The valid ones: time, polls, manual"),
+        ("progression=sometimes", "did you mean time? The valid ones: time, polls, manual"),
     ],
 )
 def test_an_unknown_preference_is_refused_and_names_the_valid_ones(api: Api, prefer: str, says: str) -> None:
