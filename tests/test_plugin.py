@@ -429,11 +429,37 @@ def test_coverage_of_behaviour_is_a_gate(pytester: pytest.Pytester, minimum: str
     assert run(pytester, MEETS, "--klingkit-coverage-min", minimum, "--collect-only").ret == 0
 
 
-def test_a_folder_that_there_is_not_is_named_before_the_run(pytester: pytest.Pytester) -> None:
-    result = run(pytester, "def test(): pass\n", "--klingkit-coverage-json", "no/met.json")
+@pytest.mark.parametrize(
+    ("option", "value", "says"),
+    [
+        ("json", "no/met.json", "there is no folder no; make it first"),
+        ("json", ".", "that is a folder; name a file"),
+        ("min", "nan", "give a percentage from 0 to 100"),
+        ("min", "101", "give a percentage from 0 to 100"),
+        ("min", "-1", "give a percentage from 0 to 100"),
+    ],
+)
+def test_an_option_of_coverage_that_cannot_be_used_is_said_to_be_so(
+    pytester: pytest.Pytester, option: str, value: str, says: str
+) -> None:
+    result = run(pytester, "def test(): pass\n", f"--klingkit-coverage-{option}={value}")
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["ERROR: --klingkit-coverage-json no/met.json: there is no folder no; make it first"])
+    result.stderr.fnmatch_lines([f"ERROR: --klingkit-coverage-{option} *: {says}"])
+
+
+def test_an_answer_that_no_caller_has_read_is_not_covered(pytester: pytest.Pytester) -> None:
+    tests = """
+def test(kling_mock):
+    import requests
+    kling_mock.scenario("reset")
+    with pytest.raises(requests.ConnectionError):
+        create()
+"""
+    run(pytester, tests, "--klingkit-coverage-json", "met.json")
+    met = json.loads((pytester.path / "met.json").read_text())["met"]
+
+    assert (met["faults"], met["statuses"]) == ({"reset": 1}, {})
 
 
 def test_a_run_that_does_not_use_it_loads_nothing(pytester: pytest.Pytester) -> None:
