@@ -70,7 +70,7 @@ class AnswerSchemas:
             return False
         try:
             return validator.is_valid(reply.body)
-        except UnicodeEncodeError:  # a lone surrogate
+        except ValueError:  # a lone surrogate
             return False
 
     def _compile(self, operation_id: str, http: int) -> jsonschema_rs.Draft202012Validator | None:

@@ -178,7 +178,7 @@ def _problem(validator: jsonschema_rs.Draft202012Validator, body: dict[str, Any]
     """Say what is wrong with the body of a callback; empty if nothing is."""
     try:
         error = next(iter(validator.iter_errors(body)), None)
-    except UnicodeEncodeError:
+    except ValueError:
         return "a lone surrogate, which is no Unicode"
     return f"{'.'.join(map(str, error.instance_path)) or 'the body'} breaks {error.kind.name}" if error else ""
 

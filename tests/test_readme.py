@@ -176,7 +176,7 @@ def test_ci_runs_the_two_commands_that_install() -> None:
     installing = [command for command, _ in commands() if ".venv/bin/pip" in command]
 
     assert len(installing) == 2
-    for command, end in zip(installing, (".venv/bin/klingkit serve", ".venv/bin/pytest"), strict=True):
+    for command, end in zip(installing, (".venv/bin/klingkit serve", ".venv/bin/pytest -n auto"), strict=True):
         assert command.endswith(end)
         assert f"readme_command {end}" in script
 

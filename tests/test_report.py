@@ -67,7 +67,7 @@ def test_every_curl_line_and_program_of_a_report_runs_as_it_is(live: Running) ->
     refused = [result for result in report.results if not (result.case.after or result.case.accepted)]
     refused = [each for each in refused if "external_task_id" not in each.case.id and "maxBytes" not in each.case.id]
     special = ("body.json/not-utf-8", "body.mediaType/missing", "body.json/empty", "authorization.bearer/missing")
-    chosen = random.Random(1).sample(refused, 10) + [each for each in refused if each.case.id in special]
+    chosen = random.Random(1).sample(refused, 5) + [each for each in refused if each.case.id in special]
     for result in chosen:
         assert result.reply
         subject = result.case.subject
