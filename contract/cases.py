@@ -172,7 +172,7 @@ class _Maker:
         """Return all cases.
 
         First come the packs, each of which tries many rules and whose tasks take time; then one case of each rule, then a
-        second one, and so on; the largest bodies come late.
+        second one, and so on; of what is refused, the largest bodies come last.
         """
         by_rule: dict[str, list[Case]] = defaultdict(list)
         for case in chain(self._keyword_cases(), self._body_cases(), self._gate_cases()):
@@ -185,9 +185,10 @@ class _Maker:
         named = self._named(packs, self._left)
         later = (case for turn in rest for case in turn if case)
         others = [case for case in packs if case is not named]
-        large += [case for case in others if any(each.rule in heavy for each in case.covers)]
-        others = [case for case in others if case not in large]
-        return (*others, *failing, *map(self._leave, first), named, *later, *large, *self._follow_ups(named, failing))
+        large_packs = [case for case in others if any(each.rule in heavy for each in case.covers)]
+        others = [case for case in others if case not in large_packs]
+        refused = (*map(self._leave, first), named, *later)
+        return (*others, *failing, *large_packs, *refused, *large, *self._follow_ups(named, failing))
 
     def _leave(self, case: Case) -> Case:
         """Give a refused create the external id that a pack takes later, which shows that nothing was left behind."""

@@ -48,7 +48,7 @@ class Follower:
             self._judge_tasks([each for each in ended if each.state != SKIPPED])
             left = [each for each in left if each not in ended]
             if left:
-                pause = max(0.1 if self._target.local else 1.0, waited / 15)
+                pause = max(0.1 if self._target.local else 1.0, waited / 40)
                 self._sender.wait_for(f"{len(left)} tasks to end, for {TASK_S - waited:.0f} s at most")
                 self._target.wait(pause)
                 waited += pause

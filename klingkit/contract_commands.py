@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import sys
 import time
@@ -15,6 +16,7 @@ from urllib.parse import urlsplit
 import click
 
 from .common import CommandFailed, WrongUsage, money
+from .environment import environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,6 +32,7 @@ INTERRUPTED = 130
 """Exit code after a Ctrl-C, as of any command."""
 SAY_AGAIN_S = 15.0
 """How often a run that is not watched says what it waits for."""
+STORAGE = "HYPOTHESIS_STORAGE_DIRECTORY"
 FORMATS = ("junit", "md", "json")
 EVIDENCE = ("documented", "recorded", "inferred")
 
@@ -182,6 +185,7 @@ def verify(url: str, *, reports: tuple[str, ...], fail_on: str, plan: bool, real
     from klingkit.contract import load_contract
     from klingkit.contract import report as forms
 
+    keep_this_folder_clean()
     files = report_files(reports)
     contract = load_contract()
     target, options = prepare(url, real=real or plan, **given)
@@ -202,6 +206,13 @@ def verify(url: str, *, reports: tuple[str, ...], fail_on: str, plan: bool, real
         except OSError as error:
             raise CommandFailed(f"--report {kind}={file} cannot be written: {error.strerror}") from None
     raise click.exceptions.Exit(exit_code(report, fail_on))
+
+
+def keep_this_folder_clean() -> None:
+    """Let Hypothesis keep its files with the user's others: it would make a folder wherever a command is run."""
+    if STORAGE not in os.environ:
+        folder = Path(click.get_app_dir("klingkit")) / "hypothesis"
+        click.get_current_context().with_resource(environment(**{STORAGE: str(folder)}))
 
 
 def exit_code(report: Report, fail_on: str) -> int:
@@ -371,6 +382,7 @@ def mutants(names: tuple[str, ...], *, seed: int, as_json: bool) -> None:
     """
     from klingkit.mock_server.mutants import MUTANTS, hunt
 
+    keep_this_folder_clean()
     table = {mutant.name: mutant for mutant in MUTANTS}
     for name in names:
         if name not in table:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextvars
 import json
-import os
 import random
 import threading
 import time
@@ -27,6 +26,7 @@ from klingkit.mock_server.scenarios import check_known
 from klingkit.mock_server.settings import Settings
 from klingkit.mock_server.simulator import Simulator
 
+from .environment import environment
 from .sleeping import sleep_skipped
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ class Kling(ABC):
                 if not isinstance(seed, int):
                     raise ValueError(f"seed: {seed!r:.60} is not a whole number")
                 self.simulator.ids.reseed(seed)
-            stack.enter_context(_environment(COMETAPI_BASE_URL=self.url, COMETAPI_KEY=self.key))
+            stack.enter_context(environment(COMETAPI_BASE_URL=self.url, COMETAPI_KEY=self.key))
             stack.enter_context(self._open())
             stack.callback(self._patches.close)
             yield self
@@ -399,21 +399,6 @@ class Kling(ABC):
     @abstractmethod
     def _send_outside(self, url: str, body: bytes, headers: dict[str, str], timeout_ms: int) -> int:
         """Deliver a callback that no application is to get, and return the status; raise as a `Sender` does."""
-
-
-@contextmanager
-def _environment(**variables: str) -> Iterator[None]:
-    """Set environment variables for a while."""
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 def _at_the_caller(function: Callable[[], T]) -> T:

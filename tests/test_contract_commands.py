@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -113,6 +114,21 @@ def test_an_interrupted_command_reports_what_came_and_ends_with_130(tmp_path: Pa
     assert "incomplete: interrupted" in output
     assert "Traceback" not in errors
     assert json.loads((tmp_path / "report.json").read_text())["incomplete"] == "interrupted"
+
+
+def test_nothing_is_left_in_the_folder_where_a_command_is_run(live: Running, tmp_path: Path) -> None:
+    (tmp_path / "here").mkdir()
+    env = {name: value for name, value in os.environ.items() if not name.startswith("HYPOTHESIS")}
+    for command in (("verify", live.url, "--budget", "1"), ("mutants", "n.minimum")):
+        subprocess.run(
+            [sys.executable, "-m", "klingkit", *command],
+            cwd=tmp_path / "here",
+            env={**env, "HOME": str(tmp_path)},
+            capture_output=True,
+            check=False,
+        )
+
+    assert list((tmp_path / "here").iterdir()) == []
 
 
 def test_what_cannot_be_tested_is_2(live: Running) -> None:
