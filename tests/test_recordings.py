@@ -543,7 +543,8 @@ def test_a_recording_of_nothing_is_not_written(small: Running, tmp_path: Path) -
     result = run("record", small.url, "--out", str(tmp_path / "rec"), "--only", "n.maximum")
 
     assert result.exit_code == 2
-    assert "there is nothing to keep; not tested: 1 case, which may cost money, since" in result.output
+    assert "Error: there is nothing to keep; not tested: 1 case, which " in result.output
+    assert "may cost money, since its refusal is an assumption" in result.output
     assert not (tmp_path / "rec").exists()
 
 
