@@ -8,7 +8,8 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from .cases import FAILS, NEVER, PICTURES, Case, build_cases, create_case
+from .cases import FAILS, NEVER, PICTURES, Case, create_case
+from .labelled import build_cases
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -31,7 +31,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make one test of each case."""
     if CASE in metafunc.fixturenames:
         from klingkit.contract import load_contract
-        from klingkit.contract.cases import build_cases
+        from klingkit.contract.labelled import build_cases
 
         if not metafunc.config.getoption("klingkit_target"):
             raise pytest.UsageError("the contract suite needs a service: give --klingkit-target URL")
@@ -46,7 +46,8 @@ def klingkit_report(request: pytest.FixtureRequest) -> Iterator[Report]:
     import click
 
     from klingkit.contract import load_contract
-    from klingkit.contract_commands import receiver, run
+
+    from .runs import receiver, run
 
     config = request.config
     chosen = {item.callspec.params[CASE] for item in request.session.items if CASE in getattr(item, "fixturenames", ())}  # type: ignore[attr-defined]
@@ -93,9 +94,8 @@ def klingkit_target(
 
 def _service(config: pytest.Config, **options: Any) -> tuple[HttpTarget, Options]:
     """Return what --klingkit-target names, and how it is to be used. Raises ClickException for what cannot be used."""
-    from klingkit.contract_commands import prepare
-
     from .common import money
+    from .runs import prepare
 
     return prepare(
         config.getoption("klingkit_target"),

@@ -97,7 +97,7 @@ def _kling_where(request: pytest.FixtureRequest) -> str | None:
     if where == SIMULATOR:
         return None
     from klingkit.contract import load_contract
-    from klingkit.contract.recordings import BrokenRecordingError, load
+    from klingkit.contract.recording_files import BrokenRecordingError, load
 
     folder = request.config.rootpath / where
     try:

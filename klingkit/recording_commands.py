@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .common import CommandFailed, WrongUsage
-from .contract_commands import INCOMPLETE, INTERRUPTED, prepare, print_plan, run, run_options
+from .runs import INCOMPLETE, INTERRUPTED, prepare, print_plan, run, run_options
 
 if TYPE_CHECKING:
     from klingkit.contract import Contract
@@ -37,7 +37,7 @@ def record(url: str, *, out: Path, plan: bool, real: bool, **given: Any) -> None
     """
     from klingkit.contract import load_contract
     from klingkit.contract.masking import SHORTEST_SECRET
-    from klingkit.contract.recordings import BrokenRecordingError, SecretFoundError, check_folder, load, save
+    from klingkit.contract.recording_files import BrokenRecordingError, SecretFoundError, check_folder, load, save
     from klingkit.contract.recordings import record as keep
     from klingkit.contract.report import not_tested
 
@@ -77,7 +77,7 @@ def record(url: str, *, out: Path, plan: bool, real: bool, **given: Any) -> None
 
 def refuse_loss(old: Recording, contract: Contract, options: Options, out: Path) -> None:
     """Refuse to replace answers, which may have cost money, by a run that will not ask for them again."""
-    from klingkit.contract.cases import build_cases
+    from klingkit.contract.labelled import build_cases
     from klingkit.contract.recordings import key_of, place_of
     from klingkit.contract.selection import select_cases, why_not
 
@@ -188,7 +188,7 @@ class Asked:
 
 def side(text: str, *, real: bool, contract: Contract, given: dict[str, Any]) -> Asked | Recording:
     """Return one side of a comparison."""
-    from klingkit.contract.recordings import BrokenRecordingError, load
+    from klingkit.contract.recording_files import BrokenRecordingError, load
     from klingkit.contract.selection import Options, check_subject
 
     try:

@@ -178,7 +178,7 @@ def serve(
 def check_recording(folder: str) -> None:
     """Refuse a broken recording before a worker process does."""
     from klingkit.contract import load_contract
-    from klingkit.contract.recordings import BrokenRecordingError, load
+    from klingkit.contract.recording_files import BrokenRecordingError, load
 
     try:
         load(Path(folder), load_contract())

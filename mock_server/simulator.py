@@ -270,12 +270,13 @@ class Simulator:
 
 def _recorded(contract: Contract, folder: str, clock: Clock) -> Contract:
     """Return the contract with the answers of a recording; log what of them cannot be given. Raises BrokenRecordingError."""
-    from klingkit.contract import recordings  # noqa: PLC0415 - few simulators have one
+    from klingkit.contract.recorded_rules import apply  # noqa: PLC0415 - few simulators have one
+    from klingkit.contract.recording_files import load  # noqa: PLC0415
 
-    recording = recordings.load(Path(folder), contract)
+    recording = load(Path(folder), contract)
     if recording.is_old(datetime.fromtimestamp(clock.now() / 1000, UTC)):
         log.warning("recording %s is of %s; record it anew", folder, recording.at.date())
-    contract, problems = recordings.apply(recording, contract)
+    contract, problems = apply(recording, contract)
     if problems:
         log.warning("recording %s cannot be applied in everything: %s", folder, "; ".join(problems))
     return contract

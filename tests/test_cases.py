@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from klingkit.contract import Contract, load_contract
-from klingkit.contract.cases import FAILS, PICTURES, Case, build_cases, put
+from klingkit.contract.cases import FAILS, PICTURES, Case
 from klingkit.contract.judge import envelope_of, task_id_of
+from klingkit.contract.labelled import build_cases, put
 from klingkit.contract.selection import EXPLORED, MAX_CREATES
 from klingkit.mock_server.in_process import SimulatorTarget, in_process_target
 

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 
 from klingkit.cli import main
 from klingkit.contract import load_contract
-from klingkit.contract.cases import build_cases
+from klingkit.contract.labelled import build_cases
 from klingkit.mock_server.controller import Control
 
 from .conftest import serving

@@ -12,7 +12,7 @@ import pytest
 
 from klingkit.contract.check import check_create
 from klingkit.contract.masking import Secret
-from klingkit.contract.recordings import save
+from klingkit.contract.recording_files import save
 from klingkit.mock_server.in_process import in_process_target
 
 from .conftest import serving

@@ -17,7 +17,7 @@ from klingkit import recording_commands
 from klingkit.cli import main
 from klingkit.contract.drift import KINDS, LONGEST, Drift, Row, as_json, as_markdown, compare
 from klingkit.contract.masking import Secret
-from klingkit.contract.recordings import Recording, save
+from klingkit.contract.recording_files import save
 from klingkit.contract.selection import Options
 
 from .targets import KEY, NOW, OTHER_KEY, Exchange, recording_of, wrong_target
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from klingkit.contract import Contract
+    from klingkit.contract.recordings import Recording
 
     from .conftest import Running
 

@@ -18,7 +18,7 @@ import klingkit
 from klingkit.cli import main
 from klingkit.contract import load_contract
 from klingkit.contract.masking import Secret
-from klingkit.contract.recordings import save
+from klingkit.contract.recording_files import save
 from klingkit.mock_server.controller import Control
 from klingkit.mock_server.scenarios import parse_scenario, scenario_table
 

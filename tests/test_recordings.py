@@ -20,20 +20,11 @@ from PIL import Image
 
 from klingkit import recording_commands
 from klingkit.cli import main
-from klingkit.contract.cases import build_cases
+from klingkit.contract.labelled import build_cases
 from klingkit.contract.masking import Secret, find_secret, secrets_of
-from klingkit.contract.recordings import (
-    BrokenRecordingError,
-    Recording,
-    SecretFoundError,
-    apply,
-    canonical_body,
-    check_folder,
-    key_of,
-    load,
-    place_of,
-    save,
-)
+from klingkit.contract.recorded_rules import apply
+from klingkit.contract.recording_files import BrokenRecordingError, SecretFoundError, check_folder, load, save
+from klingkit.contract.recordings import Recording, canonical_body, key_of, place_of
 from klingkit.contract.selection import Options
 
 from .conftest import PATH, b64, body, serving, subjects

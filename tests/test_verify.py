@@ -19,7 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from klingkit.contract import load_contract
-from klingkit.contract.cases import NEVER, PICTURES, build_cases
+from klingkit.contract.cases import NEVER, PICTURES
+from klingkit.contract.labelled import build_cases
 from klingkit.contract.money import BudgetError, Purse, make_plan
 from klingkit.contract.selection import MAX_CREATES, Options, select_cases, why_not
 from klingkit.contract.targets import HttpTarget, NoAnswerError, Reply, Request, is_loopback
