@@ -94,7 +94,9 @@ class Case:
         if not self.creates:
             return 0
         n = (self.request.body or {}).get("n", 1)
-        return max(1, min(int(n), 100)) if isinstance(n, (int, float)) and math.isfinite(n) else UNCLEAR
+        if isinstance(n, float):
+            n = math.ceil(n) if math.isfinite(n) else UNCLEAR
+        return max(1, n) if isinstance(n, int) else UNCLEAR
 
 
 def create_case(contract: Contract, case_id: str, body: Any, promise: str = "") -> Case:

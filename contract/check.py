@@ -8,6 +8,7 @@ from .answers import schemas_of
 from .cases import create_case
 from .judge import judge
 from .spec import load_contract
+from .targets import without
 
 if TYPE_CHECKING:
     from .cases import Case
@@ -32,6 +33,6 @@ def check_create(target: Target, body: Any, *, key: str | None = None, contract:
 def send_case(target: Target, contract: Contract, case: Case, key: str | None) -> tuple[Reply, list[str]]:
     """Return the answer to a case, and a line for each deviation. Raises NoAnswerError."""
     __tracebackhide__ = True
-    reply = target.send(case.request, key)
+    reply = without([key or target.key], target.send(case.request, key))
     found = judge(contract, schemas_of(contract), case, reply)
     return reply, [f"{each.subject}: expected {each.expected}, got {each.got}" for each in found]

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from .answers import schemas_of
-from .judge import Deviation, describe, limit_of, printable
+from .judge import Deviation, clipped, describe, limit_of
 from .lifecycle import goes_on, images_of, judge_callbacks, judge_history, judge_picture
 from .results import DEVIATES, SKIPPED
 from .sending import NotTestedError
 from .targets import NoAnswerError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
+    from .answers import AnswerSchemas
     from .receiver import Received
     from .results import Result
     from .selection import Options
     from .sending import Sender
     from .spec import Contract
+    from .targets import Reply
+    from .workers import Workers
 
 TASK_S = 300.0
 """Time for all tasks to end; the longest recorded took 41 s."""
+QUERIES = 3
+"""Times that a task is asked for which no answer comes."""
 CALLBACK_S = 5.0
 """Time for callbacks after the end of their tasks."""
 
@@ -30,29 +33,30 @@ CALLBACK_S = 5.0
 class Follower:
     """Follows the tasks of one run."""
 
-    def __init__(self, sender: Sender, contract: Contract, options: Options, parallel: int) -> None:
+    def __init__(
+        self, sender: Sender, contract: Contract, options: Options, schemas: AnswerSchemas | None, workers: Workers
+    ) -> None:
         self._sender = sender
         self._target = sender.target
         self._contract = contract
         self._options = options
-        self._schemas = None if options.keep else schemas_of(contract)
-        self._parallel = parallel
+        self._schemas = schemas
+        self._workers = workers
 
     def follow(self, fresh: Sequence[Result]) -> None:
         """Query tasks until all have ended, and judge each as it ends."""
-        waited = 0.0
+        started = self._target.now()
         left = list(fresh)
         while left:
+            waited = self._target.now() - started
             ended = [each for each in left if self._has_ended(each) or waited >= TASK_S]
-            self._each(self._query, ended)  # once more: an end stays an end
+            self._workers.each(self._query, ended)  # once more: an end stays an end
             self._judge_tasks([each for each in ended if each.state != SKIPPED])
             left = [each for each in left if each not in ended]
             if left:
                 pause = max(0.1 if self._target.local else 1.0, waited / 40)
-                self._sender.wait_for(f"{len(left)} tasks to end, for {TASK_S - waited:.0f} s at most")
-                self._target.wait(pause)
-                waited += pause
-                self._each(self._query, left)
+                self._sender.wait_for(f"{len(left)} tasks to end, for {TASK_S - waited:.0f} s at most", pause)
+                self._workers.each(self._query, left)
         if self._target.callback_url and not self._halts(fresh):
             self._judge_callbacks([each for each in fresh if self._calls_back(each) and each.state != SKIPPED])
 
@@ -60,15 +64,7 @@ class Follower:
         """Note that a promise, or the rule that should end a task, was not kept."""
         kind = "accepted" if result.case.rule else "refused"
         kind = "promise" if promise in self._contract.promises else kind
-        result.add(Deviation(promise, kind, printable(expected), printable(got), limit_of(self._contract, promise)))
-
-    def _each(self, function: Callable[[Any], None], things: Sequence[Any]) -> None:
-        if self._parallel == 1:
-            for each in things:
-                function(each)
-            return
-        with ThreadPoolExecutor(self._parallel) as pool:
-            list(pool.map(function, things))
+        result.add(Deviation(promise, kind, clipped(expected), clipped(got), limit_of(self._contract, promise)))
 
     def _halts(self, results: Sequence[Result]) -> bool:
         return self._options.stop_early and any(each.state == DEVIATES for each in results)
@@ -78,13 +74,15 @@ class Follower:
         return lost or result.state == SKIPPED or not goes_on(self._contract.lifecycle, result.history[-1])
 
     def _query(self, result: Result) -> None:
+        if result.state == SKIPPED:
+            return
         try:
-            path, reply = self._sender.query(result.case, result.task_id)
+            path, reply = self._patiently(result)
         except NotTestedError as error:
             result.skip(str(error))
             return
         except NoAnswerError as error:
-            self.find(result, "task.end", "the task", str(error))
+            result.skip(f"could not be followed to the end of its task: {error}")
             return
         if not reply.data:
             self.find(result, "task.end", "the task", describe(reply))
@@ -92,6 +90,15 @@ class Follower:
         result.history.append(reply.data)
         for deviation in self._schemas.judge("get_task", path, reply) if self._schemas else ():
             result.add(deviation)
+
+    def _patiently(self, result: Result) -> tuple[str, Reply]:
+        """Query a task, again if there is no answer: a connection that breaks says nothing of the task."""
+        for _ in range(QUERIES - 1):
+            try:
+                return self._sender.query(result.case, result.task_id)
+            except NoAnswerError:
+                self._target.wait(1)
+        return self._sender.query(result.case, result.task_id)
 
     def _judge_tasks(self, results: Sequence[Result]) -> None:
         for result in results:
@@ -104,7 +111,7 @@ class Follower:
                 self._sender.purse.refund(self._contract.price_per_picture * result.case.pictures)
         if not (self._halts(results) or self._options.keep):
             wanted = [(result, url) for result in results for url in _urls(result)]
-            self._each(self._fetch, wanted)
+            self._workers.each(self._fetch, wanted)
 
     def _fetch(self, wanted: tuple[Result, str]) -> None:
         result, url = wanted
@@ -122,10 +129,9 @@ class Follower:
         return (result.case.request.body or {}).get("callback_url") == self._target.callback_url
 
     def _judge_callbacks(self, results: Sequence[Result]) -> None:
-        waited = 0.0
-        while waited < CALLBACK_S and not all(self._end_called_back(each) for each in results):
+        started = self._target.now()
+        while self._target.now() - started < CALLBACK_S and not all(self._end_called_back(each) for each in results):
             self._target.wait(0.05)
-            waited += 0.05
         nameless = any(not each.body.get("task_id") for each in list(self._target.received))
         for result in results:
             mine = self._called_back(result)

@@ -56,6 +56,15 @@ def task_id_of(reply: Reply) -> str:
     return printable(str(found)) if isinstance(found, (str, int)) and 200 <= reply.http < 300 else ""
 
 
+def may_cost(contract: Contract, reply: Reply) -> bool:
+    """Tell whether a create may have been carried out, by its answer: always, but for what is clearly a refusal."""
+    if 300 <= reply.http < 500:
+        return False
+    code = inner_of(reply.body).get("code")
+    refusals = {error.code for error in contract.errors.values() if error.code not in {0, ""}}
+    return not (isinstance(code, (int, str)) and not isinstance(code, bool) and code in refusals)
+
+
 def judge(contract: Contract, schemas: AnswerSchemas | None, case: Case, reply: Reply) -> list[Deviation]:
     """Return how a reply deviates from what its case expects, and from its schema if `schemas` are given."""
     found = list(_judge_acceptance(contract, case, reply) if case.accepted else _judge_refusal(contract, case, reply))
@@ -66,7 +75,9 @@ def judge(contract: Contract, schemas: AnswerSchemas | None, case: Case, reply: 
 
 def _judge_acceptance(contract: Contract, case: Case, reply: Reply) -> Iterator[Deviation]:
     body = reply.body
-    if reply.http == contract.errors["0"].http and isinstance(body, dict) and task_id_of(reply):
+    if isinstance(body, dict) and task_id_of(reply):
+        if reply.http != (http := contract.errors["0"].http):
+            yield Deviation("answer.schema", "status", str(http), str(reply.http), _evidence(contract, "answer.schema"))
         if body.get("code") != 0 or isinstance(body.get("code"), bool):
             yield Deviation("answer.schema", "code", "0", shown(body.get("code")), _evidence(contract, "answer.schema"))
         return
@@ -91,7 +102,8 @@ def _judge_refusal(contract: Contract, case: Case, reply: Reply) -> Iterator[Dev
         yield Deviation(subject, "accepted", f"refused, {wanted}", describe(reply), limit_of(contract, subject))
         return
     if error.error.envelope == "html":  # documented is only: a redirect or a page
-        if isinstance(reply.body, dict):
+        page = b"<" in reply.content[:200] and reply.http < 500
+        if isinstance(reply.body, dict) or not (page or 300 <= reply.http < 400):
             yield Deviation(subject, "envelope", "a redirect or an HTML page", describe(reply), rule.evidence)
         return
     expected = render(error, contract.gateway, request_id="", gateway_request_id="*").body
@@ -145,7 +157,12 @@ def describe(reply: Reply) -> str:
 
 def shown(value: object) -> str:
     """Return a value from outside as it can stand in a report: short, and without control characters."""
-    text = repr(value) if isinstance(value, str) else printable(str(value))
+    return clipped(repr(value) if isinstance(value, str) else str(value))
+
+
+def clipped(text: str) -> str:
+    """Return a text with something of a service in it as it can stand in a report: short, and printable."""
+    text = printable(text)
     return text if len(text) <= LONGEST else text[:LONGEST] + "..."
 
 

@@ -1,4 +1,6 @@
-"""Text of a service in Markdown: it can be no link, no mention and no markup, and ends no cell of a table."""
+"""Text of a service in Markdown: it can be no mention and no markup, and ends no cell of a table."""
+
+import re
 
 LONGEST_CELL = 200
 """Characters."""
@@ -14,7 +16,8 @@ def code(text: str) -> str:
 
 def prose(text: str) -> str:
     """Return it as it can stand among other words."""
-    return _plain(text).replace("<", "&lt;").replace("@", "(at)").replace("[", "(").replace("]", ")")
+    text = _plain(text).replace("<", "&lt;").replace("@", "(at)").replace("[", "(").replace("]", ")")
+    return re.sub(r"([\\*~#])", r"\\\1", text)
 
 
 def _plain(text: str) -> str:

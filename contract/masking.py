@@ -17,6 +17,7 @@ from urllib.parse import quote, quote_plus
 from .answers import documented_fields
 from .cases import UNKNOWN_KEY
 from .judge import envelope_of
+from .targets import SHORTEST_SECRET
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -28,8 +29,6 @@ RECORDED_HOST = "recorded.invalid"
 """Stands for the host of every URL; no name under `.invalid` is ever given to anybody (RFC 6761)."""
 SHORTEST_ID = 6
 """Characters of an id that is looked for inside of texts; a shorter one could be any number."""
-SHORTEST_SECRET = 8
-"""Characters of a value that can be told from ordinary text."""
 LONGEST_TEXT = 2000
 MOST_ITEMS = 100
 DEEPEST = 30

@@ -8,8 +8,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from .cases import FAILS, MAY, PICTURES, UNCLEAR, Case
-from .judge import task_id_of
-from .targets import HttpTarget
+from .judge import may_cost
+from .targets import HttpTarget, NoAnswerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,6 +29,7 @@ class Purse:
         self.budget = budget
         self.spent = Decimal(0)
         self._held = Decimal(0)
+        self._closed = False
         self._changed = threading.Condition()
 
     @property
@@ -40,13 +41,19 @@ class Purse:
         """Set an amount aside; wait for what others hold, if that can make room. Raises BudgetError if nothing can."""
         __tracebackhide__ = True
         with self._changed:
-            while self.spent + self._held + amount > self.budget:
-                if not self._held:
+            while self._closed or self.spent + self._held + amount > self.budget:
+                if self._closed or not self._held:
                     raise BudgetError(
                         f"{amount} more than the {self.spent} spent would cross the budget of {self.budget}: nothing was sent"
                     )
                 self._changed.wait()
             self._held += amount
+
+    def close(self) -> None:
+        """Let nothing more be set aside, also for those who wait for it."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
 
     def settle(self, held: Decimal, spent: Decimal) -> None:
         """Spend a part of what was set aside, and give the rest back."""
@@ -65,12 +72,12 @@ class Purse:
 class BudgetedTarget(HttpTarget):
     """A service at a URL, all of whose creates together cost no more than a budget, at the listed price.
 
-    What a create may cost is set aside before it is sent, and given back if it makes no task.
+    What a create may cost is set aside before it is sent, and given back if it is refused.
     """
 
     def __init__(self, url: str, key: str, contract: Contract, budget: Decimal) -> None:
         super().__init__(url, key)
-        self._price = contract.price_per_picture
+        self._contract = contract
         self._purse = Purse(budget)
 
     def send(self, request: Request, key: str | None = None) -> Reply:
@@ -79,12 +86,15 @@ class BudgetedTarget(HttpTarget):
         if request.method == "GET":
             return super().send(request, key)
         pictures = Case("", request, "create_task", MAY).pictures if request.raw is None else UNCLEAR
-        amount = self._price * pictures
+        amount = self._contract.price_per_picture * pictures
         self._purse.hold(amount)
-        spent = amount  # without an answer it may have been carried out all the same
+        spent = amount
         try:
             reply = super().send(request, key)
-            spent = amount if task_id_of(reply) else Decimal(0)
+            spent = amount if may_cost(self._contract, reply) else Decimal(0)
+        except NoAnswerError as error:
+            spent = amount if error.arrived else Decimal(0)
+            raise
         finally:
             self._purse.settle(amount, spent)
         return reply

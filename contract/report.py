@@ -1,4 +1,4 @@
-"""A report of a run in four forms: text for a terminal, Markdown, JSON, JUnit. Nothing of a key is in any of them."""
+"""A report of a run in four forms: text for a terminal, Markdown, JSON, JUnit. What a service has repeated of a key is hidden before (`sending.py`)."""
 
 from __future__ import annotations
 
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from .results import Report, Result
     from .spec import Contract
 
-SHORTEST_SECRET = 8
-"""Characters; a shorter key, such as the `any` of an open simulator, is no secret."""
-
 
 def as_text(report: Report) -> str:
     """Return the report for a terminal: what deviates, by rule, then what it comes to."""
@@ -32,7 +29,7 @@ def as_text(report: Report) -> str:
         lines += [f"  {line}" for result, each in found for line in _lines(result, each)]
         lines += [f"  {line}" for line in commands(report, found[0][0], subject)]
         lines.append("")
-    return without_keys(report, "\n".join(lines + summary(report)))
+    return "\n".join(lines + summary(report))
 
 
 def case_text(report: Report, result: Result) -> str:
@@ -42,20 +39,12 @@ def case_text(report: Report, result: Result) -> str:
     lines = []
     for each in result.deviations:
         lines += [f"{each.subject}  {meaning(report.contract, each.subject)}", *_lines(result, each)]
-    return without_keys(report, "\n".join([*lines, *commands(report, result, result.deviations[0].subject)]))
-
-
-def without_keys(report: Report, text: str) -> str:
-    """Return a text in which no key stands, though a service may have repeated it."""
-    for key in (report.options.key, report.options.other_key):
-        if key and len(key) >= SHORTEST_SECRET:
-            text = text.replace(key, "(the key)")
-    return text
+    return "\n".join([*lines, *commands(report, result, result.deviations[0].subject)])
 
 
 def commands(report: Report, result: Result, subject: str) -> list[str]:
     """Return the lines of a command and of a program that show a deviation again."""
-    return [*curl(report, result, subject).splitlines(), *python(report, result, subject).splitlines()]
+    return [*curl(report, result, subject).split("\n"), *filter(None, python(report, result, subject).split("\n"))]
 
 
 def _lines(result: Result, deviation: Deviation) -> Iterator[str]:
@@ -100,12 +89,12 @@ def as_markdown(report: Report, at: datetime) -> str:
         lines += ["", "```sh", curl(report, first, subject), "```"]
         if program := python(report, first, subject):
             lines += ["", "```python", program, "```"]
-    return without_keys(report, "\n".join(lines) + "\n")
+    return "\n".join(lines) + "\n"
 
 
 def as_json(report: Report, at: datetime) -> str:
     """Return the report as one JSON object."""
-    found = json.dumps(
+    return json.dumps(
         {
             "target": report.target,
             "contract": report.contract.name,
@@ -120,7 +109,6 @@ def as_json(report: Report, at: datetime) -> str:
         },
         indent=1,
     )
-    return without_keys(report, found)
 
 
 def _result(report: Report, result: Result) -> dict[str, Any]:
@@ -158,7 +146,7 @@ def as_junit(report: Report, at: datetime) -> str:
                 lines = (f"expected {each.expected}", f"got {each.got}", f"evidence {each.evidence}")
                 failure.text = _xml_safe("\n".join([*lines, *commands(report, result, each.subject)]))
     ET.indent(root, " ")
-    return without_keys(report, ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n")
+    return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
 
 def _xml_safe(text: str) -> str:

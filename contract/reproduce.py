@@ -64,7 +64,7 @@ def _curl(report: Report, case: Case) -> str:
         variable = _key_variable(case)
         key = f"${{{variable}:-any}}" if _takes_any_key(report) else f"${{{variable}:?}}"
         words += ["-H", f'"Authorization: {request.authorization.replace("{key}", key)}"']
-    if request.method == "POST":
+    if request.content_type or request.data or request.method == "POST":
         kind = f"Content-Type: {request.content_type}" if request.content_type else "Content-Type:"
         words += ["-H", shlex.quote(kind)]
     if not _inline(case):

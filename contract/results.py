@@ -27,6 +27,8 @@ class Result:
     deviations: list[Deviation] = field(default_factory=list)
     reason: str = ""
     """Why it was skipped."""
+    planned: bool = False
+    """Whether it was clear beforehand that it would be."""
     task_id: str = ""
     history: list[dict[str, Any]] = field(default_factory=list)
     """Its task as each answer showed it."""
@@ -39,9 +41,9 @@ class Result:
         if deviation not in self.deviations:
             self.deviations.append(deviation)
 
-    def skip(self, reason: str) -> None:
+    def skip(self, reason: str, *, planned: bool = False) -> None:
         """Note that the case was not tested, whatever came of it."""
-        self.state, self.reason = SKIPPED, reason
+        self.state, self.reason, self.planned = SKIPPED, reason, planned
         self.deviations, self.reply, self.history = [], None, []
 
 

@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING
 
 from .cases import FAILS, NEVER, PICTURES, Case, create_case
 from .labelled import build_cases
+from .targets import HIDDEN, SHORTEST_SECRET
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from .spec import Contract
 
+EXTERNAL_ID = "external_task_id"
 MAX_CREATES = 120
+"""Creates of one run, but for those that are sent again since there was no room."""
 DRAWN = "explored/"
 """Begins the id of a case that Hypothesis draws."""
 EXPLORED = 12
@@ -47,6 +50,13 @@ class Options:
     keep: bool = False
     """The answers are to be kept, not judged by their schemas: send the labelled cases only, and some queries twice, so that
     what varies by itself shows; fetch no pictures."""
+
+    def without_keys(self, text: str) -> str:
+        """Return a text in which no key stands."""
+        for key in (self.key, self.other_key):
+            if key and len(key) >= SHORTEST_SECRET:
+                text = text.replace(key, HIDDEN)
+        return text
 
     @property
     def whole(self) -> bool:
@@ -119,6 +129,8 @@ def explored_cases(contract: Contract, seed: int, count: int) -> tuple[Case, ...
     cases = []
     for number, drawn in enumerate(draw(invalid_requests(contract), seed, count), 1):
         body = {name: value for name, value in drawn.body.items() if name != "n" or drawn.rule.id.startswith("n.")}
+        if body.get(EXTERNAL_ID) and not drawn.rule.id.startswith(EXTERNAL_ID):
+            body[EXTERNAL_ID] = f"drawn-{seed}-{number}"  # the strategy's own is new each time
         if drawn.rule.id == "n.maximum":  # a wrong service charges each picture: the fewest too many are enough
             body["n"] = drawn.rule.params["maximum"] + 1
         cases.append(create_case(contract, f"{DRAWN}{number}", body))

@@ -7,9 +7,9 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from .judge import describe, inner_of, task_id_of
+from .judge import describe, inner_of, may_cost, task_id_of
 from .money import Purse
-from .targets import NoAnswerError, Request
+from .targets import NoAnswerError, Request, without
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +32,7 @@ class NotTestedError(Exception):
 
 
 class Sender:
-    """Sends for one run, from many threads."""
+    """Sends for one run, from many threads. No reply that it returns holds a key, unless it is to be recorded."""
 
     def __init__(
         self, target: Target, contract: Contract, options: Options, on_wait: Callable[[str], object] = lambda _: None
@@ -41,17 +41,27 @@ class Sender:
         self.purse = Purse(options.budget)
         self.requests = 0
         self.creates = 0
-        self.wait_for = on_wait
-        """Is told what the run waits for."""
+        self.unclear = 0
+        """Creates that may have made a task of which nobody was told."""
+        self._on_wait = on_wait
+        self._contract = contract
         self._options = options
-        self._price = contract.price_per_picture
         self._query = contract.operations["get_task"]
         self._busy, self._broke = ({contract.errors[name].code for name in names} for names in (BUSY, BROKE))
-        self.stopped = False
-        """Whether nothing is waited for any more."""
         self._full = False
         """Whether there was no room for too long already."""
+        self._stopped = False
         self._lock = threading.Lock()
+
+    def wait_for(self, what: str, seconds: float) -> None:
+        """Let so much time go by, and say what for."""
+        self._on_wait(self._options.without_keys(what))
+        self.target.wait(seconds)
+
+    def stop(self) -> None:
+        """Send no create any more, and wait for nothing."""
+        self._stopped = True
+        self.purse.close()
 
     def ask(self, case: Case, request: Request) -> Reply:
         """Return the answer to a request of a case, which may be asked several times; no attempt can cross the budget.
@@ -59,22 +69,21 @@ class Sender:
         Raises BudgetError, NotTestedError, NoAnswerError.
         """
         key = self._options.other_key if case.other_key and self._options.other_key else self._options.key
-        pause, waited = 0.5, 0.0
+        started = self.target.now()
+        pause = 0.5
         while True:
             reply = self._pay(case, request, key) if case.creates else self.send(request, key)
             code = inner_of(reply.body).get("code")
-            if case.rule and case.rule.error and case.rule.error.code == code:
+            expected = case.rule and case.rule.error and case.rule.error.code == code
+            if expected or not isinstance(code, (int, str)) or code not in self._busy | self._broke:
                 return reply
+            said = self._options.without_keys(describe(reply))
             if code in self._broke:
-                raise NotTestedError(f"needs another account: {describe(reply)}")
-            if code not in self._busy:
-                return reply
-            if self._full or self.stopped or waited >= BUSY_S:
+                raise NotTestedError(f"needs another account: {said}")
+            if self._full or self._stopped or self.target.now() - started >= BUSY_S:
                 self._full = True
-                raise NotTestedError(f"found no room within {BUSY_S:g} s: {describe(reply)}")
-            self.wait_for(f"room, since the service answers {describe(reply)}")
-            self.target.wait(pause)
-            waited += pause
+                raise NotTestedError(f"found no room within {BUSY_S:g} s: {said}")
+            self.wait_for(f"room, since the service answers {said}", pause)
             pause = min(pause * 1.5, 10)
 
     def query(self, case: Case, task_id: str) -> tuple[str, Reply]:
@@ -87,19 +96,30 @@ class Sender:
         """Send a request that costs nothing. Raises NoAnswerError."""
         with self._lock:
             self.requests += 1
-        return self.target.send(request, key)
+        reply = self.target.send(request, key)
+        return reply if self._options.keep else without([self._options.key, self._options.other_key], reply)
 
     def _pay(self, case: Case, request: Request, key: str) -> Reply:
-        amount = self._price * case.pictures
+        amount = self._contract.price_per_picture * case.pictures
         held = amount if self._options.budget else Decimal(0)
         if held:
             self.purse.hold(held)
-        with self._lock:
-            self.creates += 1
+        spent, made = Decimal(0), False
         try:
+            if self._stopped:
+                raise NotTestedError("was not sent any more")
+            with self._lock:
+                self.creates += 1
+            spent = amount
             reply = self.send(request, key)
-        except NoAnswerError:
-            self.purse.settle(held, amount)  # it may have been carried out all the same
+            spent = amount if may_cost(self._contract, reply) else Decimal(0)
+            made = bool(task_id_of(reply))
+        except NoAnswerError as error:
+            spent = amount if error.arrived else Decimal(0)
             raise
-        self.purse.settle(held, amount if task_id_of(reply) else Decimal(0))
+        finally:
+            self.purse.settle(held, spent)
+            if spent and not made:
+                with self._lock:
+                    self.unclear += 1
         return reply

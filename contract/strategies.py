@@ -42,7 +42,7 @@ MISSING = ...
 ADDRESSES = ("example.com/", "example.com/a.png", "img.example.org:8443/b/c.jpg?size=1&x=%20", "example.com/é猫.jpg")
 EXTERNAL_ID = "external_task_id"
 CALLED_BACK = ("callback_url",)
-CHARACTERS = st.characters(exclude_categories=("Cs",), exclude_characters="[")
+CHARACTERS = st.characters(exclude_categories=["Cs"], exclude_characters="[")
 """`[[name]]` in a prompt would choose a scenario of the simulator."""
 SHORT = st.text(string.ascii_letters, max_size=5)
 BEYOND = st.just(1) | st.integers(1, 19)

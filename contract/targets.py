@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from .lazy import importing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     import requests
 
@@ -26,11 +26,19 @@ TIMEOUT_S = 30.0
 """For one whole exchange with a service."""
 LOCAL_TIMEOUT_S = 10.0
 """The same on this machine."""
+SHORTEST_SECRET = 8
+"""Characters; a shorter key, such as the `any` of an open simulator, is no secret."""
+HIDDEN = "(the key)"
 MAX_REPLY = 64 * 1024 * 1024
 
 
 class NoAnswerError(Exception):
     """A target gave no whole answer; the message says why, in a few words."""
+
+    def __init__(self, why: str, *, arrived: bool = True) -> None:
+        super().__init__(why)
+        self.arrived = arrived
+        """Whether the request may have come to the service, which may then have carried it out."""
 
 
 @dataclass(frozen=True)
@@ -85,10 +93,22 @@ class Reply:
         return data if isinstance(data, dict) else {}
 
 
+def without(secrets: Iterable[str | None], reply: Reply) -> Reply:
+    """Return a reply in which nothing stands that is secret, though a service may have repeated it."""
+    content, headers = reply.content, dict(reply.headers)
+    for secret in secrets:
+        if secret and len(secret) >= SHORTEST_SECRET:
+            content = content.replace(secret.encode(), HIDDEN.encode())
+            headers = {name: value.replace(secret, HIDDEN) for name, value in headers.items()}
+    return reply if content == reply.content and headers == reply.headers else Reply(reply.http, headers, content)
+
+
 class Target(Protocol):
     """Answers requests. `klingkit.mock_server.in_process` has one without a socket."""
 
     name: str
+    key: str
+    """What it is asked with if nothing else is said."""
     local: bool
     """On this machine, so that nothing costs money."""
     parallel: int
@@ -122,7 +142,7 @@ class HttpTarget:
     """
 
     def __init__(self, url: str, key: str = ANY_KEY, *, timeout: float | None = None) -> None:
-        self._key = key
+        self.key = key
         self.url = url.rstrip("/")
         self.name = self.url
         self.local = is_loopback(url)
@@ -134,7 +154,7 @@ class HttpTarget:
 
     def send(self, request: Request, key: str | None = None) -> Reply:
         """Send a request to the service."""
-        headers = request.headers(key or self._key)
+        headers = request.headers(key or self.key)
 
         def authorize(prepared: requests.PreparedRequest) -> requests.PreparedRequest:
             prepared.headers.update(headers)  # as `auth`, since requests lets a .netrc file win over a header
@@ -193,7 +213,9 @@ class HttpTarget:
                 return Reply(response.status_code, headers, content)
         except requests.ConnectionError as error:
             refused = "refused" in str(error) or "resolve" in str(error)
-            return NoAnswerError("nothing answers there" if refused else "the connection broke off")
+            return NoAnswerError(
+                "nothing answers there" if refused else "the connection broke off", arrived=not refused
+            )
         except requests.Timeout:
             return NoAnswerError(f"no answer within {self._timeout:g} s")
         except (requests.RequestException, ValueError) as error:
@@ -203,7 +225,11 @@ class HttpTarget:
         with importing:
             import requests  # noqa: PLC0415
 
-        session = requests.Session()
+        class Session(requests.Session):
+            def get_redirect_target(self, _: requests.Response) -> None:
+                """Say that there is none: looking for one reads the body to its end, however long it is."""
+
+        session = Session()
         session.trust_env = not self.local
         return session
 

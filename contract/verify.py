@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -10,15 +9,16 @@ from typing import TYPE_CHECKING
 from .answers import schemas_of
 from .cases import COSTS, FAILS, SMALLEST, UNKNOWN_TASK, Case
 from .following import Follower
-from .judge import Deviation, describe, envelope_of, judge, limit_of, named_rules, task_id_of
+from .judge import Deviation, describe, envelope_of, judge, limit_of, may_cost, named_rules, task_id_of
 from .money import BudgetError, make_plan
-from .results import DEVIATES, HOLDS, Report, Result
+from .results import DEVIATES, HOLDS, SKIPPED, Report, Result
 from .selection import EXPLORED, MAX_CREATES, Options, explored_cases, select_cases, untested, why_not
 from .sending import NotTestedError, Sender
-from .targets import NoAnswerError, Reply, Request
+from .targets import NoAnswerError, Reply, Request, without
+from .workers import Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from decimal import Decimal
 
     from .cases import Boundary
@@ -47,36 +47,41 @@ def verify(
 
     `on_wait` is told what the run waits for. Raises UnusableTargetError if nothing can be tested there.
     """
-    return Run(target, contract, options, on_result, on_wait).execute()
+    sender = Sender(target, contract, options, on_wait)
+    one_by_one = not options.budget or options.stop_early  # without a budget, so that at most one can cost
+    with Workers(1 if one_by_one else target.parallel, sender.stop) as workers:
+        return Run(sender, contract, options, on_result, workers).execute()
 
 
 class Run:
-    """One run: sends each case once, within the budget."""
+    """One run: sends the cases, within the budget."""
 
     def __init__(
         self,
-        target: Target,
+        sender: Sender,
         contract: Contract,
         options: Options,
         on_result: Callable[[Result], object],
-        on_wait: Callable[[str], object],
+        workers: Workers,
     ) -> None:
-        self._target = target
+        self._sender = sender
+        self._target = target = sender.target
         self._contract = contract
         self._options = options
         self._on_result = on_result
-        self._parallel = target.parallel if options.budget and not options.stop_early else 1
-        """Without a budget one at a time, so that at most one can cost."""
-        self._sender = Sender(target, contract, options, on_wait)
-        self._follower = Follower(self._sender, contract, options, self._parallel)
+        self._workers = workers
         self._schemas = None if options.keep else schemas_of(contract)
+        self._follower = Follower(sender, contract, options, self._schemas, workers)
         self._silences = 0
+        self._silent = ""
+        """Why the target was given up."""
         self._stop = ""
         """Why nothing more is sent."""
         self._broke = ""
         """Why nothing more is sent that is to be accepted."""
         url = target.name if "://" in target.name else "http://127.0.0.1:8000"
         self._report = Report(target.name, url, target.local, contract, options)
+        self._cases: list[Case] = []
         self._results: dict[str, Result] = {}
         self._parts: set[str] = set()
         """Ids of the tasks made of parts of a pack."""
@@ -87,140 +92,131 @@ class Run:
     def execute(self) -> Report:
         """Run to the end, or until something stops it."""
         probe(self._target, self._contract, self._options)
-        cases = select_cases(self._contract, self._options, self._target.callback_url)
-        sent = cases
-        if self._options.budget < self._enough(cases):  # what costs nothing goes first, before the money is spent
-            sent = sorted(cases, key=lambda case: COSTS.index(case.cost))
+        self._cases = select_cases(self._contract, self._options, self._target.callback_url)
         try:
-            cases += self._send_all(sent)
+            self._send_all()
             if self._options.keep and not self._stop:
-                self._ask_again([self._results[case.id] for case in cases])
+                self._ask_again([self._results[case.id] for case in self._cases])
         except KeyboardInterrupt:
             self._stop = INTERRUPTED
             self._report.interrupted = True
-        self._close(cases)
+        self._close()
         return self._report
 
-    def _send_all(self, cases: Sequence[Case]) -> Sequence[Case]:
-        """Send the cases and follow their tasks; return the cases that were drawn besides."""
+    def _send_all(self) -> None:
+        """Send the cases, and those that are drawn besides, and follow their tasks."""
+        cases = self._cases
+        if self._options.budget < self._enough():  # what costs nothing goes first, before the money is spent
+            cases = sorted(cases, key=lambda case: COSTS.index(case.cost))
+        late = [case for case in cases if case.after and case.after in failing(cases)]
         self._each([case for case in cases if not case.after])
-        self._each([case for case in cases if case.after and self._expects_success(case)])
+        self._each([case for case in cases if case.after and case not in late])
         explored: tuple[Case, ...] = ()
         if self._options.whole and self._options.budget and not (self._stop or self._options.keep):
-            room = MAX_CREATES - sum(case.creates for case in cases)
-            explored = explored_cases(self._contract, self._options.seed, min(EXPLORED, room))
+            self._judge_replies()
+            room = MAX_CREATES - self._sender.creates - sum(case.creates for case in late)
+            explored = explored_cases(self._contract, self._options.seed, max(0, min(EXPLORED, room)))
+            self._cases = [*self._cases, *explored]
         self._judge_replies()
         self._follow()
         self._each(explored)  # now that the tasks which fail have given back what was set aside for them
-        self._each([case for case in cases if case.after and not self._expects_success(case)])
+        self._each(late)
         self._judge_replies()
         self._follow()
         self._judge_leftovers()
-        return explored
 
-    def _enough(self, cases: Sequence[Case]) -> Decimal:
-        return make_plan(self._contract, [case for case in cases if not why_not(case, self._options)]).enough
+    def _enough(self) -> Decimal:
+        return make_plan(self._contract, [case for case in self._cases if not why_not(case, self._options)]).enough
 
-    def _close(self, cases: Sequence[Case]) -> None:
+    def _close(self) -> None:
         """Fill in the report."""
         report, sender = self._report, self._sender
-        for case in cases:
-            if case.id not in self._results:
-                self._results[case.id] = result = Result(case)
-                result.skip(self._stop)
-        report.results = [self._results[case.id] for case in cases]
-        if self._stop and self._stop != STOPPED:
+        report.results = [self._results.setdefault(case.id, Result(case)) for case in self._cases]
+        if self._stop:
             self._judge_replies()
             for result in report.results:
                 silent = bool(result.deviations) and all(each.kind == "no_answer" for each in result.deviations)
-                unknown = result.state == HOLDS and (result.reply is None or self._is_open(result))
-                if unknown or (silent and self._silences >= MAX_SILENCES):
-                    result.skip(self._stop)
+                untold = result.state == HOLDS and (result.reply is None or self._is_open(result))
+                if untold or (silent and self._silent):
+                    result.skip(self._stop, planned=self._stop == STOPPED)
         report.requests, report.creates, report.spent = sender.requests, sender.creates, sender.purse.most
         report.incomplete = self._why_incomplete()
-        if self._silences >= MAX_SILENCES and not report.of(HOLDS):
-            raise UnusableTargetError(f"{report.incomplete}; {report.total}")
-        if missing := untested(self._contract, cases) if self._options.whole else []:
+        if self._silent and not (report.of(HOLDS) or report.of(DEVIATES)):
+            raise UnusableTargetError(f"{self._silent}; {report.total}")
+        if missing := untested(self._contract, self._cases) if self._options.whole else []:
             report.notes.append(f"not tested, since it cannot be brought about from outside: {', '.join(missing)}")
 
     def _why_incomplete(self) -> str:
-        if self._report.interrupted:
-            return "interrupted"
-        if self._silences >= MAX_SILENCES:
-            return f"{self._target.name} stopped answering"
-        if dear := [result for result in self._report.results if result.reason == TOO_DEAR]:
-            enough = self._enough([result.case for result in self._report.results])
-            return (
-                f"the budget was too small for {len(dear)} cases; {enough} {self._contract.currency} is enough for all"
-            )
-        return f"what costs money {self._broke}" if self._broke else ""
+        missed = [result for result in self._report.of(SKIPPED) if not result.planned]
+        dear = sum(result.reason == TOO_DEAR for result in missed)
+        if self._report.interrupted or self._silent or not missed:
+            return "interrupted" if self._report.interrupted else self._silent
+        if dear:
+            return f"the budget was too small for {dear} cases; {self._enough()} {self._contract.currency} is enough for all"
+        return f"{len(missed)} cases were not tested that were to be; the first {missed[0].reason}"
 
     def _is_open(self, result: Result) -> bool:
         """Tell whether the task of a result was not followed."""
         return result.case.accepted and bool(result.task_id) and result.case.id not in self._followed
 
-    def _expects_success(self, case: Case) -> bool:
-        before = self._results.get(case.after)
-        return before is None or before.case.cost != FAILS
-
     # Sending
 
     def _each(self, cases: Sequence[Case]) -> None:
-        if self._parallel == 1:
-            for case in cases:
-                self._try(case)
-                if self._options.stop_early:
-                    self._follow()
-            return
-        with ThreadPoolExecutor(self._parallel) as pool:
-            try:
-                for done in [pool.submit(self._try, case) for case in cases]:
-                    done.result()
-            except KeyboardInterrupt:
-                self._sender.stopped = True
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+        def one(case: Case) -> None:
+            self._try(case)
+            if self._options.stop_early:
+                self._follow()
+
+        self._workers.each(one, cases)
 
     def _try(self, case: Case) -> None:
         """Send a case and judge the answer, unless something speaks against it."""
         result = Result(case)
         self._results[case.id] = result
         before = self._results.get(case.after)
-        reason = self._stop or why_not(case, self._options)
-        if not reason and case.after and (before is None or not before.task_id):
-            reason = f"needs the task of {case.after}, which was not made"
-        if not reason and case.creates and case.accepted:
-            reason = self._broke
-        try:
-            if not reason:
-                self._send_case(result, before.task_id if before else "")
-        except BudgetError:
-            reason = TOO_DEAR
-        except NotTestedError as error:
-            reason = self._broke = str(error)
-        except NoAnswerError as error:
-            self._note_silence(result, error)
-        if reason:
-            result.skip(reason)
+        if reason := why_not(case, self._options):
+            result.skip(reason, planned=True)
+        elif self._stop:
+            result.skip(self._stop, planned=self._stop == STOPPED)
+        elif case.after and (before is None or not before.task_id):
+            result.skip(f"needs the task of {case.after}, which was not made", planned=True)
+        elif self._broke and case.creates and case.accepted:
+            result.skip(self._broke)
+        else:
+            self._send_case(result, before.task_id if before else "")
         self._on_result(result)
         self._halt_at_deviation()
 
     def _send_case(self, result: Result, task_id: str) -> None:
         case = result.case
         request = replace(case.request, path=case.request.path.replace("{task_id}", task_id))
-        reply = result.reply = self._sender.ask(case, request)
+        try:
+            reply = result.reply = self._sender.ask(case, request)
+        except BudgetError:
+            result.skip(TOO_DEAR)
+            return
+        except NotTestedError as error:
+            self._broke = str(error)
+            result.skip(self._broke)
+            return
+        except NoAnswerError as error:
+            self._note_silence(result, error)
+            return
         self._silences = 0
-        made = task_id_of(reply) if case.creates else ""
-        if made:
+        if case.creates and (made := task_id_of(reply)):
             result.task_id, result.history = made, [reply.data]
-        if self._parallel == 1:
+        if self._options.stop_early or not self._options.budget:
             self._judge_replies()
-        taken = case.creates and any(each.kind == "accepted" for each in result.deviations)
-        if (made or taken) and not self._options.budget:
-            subject, price = case.subject, self._contract.price_per_picture * case.pictures
-            task = f", and its task {made}" if made else ", which"
-            self._stop = f"was not sent, since {subject} was not enforced{task} may cost money"
-            self._report.notes.append(f"{case.id} was accepted: breaking {subject} cost {price}")
+        if case.creates and not self._options.budget and may_cost(self._contract, reply):
+            self._stop_for_money(case, describe(reply))
+
+    def _stop_for_money(self, case: Case, answer: str) -> None:
+        """End a run without a budget, since a request that was to be refused may cost money."""
+        self._stop = f"was not sent, since {case.id} may cost money: it was answered {answer}"
+        price = self._contract.price_per_picture * case.pictures
+        self._report.notes.append(
+            f"{case.id} was not refused ({answer}): breaking {case.subject} may have cost {price} {self._contract.currency}"
+        )
 
     def _ask_again(self, results: list[Result]) -> None:
         """Send a query of each kind of refusal a second time; a query costs nothing."""
@@ -239,19 +235,23 @@ class Run:
             case, reply = result.case, result.reply
             if reply is None or case.id in self._judged:
                 continue
-            self._judged.add(case.id)
             if takes_any_key(self._contract, self._options, case, reply):
                 self._report.notes.append("the target takes any key")
-                continue
-            for deviation in judge(self._contract, self._schemas, case, reply):
-                result.add(self._blamed(case, deviation))
+            else:
+                for deviation in judge(self._contract, self._schemas, case, reply):
+                    result.add(self._blamed(case, deviation))
+            self._judged.add(case.id)
 
     def _note_silence(self, result: Result, error: NoAnswerError) -> None:
-        self._silences += 1
-        if self._silences >= MAX_SILENCES:
-            self._stop = f"was not tested before {self._target.name} stopped answering: {error}"
-        subject = result.case.subject or "answer.schema"
+        case = result.case
+        subject = case.subject or "answer.schema"
         result.add(Deviation(subject, "no_answer", "an answer", str(error), limit_of(self._contract, subject)))
+        self._silences += 1
+        if self._silences >= MAX_SILENCES and not self._silent:
+            self._silent = f"{self._target.name} stopped answering: {error}"
+            self._stop = f"was not tested before {self._silent}"
+        elif case.creates and error.arrived and not self._options.budget and not self._stop:
+            self._stop_for_money(case, f"nothing, {error}")
 
     # Who is guilty
 
@@ -319,11 +319,16 @@ class Run:
         known = {result.task_id for result in self._made()} | self._parts
         called = {str(each.body["task_id"]) for each in list(self._target.received) if each.body.get("task_id")}
         strangers = called - known
-        if strangers and self._results and not self._stop:
+        if strangers and self._results and not (self._stop or self._sender.unclear):
             result = next(iter(self._results.values()))
             self._follower.find(
                 result, "refusal.nothing", "no callbacks but those of accepted tasks", f"task {min(strangers)}"
             )
+
+
+def failing(cases: Iterable[Case]) -> set[str]:
+    """Return the ids of the cases whose tasks are to fail; what comes after these waits for that."""
+    return {case.id for case in cases if case.cost == FAILS}
 
 
 def takes_any_key(contract: Contract, options: Options, case: Case, reply: Reply) -> bool:
@@ -348,7 +353,7 @@ def probe(target: Target, contract: Contract, options: Options) -> None:
 
 def _probe(target: Target, request: Request, name: str, key: str) -> None:
     try:
-        reply = target.send(request, key)
+        reply = without([key], target.send(request, key))
     except NoAnswerError as error:
         raise UnusableTargetError(f"{target.name}: {error}") from None
     if 300 <= reply.http < 400:

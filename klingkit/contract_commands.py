@@ -99,11 +99,11 @@ def cases(case_id: str | None, *, as_json: bool) -> None:
     for row in rows:
         tries = f"\n  {', '.join(row['tries'])}" if row["tries"] else ""
         click.echo(
-            f"{row['id']}\n  {row['method']} {row['path']}: {row['expected']}, costs {COSTS[str(row['cost'])]}{tries}"
+            f"{row['id']}\n  {row['method']} {row['path']}: {row['expected']}, costs {COST_WORDS[str(row['cost'])]}{tries}"
         )
 
 
-COSTS = {
+COST_WORDS = {
     "never": "nothing",
     "may": "perhaps: its refusal is an assumption",
     "pictures": "its pictures",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from klingkit.contract.results import Report
     from klingkit.contract.selection import Options
@@ -41,22 +41,25 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="session")
-def klingkit_report(request: pytest.FixtureRequest) -> Iterator[Report]:
+def klingkit_report(request: pytest.FixtureRequest) -> Report:
     """What came of the cases whose tests were chosen; they are sent when the first of them runs."""
     import click
 
     from klingkit.contract import load_contract
 
-    from .runs import receiver, run
+    from .runs import INTERRUPTED, receiver, run
 
     config = request.config
     chosen = {item.callspec.params[CASE] for item in request.session.items if CASE in getattr(item, "fixturenames", ())}  # type: ignore[attr-defined]
     try:
         target, options = _service(config, cases=frozenset(chosen))
         with receiver(target):
-            yield run(target, load_contract(), options)
+            report = run(target, load_contract(), options)
     except click.ClickException as error:
         pytest.exit(error.format_message(), returncode=error.exit_code)
+    if report.interrupted:
+        pytest.exit(f"interrupted: {report.total}", returncode=INTERRUPTED)
+    return report
 
 
 @pytest.fixture(scope="session")
@@ -114,6 +117,8 @@ def klingkit_verdict(request: pytest.FixtureRequest, klingkit_report: Report) ->
     from klingkit.contract.report import case_text
 
     result = next(each for each in klingkit_report.results if each.case.id == request.param)
-    if result.state == "skipped":
+    if result.state == "skipped" and result.planned:
         pytest.skip(result.reason)
+    if result.state == "skipped":
+        pytest.fail(f"not tested, though it was to be: it {result.reason}", pytrace=False)
     return case_text(klingkit_report, result)

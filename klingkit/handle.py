@@ -27,7 +27,7 @@ from klingkit.mock_server.settings import Settings
 from klingkit.mock_server.simulator import Simulator
 
 from .environment import environment
-from .sleeping import sleep_skipped
+from .sleeping import in_ms, sleep_skipped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -204,13 +204,16 @@ class Kling(ABC):
         Code that has taken `sleep` out of its module before, as `from time import sleep` does, really sleeps. Whoever sleeps longer than `limit` in all gets an AssertionError: it waits for what never comes.
         """
         __tracebackhide__ = True
-        skipping = sleep_skipped(self.sleep, limit, self._note)
+        skipping = sleep_skipped(self._let_pass, limit, self._note)
         _at_the_caller(lambda: self._patches.enter_context(skipping))
 
     def sleep(self, seconds: float) -> None:
         """Move the clock by as much; not while a callback is delivered, which takes no time."""
+        self._let_pass(in_ms(seconds))
+
+    def _let_pass(self, ms: int) -> None:
         if not _delivering.get():
-            self.simulator.traveller.advance(round(seconds * 1000))
+            self.simulator.traveller.advance(ms)
 
     def client(self) -> KlingClient:
         """Return our client on this simulator; it waits on the virtual clock."""

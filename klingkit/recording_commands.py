@@ -36,10 +36,10 @@ def record(url: str, *, out: Path, plan: bool, real: bool, **given: Any) -> None
     asked for, 130 after a Ctrl-C.
     """
     from klingkit.contract import load_contract
-    from klingkit.contract.masking import SHORTEST_SECRET
     from klingkit.contract.recording_files import BrokenRecordingError, SecretFoundError, check_folder, load, save
     from klingkit.contract.recordings import record as keep
     from klingkit.contract.report import not_tested
+    from klingkit.contract.targets import SHORTEST_SECRET
 
     contract = load_contract()
     target, options = prepare(url, real=real or plan, **given)
@@ -59,8 +59,8 @@ def record(url: str, *, out: Path, plan: bool, real: bool, **given: Any) -> None
     report = run(target, contract, options)
     recording = keep(report, datetime.now(UTC))
     if not any(recording.answers.values()):
-        raise WrongUsage("; ".join(["there is nothing to keep", *not_tested(report)]))
-    if old and ended_early(report):
+        raise WrongUsage(options.without_keys("; ".join(["there is nothing to keep", *not_tested(report)])))
+    if old and report.incomplete:
         out = out.with_name(f"{out.name}-incomplete")  # what was paid for is not thrown away
     try:
         save(recording, out, secrets(options))
@@ -70,8 +70,8 @@ def record(url: str, *, out: Path, plan: bool, real: bool, **given: Any) -> None
         raise CommandFailed(f"{out} cannot be written: {error.strerror}") from None
     count = sum(map(len, recording.answers.values()))
     click.echo(f"{out}: {count} answers of {target.url}; {report.creates} creates, {report.spent} {contract.currency}")
-    if reason := ended_early(report):
-        click.echo(f"incomplete: {reason}", err=True)
+    if report.incomplete:
+        click.echo(f"incomplete: {options.without_keys(report.incomplete)}", err=True)
         raise click.exceptions.Exit(INTERRUPTED if report.interrupted else INCOMPLETE)
 
 
@@ -92,14 +92,6 @@ def refuse_loss(old: Recording, contract: Contract, options: Options, out: Path)
             f"--out {out} holds {len(lost)} answers that this run would not ask for, such as {lost[0]}, and a recording is "
             "replaced as a whole: choose another folder, or give the --budget, --other-key and --only that it was made with"
         )
-
-
-def ended_early(report: Report) -> str:
-    """Say why a run did not do all that it was to do; empty if it did."""
-    if report.incomplete:
-        return report.incomplete
-    accepted = [result.case.id for result in report.results if result.task_id]
-    return f"{accepted[0]} was accepted, which may cost money" if accepted and not report.options.budget else ""
 
 
 def secrets(*options: Options) -> list[Secret]:
@@ -154,7 +146,7 @@ def drift(a: str, b: str, *, as_json: bool, plan: bool, real: bool, **given: Any
         recordings.append(keep(report, now))
         if not each.free:
             budget = max(budget - report.spent, Decimal(0))
-            early = early or ended_early(report)
+            early = early or report.options.without_keys(report.incomplete)
     first, second = recordings
     found = forms.compare(first, second, contract, given["only"])
     text = forms.as_json(found) if as_json else forms.as_markdown(found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -14,11 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
+def in_ms(seconds: float) -> int:
+    """Return whole ms, no less than were asked for: else a loop of very short pauses would never get anywhere."""
+    return math.ceil(round(seconds * 1000, 6))
+
+
 @contextmanager
-def sleep_skipped(
-    move: Callable[[float], object], limit: str, note: Callable[[BaseException], object]
-) -> Iterator[None]:
-    """Let sleeping call `move` with the seconds, and `note` an AssertionError, which is raised, beyond `limit` in all.
+def sleep_skipped(move: Callable[[int], object], limit: str, note: Callable[[BaseException], object]) -> Iterator[None]:
+    """Let sleeping call `move` with the ms, rounded up, and `note` an AssertionError, which is raised, beyond `limit` in all.
 
     Raises ValueError for a limit that is no duration.
     """
@@ -28,7 +32,8 @@ def sleep_skipped(
 
     def skip(seconds: float) -> None:
         nonlocal left
-        left -= round(seconds * 1000)
+        ms = in_ms(seconds)
+        left -= ms
         if left < 0:
             error = AssertionError(
                 f"the code under test has slept longer than {limit}: if it does not wait for what never comes, "
@@ -36,7 +41,7 @@ def sleep_skipped(
             )
             note(error)
             raise error
-        move(seconds)
+        move(ms)
 
     def sleep(seconds: float) -> None:
         if over:

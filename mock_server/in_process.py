@@ -86,7 +86,8 @@ def _environ(method: str, url: str, headers: Mapping[str, str], body: bytes) -> 
         "wsgi.run_once": False,
     }
     for name, value in headers.items():
-        environ["HTTP_" + name.upper().replace("-", "_")] = value
+        text = value.decode("latin-1") if isinstance(value, bytes) else value  # requests takes both
+        environ["HTTP_" + name.upper().replace("-", "_")] = text
     environ["CONTENT_TYPE"] = environ.pop("HTTP_CONTENT_TYPE", "")
     environ.pop("HTTP_CONTENT_LENGTH", None)
     if body:
@@ -99,6 +100,7 @@ class SimulatorTarget:
 
     def __init__(self, simulator: Simulator) -> None:
         self.name = "simulator"
+        self.key = targets.ANY_KEY
         self.local = True
         self.parallel = 1
         self.callback_url: str | None = "http://127.0.0.1:9/"
@@ -109,11 +111,14 @@ class SimulatorTarget:
     def send(self, request: targets.Request, key: str | None = None) -> targets.Reply:
         """Send a request to the application."""
         url = self.simulator.contract.server_url + request.path
-        return self._call(request.method, url, request.headers(key or targets.ANY_KEY), request.data)
+        return self._call(request.method, url, request.headers(key or self.key), request.data)
 
     def fetch(self, url: str) -> targets.Reply:
         """Get a result picture, without the key."""
-        return self._call("GET", url, {}, b"")
+        try:
+            return self._call("GET", url, {}, b"")
+        except ValueError as error:
+            raise targets.NoAnswerError(f"{url!r:.80} is not a URL") from error
 
     def now(self) -> float:
         """Time of the simulator in s."""

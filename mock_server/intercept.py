@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
@@ -107,14 +108,16 @@ def _led(adapter: BaseAdapter) -> BaseAdapter:
     """Return what an adapter of a session is to be meanwhile: one of a class of the caller's own keeps what it does."""
     if not isinstance(adapter, HTTPAdapter):
         return adapter  # it answers by itself
-    kind = type(adapter)
+    kind: Any = type(adapter)
     is_plain = kind.send is HTTPAdapter.send
-    led = object.__new__(SimulatorAdapter if is_plain else _led_class(kind))
+    led_class: Any = SimulatorAdapter if is_plain else _led_class(kind)
+    led: BaseAdapter = object.__new__(led_class)
     led.__dict__ = adapter.__dict__  # one state, so that what it counts is counted
     return led
 
 
-def _led_class(kind: type[HTTPAdapter]) -> type[HTTPAdapter]:
+@cache
+def _led_class(kind: Any) -> type[BaseAdapter]:
     """Return a class whose `super().send` leads to the simulator."""
     return type(kind.__name__, (kind, SimulatorAdapter), {"__module__": kind.__module__})
 
