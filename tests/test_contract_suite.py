@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -13,6 +14,7 @@ import pytest
 from klingkit.contract.check import check_create
 from klingkit.contract.masking import Secret
 from klingkit.contract.recording_files import save
+from klingkit.mock_server.controller import Control
 from klingkit.mock_server.in_process import in_process_target
 
 from .conftest import serving
@@ -57,6 +59,29 @@ def test_the_suite_says_what_it_needs(live: Running, tmp_path: Path) -> None:
     down = suite(tmp_path, "--klingkit-target", "http://127.0.0.1:9")
     assert down.returncode == 2
     assert "nothing could be tested" in down.stdout + down.stderr
+
+
+def test_a_case_that_was_to_be_tested_and_was_not_fails(live: Running, tmp_path: Path) -> None:
+    done = suite(tmp_path, "--klingkit-target", live.url, "--klingkit-budget", "0.0133", "-k", "accepted")
+
+    assert done.returncode == 1
+    assert "1 passed" in done.stdout
+    assert "not tested, though it was to be: it does not fit into what is left of the budget" in done.stdout
+    assert "contract_suite.py" not in done.stdout
+
+
+def test_an_interrupted_suite_ends_with_130(tmp_path: Path) -> None:
+    with serving("--speed", "0.2") as slow:
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--pyargs", "klingkit.contract"]
+        target = ("--klingkit-target", slow.url, "--klingkit-budget", "1")
+        process = subprocess.Popen([*command, *target], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        while Control.over_http(slow.url).health()["tasks"]["processing"] < 10:
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=20)
+
+    assert process.returncode == 130
+    assert b"interrupted: " in output
 
 
 def test_the_suite_fails_with_the_case(tmp_path: Path) -> None:

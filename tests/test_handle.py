@@ -474,6 +474,19 @@ def test_an_exception_of_any_receiver_comes_out(app: Any) -> None:
         use()
 
 
+def test_the_shortest_of_sleeps_take_time_too() -> None:
+    """Else a loop of them would never come to its end, nor to the limit."""
+
+    def loop() -> None:
+        with klingkit.mock() as kling:
+            kling.skip_sleep(limit="1s")
+            for _ in range(2000):
+                time.sleep(0.0004)
+
+    with pytest.raises(AssertionError, match="slept longer than 1s"):
+        loop()
+
+
 def test_several_exceptions_come_out_together_each_once() -> None:
     def use(app: Any) -> None:
         with klingkit.mock() as kling:

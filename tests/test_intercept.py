@@ -325,6 +325,11 @@ def test_an_adapter_that_is_kept_for_longer_says_that_the_simulator_has_ended() 
         adapter.send(prepared)
 
 
+def test_a_header_may_be_bytes(kling_mock: Kling) -> None:
+    headers: Any = {"Authorization": f"Bearer {kling_mock.key}".encode()}
+    assert requests.post(REAL, json=body(), headers=headers, timeout=5).json()["code"] == 0
+
+
 class Patient(HTTPAdapter):
     """As applications have one: a default timeout and a header."""
 

@@ -188,17 +188,19 @@ def test_a_query_that_comes_too_often_is_repeated() -> None:
 
 
 def test_a_task_is_skipped_whose_queries_find_no_room() -> None:
-    def full(request: Request, reply: Reply) -> Reply:
-        return refusing(1302, queries=True)(request, reply) if request.method == "POST" else stuck(reply)
+    body = {"code": 1302, "message": "not now", "request_id": "a60990f3-b485-4dbb-b02f-6eea9cd000c5"}
 
-    def stuck(reply: Reply) -> Reply:
-        body = {"code": 1302, "message": "not now", "request_id": "a60990f3-b485-4dbb-b02f-6eea9cd000c5"}
-        return replace(reply, http=429, content=json.dumps(body).encode()) if reply.http == 200 else reply
+    def full(request: Request, reply: Reply) -> Reply:
+        hit = request.method == "GET" and reply.http == 200
+        return replace(reply, http=429, content=json.dumps(body).encode()) if hit else reply
 
     report = run(Wrong(full))
 
+    paid = [result for result in report.results if result.case.cost == PICTURES]
     assert report.of("deviates") == []
-    assert all("found no room" in result.reason for result in report.of("skipped") if result.case.cost == PICTURES)
+    assert {result.state for result in paid} == {"skipped"}
+    assert all("found no room" in result.reason or "needs the task" in result.reason for result in paid)
+    assert "found no room" in report.incomplete
 
 
 def test_a_service_that_dies_midway_leaves_a_report() -> None:
@@ -444,6 +446,102 @@ def test_a_target_that_is_none_is_said_to_be_so(answer: Callable[..., None], tex
     with service(answer) as url, pytest.raises(UnusableTargetError, match=text) as caught:
         verify(HttpTarget(url, timeout=0.3), load_contract(), FREE)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("code", [[1], {"a": 1}, 10**30, True, None, 1.5], ids=repr)
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_code_of_any_kind_is_a_deviation(code: object, inside: bool) -> None:
+    body = {"error": {"code": code, "message": "x"}} if inside else {"code": code, "message": "x"}
+    report = run(
+        Wrong(lambda _, reply: replace(reply, content=json.dumps(body).encode()) if reply.http == 400 else reply)
+    )
+
+    assert len(report.of("deviates")) > 50
+
+
+@pytest.mark.parametrize(
+    "content_type", ["application/json;", "application/json; charset", "", "application/json; a=b"]
+)
+def test_a_content_type_of_any_kind_is_judged(content_type: str) -> None:
+    def wrong(_: Request, reply: Reply) -> Reply:
+        return replace(reply, headers={**reply.headers, "content-type": content_type})
+
+    deviations = [each for result in run(Wrong(wrong)).of("deviates") for each in result.deviations]
+
+    assert {each.subject for each in deviations} <= {"answer.schema"}
+    assert bool(deviations) == (content_type != "application/json; a=b")
+
+
+def test_what_is_no_page_and_no_redirect_does_not_stand_for_one() -> None:
+    def wrong(request: Request, reply: Reply) -> Reply:
+        return Reply(502, {}, b"") if request.path.startswith("/kling/v1/images/gen") is False else reply
+
+    report = run(Wrong(wrong), FREE)
+
+    assert {each.subject for result in report.of("deviates") for each in result.deviations} == {"path.known"}
+
+
+def test_a_connection_that_drops_says_nothing_of_a_task() -> None:
+    """One query is repeated; where none is answered, the case counts as not tested."""
+    dropped = set[str]()
+
+    def flaky(request: Request, reply: Reply) -> Reply:
+        if request.method == "GET" and reply.http == 200 and request.path not in dropped:
+            dropped.add(request.path)
+            raise NoAnswerError("the connection broke off")
+        return reply
+
+    assert run(Wrong(flaky)).counted("inferred") == []
+    assert dropped
+
+    def dead(request: Request, reply: Reply) -> Reply:
+        if request.method == "GET" and reply.http == 200:
+            raise NoAnswerError("the connection broke off")
+        return reply
+
+    report = run(Wrong(dead))
+    assert {each.kind for result in report.of("deviates") for each in result.deviations} <= {"no_answer"}
+    assert "could not be followed to the end of its task: the connection broke off" in report.incomplete
+
+
+def test_drawn_cases_that_were_accepted_are_reported_after_a_ctrl_c() -> None:
+    labelled = {case.request.data for case in build_cases(load_contract(), PAID.run, in_process_target().callback_url)}
+    drawn: list[Request] = []
+
+    def lenient(request: Request, reply: Reply) -> Reply:
+        if request.method != "POST" or request.data in labelled:
+            return reply
+        drawn.append(request)
+        if len(drawn) == 4:
+            raise KeyboardInterrupt
+        return accept_everything(request, reply)
+
+    report = run(Wrong(lenient))
+    states = [result.state for result in report.results if result.case.id.startswith("explored/")]
+
+    assert report.interrupted
+    assert states == ["deviates"] * 3 + ["skipped"] * 9
+
+
+def test_a_run_without_a_budget_that_ends_early_is_incomplete_though_nothing_counts() -> None:
+    report = run(Wrong(accept_everything), FREE)
+
+    assert "may cost money" in report.incomplete
+
+
+def test_an_endless_redirect_is_not_read_to_its_end() -> None:
+    sent = 0
+
+    def endless(handler: BaseHTTPRequestHandler) -> None:
+        nonlocal sent
+        handler.wfile.write(b"HTTP/1.1 302 Found\r\nLocation: /\r\n\r\n")
+        with suppress(OSError):
+            while sent < 200 * 2**20:
+                sent += handler.wfile.write(b"x" * 2**20)
+
+    with service(endless) as url, pytest.raises(NoAnswerError, match="the answer is endless"):
+        HttpTarget(url).send(Request("GET", "/"))
+    assert sent < 100 * 2**20
 
 
 def test_a_target_that_is_down_is_said_to_be_so() -> None:
