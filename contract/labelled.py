@@ -68,7 +68,7 @@ class _Maker:
         """Return all cases.
 
         First come the packs, each of which tries many rules and whose tasks take time; then one case of each rule, then a
-        second one, and so on; of what is refused, the largest bodies come last.
+        second one, and so on. The largest bodies come late: most wrong services are found out before.
         """
         by_rule: dict[str, list[Case]] = defaultdict(list)
         for case in chain(self._keyword_cases(), self._body_cases(), self._gate_cases()):
@@ -84,7 +84,7 @@ class _Maker:
         large_packs = [case for case in others if any(each.rule in heavy for each in case.covers)]
         others = [case for case in others if case not in large_packs]
         refused = (*map(self._leave, first), named, *later)
-        return (*others, *failing, *large_packs, *refused, *large, *self._follow_ups(named, failing))
+        return (*others, *failing, *refused, *large_packs, *large, *self._follow_ups(named, failing))
 
     def _leave(self, case: Case) -> Case:
         """Give a refused create the external id that a pack takes later, which shows that nothing was left behind."""

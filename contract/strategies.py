@@ -187,9 +187,9 @@ def _objects(contract: Contract, path: Path, spoilt: Spoilt | None) -> SearchStr
     names = contract.request.known_fields.get(path, ())
     must = [*contract.request.nodes[path].get("required", ()), *(spoilt[0][len(path) :][:1] if spoilt else ())]
     fields = {name: _values(contract, (*path, name), spoilt) for name in names}
+    # A choice for each field; `optional` of fixed_dictionaries chooses among all, and so shrinks to less of the point.
     known = st.fixed_dictionaries(
-        {name: fields[name] for name in names if name in must},
-        optional={name: fields[name] for name in names if name not in must},
+        {name: field if name in must else st.just(MISSING) | field for name, field in fields.items()}
     )
     unknown = st.dictionaries(SHORT.map("x_{}".format), st.one_of(*JSON.values()), max_size=1)
     return _without_missing(known, unknown)

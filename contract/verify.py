@@ -18,7 +18,7 @@ from .targets import NoAnswerError, Reply, Request, without
 from .workers import Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
     from decimal import Decimal
 
     from .cases import Boundary
@@ -108,7 +108,8 @@ class Run:
         cases = self._cases
         if self._options.budget < self._enough():  # what costs nothing goes first, before the money is spent
             cases = sorted(cases, key=lambda case: COSTS.index(case.cost))
-        late = [case for case in cases if case.after and case.after in failing(cases)]
+        failing = {case.id for case in cases if case.cost == FAILS}
+        late = [case for case in cases if case.after in failing]
         self._each([case for case in cases if not case.after])
         self._each([case for case in cases if case.after and case not in late])
         explored: tuple[Case, ...] = ()
@@ -324,11 +325,6 @@ class Run:
             self._follower.find(
                 result, "refusal.nothing", "no callbacks but those of accepted tasks", f"task {min(strangers)}"
             )
-
-
-def failing(cases: Iterable[Case]) -> set[str]:
-    """Return the ids of the cases whose tasks are to fail; what comes after these waits for that."""
-    return {case.id for case in cases if case.cost == FAILS}
 
 
 def takes_any_key(contract: Contract, options: Options, case: Case, reply: Reply) -> bool:

@@ -6,6 +6,7 @@ import copy
 import json
 from collections import Counter
 from dataclasses import replace
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -207,19 +208,25 @@ SMALLEST: dict[str, dict[str, Any]] = {
 }
 
 
+def smallest(strategy: SearchStrategy[Any], condition: Callable[[Any], Any]) -> Any:
+    """The smallest example that Hypothesis finds, the same in each run."""
+    quick = settings(database=None, max_examples=2000, phases=[Phase.generate, Phase.shrink])
+    return find(strategy, condition, settings=quick, random=Random(1))
+
+
 @pytest.mark.parametrize("rule", SMALLEST)
 def test_invalid_requests_shrink_to_the_point(rule: str) -> None:
-    assert find(invalid_requests(rule=rule), lambda _: True).body == SMALLEST[rule]
+    assert smallest(invalid_requests(rule=rule), lambda _: True).body == SMALLEST[rule]
 
 
 def test_a_failing_property_shrinks_to_the_point() -> None:
     """A service that charges for too many pictures, one that counts bytes, and one that cannot read a long picture."""
-    many = find(valid_requests(), lambda body: body.get("n", 1) >= 3)
-    one_of_all = find(invalid_requests(), lambda drawn: drawn.body.get("n", 1) == 10)
-    bytes_counted = find(
+    many = smallest(valid_requests(), lambda body: body.get("n", 1) >= 3)
+    one_of_all = smallest(invalid_requests(), lambda drawn: drawn.body.get("n", 1) == 10)
+    bytes_counted = smallest(
         valid_requests(), lambda body: len(body.get("prompt", "").encode()) > len(body.get("prompt", ""))
     )
-    picture = find(pictures(), lambda text: (measure(decode_base64(text) or b"") or (0, 0))[0] == 750)
+    picture = smallest(pictures(), lambda text: (measure(decode_base64(text) or b"") or (0, 0))[0] == 750)
 
     assert many == {"subject_image_list": TWO, "n": 3}
     assert (one_of_all.rule.id, one_of_all.body) == ("n.maximum", SMALLEST["n.maximum"])
@@ -331,7 +338,7 @@ WRONG: list[tuple[Callable[[], SimulatorTarget], str]] = [
     (keeping_the_ids_of_the_refused, r"refusal.nothing: expected accepted, got 400/1201"),
     (lambda: with_field("subject_image_list", maxItems=5), r"subject_image_list.maxItems: expected"),
     (lambda: with_field("prompt", maxLength=2501), r"prompt.maxLength: expected"),
-    (lambda: with_field("n", minimum=0), r"n.minimum: expected .* got 200, task"),
+    (lambda: with_field("n", minimum=0), r"n.minimum: expected"),
     (lambda: with_field("n", maximum=8), "expected .*n: must be less than or equal to 8"),
 ]
 MACHINE = settings(max_examples=300, stateful_step_count=15, database=None, report_multiple_bugs=False)
