@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from dataclasses import replace
 from decimal import Decimal
@@ -25,6 +26,9 @@ BUSY = ("1302", "1303", "5001", "saturated")
 """Errors after which nothing was made and the same request may be accepted later."""
 BROKE = ("1100", "1101", "1102", "1103", "quota_exhausted")
 """Errors that say that the account cannot pay, or may not."""
+
+REQUEST_ID = re.compile(r" \(request id: [^)]*\)")
+"""What makes each refusal of the gateway another text."""
 
 
 class NotTestedError(Exception):
@@ -77,7 +81,7 @@ class Sender:
             expected = case.rule and case.rule.error and case.rule.error.code == code
             if expected or not isinstance(code, (int, str)) or code not in self._busy | self._broke:
                 return reply
-            said = self._options.without_keys(describe(reply))
+            said = REQUEST_ID.sub("", self._options.without_keys(describe(reply)))
             if code in self._broke:
                 raise NotTestedError(f"needs another account: {said}")
             if self._full or self._stopped or self.target.now() - started >= BUSY_S:

@@ -211,7 +211,7 @@ class HttpTarget:
                         return NoAnswerError("the answer is endless")
                 headers = {name.lower(): value for name, value in response.headers.items()}
                 return Reply(response.status_code, headers, content)
-        except requests.ConnectionError as error:
+        except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
             refused = "refused" in str(error) or "resolve" in str(error)
             return NoAnswerError(
                 "nothing answers there" if refused else "the connection broke off", arrived=not refused

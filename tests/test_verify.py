@@ -180,6 +180,28 @@ def test_what_the_account_cannot_pay_or_hold_says_nothing_of_the_service(code: i
     assert sum(request.method == "POST" for request in target.sent) < 140
 
 
+def test_refusals_that_differ_in_their_request_id_are_one_reason() -> None:
+    numbers = itertools.count()
+
+    def quota(request: Request, reply: Reply) -> Reply:
+        text = f"user quota is not enough (request id: {next(numbers)})"
+        body = {"error": {"message": text, "type": "comet_api_error", "code": "insufficient_user_quota"}}
+        return replace(reply, http=403, content=json.dumps(body).encode()) if request.method == "POST" else reply
+
+    reasons = {result.reason for result in run(Wrong(quota)).of("skipped") if "quota" in result.reason}
+
+    assert reasons == {"needs another account: 403/'insufficient_user_quota' 'user quota is not enough'"}
+
+
+@pytest.mark.parametrize("head", ["Content-Length: 100", "Transfer-Encoding: chunked"])
+def test_an_answer_that_breaks_off_is_called_so(head: str) -> None:
+    def cut(handler: BaseHTTPRequestHandler) -> None:
+        handler.wfile.write(f"HTTP/1.1 200 OK\r\n{head}\r\n\r\n5\r\nab".encode())
+
+    with service(cut) as url, pytest.raises(NoAnswerError, match="the connection broke off"):
+        HttpTarget(url).send(Request("GET", "/"))
+
+
 def test_a_query_that_comes_too_often_is_repeated() -> None:
     report = run(Wrong(refusing(1302, queries=True)))
 
