@@ -112,17 +112,23 @@ def test_16_threads_see_one_history(make_api: Callable[..., Api], progression: s
     task_id = data_of(api.create())["task_id"]
     simulator, account = api.simulator, api.simulator.store.tasks()[0].account
     control = Control.of(simulator)
-    start = threading.Barrier(17)
+    start, over = threading.Barrier(17), threading.Event()
 
     def poll(_: int) -> list[Snapshot]:
         start.wait()
-        return [simulator.query(account, task_id) for _ in range(200)]
+        history = []
+        while not over.is_set():
+            history.append(simulator.query(account, task_id))
+        return [*history, simulator.query(account, task_id)]
 
     with ThreadPoolExecutor(16) as pool:
         histories = [pool.submit(poll, number) for number in range(16)]
         start.wait()
-        for _ in range(50):
-            control.advance("100ms")
+        try:
+            for _ in range(50):
+                control.advance("100ms")
+        finally:
+            over.set()
         seen = [history.result() for history in histories]
 
     for history in seen:
