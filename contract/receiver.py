@@ -52,7 +52,7 @@ def receiving(received: list[Received]) -> Iterator[str]:
 
         def _chunks(self) -> Iterator[bytes]:
             left = MAX_BODY
-            while size := min(int(self.rfile.readline(20).split(b";")[0] or b"0", 16), left):
+            while size := min(max(int(self.rfile.readline(20).split(b";")[0] or b"0", 16), 0), left):
                 left -= size
                 yield self.rfile.read(size)
                 self.rfile.readline(3)
