@@ -31,7 +31,7 @@ def test_a_body_arrives_with_its_length_or_in_chunks() -> None:
         "Content-Length: -1",
         "Content-Length: x",
         "Transfer-Encoding: chunked\r\n\r\nnonsense",
-        "Transfer-Encoding: chunked\r\n\r\n-5\r\nabcde",
+        "Transfer-Encoding: chunked\r\n\r\n-1\r\nabcde",
         "X: y",
     ],
     ids=["endless", "negative", "no-number", "no-chunks", "negative-chunk", "none"],
