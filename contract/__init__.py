@@ -1,7 +1,7 @@
 """The contract kit: everything that knows `openapi.yaml`. It imports neither the simulator nor the client."""
 
 from .errors import Answer, ApiError, ErrorSpec
-from .images import Picture
+from .pictures import Picture
 from .rules import Rule, Violation
 from .spec import Assumption, Contract, Lifecycle, Operation, Promise, load_contract
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .answers import schemas_of
-from .cases import create_case
-from .judge import judge
+from .cases.case import create_case
+from .judge.answer_schema import schemas_of
+from .judge.reply import judge
 from .spec import load_contract
-from .targets import without
+from .targets.target import without
 
 if TYPE_CHECKING:
-    from .cases import Case
+    from .cases.case import Case
     from .spec import Contract
-    from .targets import Reply, Target
+    from .targets.target import Reply, Target
 
 
 def check_create(target: Target, body: Any, *, key: str | None = None, contract: Contract | None = None) -> Reply:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import jsonschema_rs
 
 from .errors import ApiError, ErrorSpec
-from .images import ImageLimits, Picture, decode_base64
+from .pictures import ImageLimits, Picture, decode_base64
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -23,13 +23,13 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, multipl
 from hypothesis.stateful import rule as step
 from hypothesis.strategies import SearchStrategy
 
-from .cases import NEVER, Case, create_case
+from .cases.case import NEVER, Case, create_case
+from .cases.sample_pictures import encode
 from .check import send_case
-from .lifecycle import judge_history
+from .judge.task_history import judge_history
 from .rules import Path, Rule
-from .samples import encode
 from .spec import Contract, load_contract
-from .targets import Reply, Request, Target
+from .targets.target import Reply, Request, Target
 
 Node = Mapping[str, Any]
 """Schema of a place in the request."""

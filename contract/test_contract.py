@@ -1,6 +1,6 @@
 """The contract as a test suite, one test a case: `pytest --pyargs klingkit.contract --klingkit-target URL`.
 
-The plugin `klingkit.contract_suite` sends the cases, once for all tests.
+The plugin `klingkit.pytest_contract_plugin` sends the cases, once for all tests.
 """
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from decimal import Decimal
 
-    from .handle import Kling
+    from .kling import Kling
 
 
 def mock(
@@ -28,6 +28,6 @@ def mock(
 
     It ends with the exception that the simulator or a receiver of callbacks raised, if any did.
     """
-    from .doors import InProcess
+    from .kling_kinds import InProcess
 
     return InProcess().used(scenario=scenario, progression=progression, balance=balance, seed=seed)

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import click
 
 from . import contract_commands, recording_commands, simulator_commands
-from .common import LOCAL, CommandFailed, TimedOut, WrongUsage, finite
+from .command_errors import LOCAL, CommandFailed, TimedOut, WrongUsage, finite
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .common import CommandFailed, WrongUsage
+from .command_errors import CommandFailed, WrongUsage
 from .environment import environment
-from .runs import INCOMPLETE, INTERRUPTED, prepare, print_plan, receiver, run, run_options
+from .run_options import INCOMPLETE, INTERRUPTED, prepare, print_plan, receiver, run, run_options
 
 if TYPE_CHECKING:
-    from klingkit.contract.results import Report
+    from klingkit.contract.verify.results import Report
 
 STORAGE = "HYPOTHESIS_STORAGE_DIRECTORY"
 FORMATS = ("junit", "md", "json")
@@ -72,7 +72,7 @@ def rules(*, as_json: bool) -> None:
 def cases(case_id: str | None, *, as_json: bool) -> None:
     """List the cases: what each sends, which rule it breaks, and what it costs. With CASE, print the body that it sends."""
     from klingkit.contract import load_contract
-    from klingkit.contract.labelled import build_cases
+    from klingkit.contract.cases.catalogue import build_cases
 
     found = build_cases(load_contract())
     if case_id is not None:
@@ -149,7 +149,7 @@ def verify(url: str, *, reports: tuple[str, ...], fail_on: str, plan: bool, real
     a Ctrl-C.
     """
     from klingkit.contract import load_contract
-    from klingkit.contract import report as forms
+    from klingkit.contract.verify import report as forms
 
     keep_this_folder_clean()
     files = report_files(reports)
@@ -226,7 +226,7 @@ def mutants(names: tuple[str, ...], *, seed: int, as_json: bool) -> None:
 
     Exits with 1 if one is not noticed, or its rule is not named.
     """
-    from klingkit.mock_server.mutants import MUTANTS, hunt
+    from klingkit.mock_server.mutants.table import MUTANTS, hunt
 
     keep_this_folder_clean()
     table = {mutant.name: mutant for mutant in MUTANTS}

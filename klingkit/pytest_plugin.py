@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from klingkit.client import KlingClient
 
-    from .doors import InProcess, OnPort
-    from .handle import Kling
+    from .kling import Kling
+    from .kling_kinds import InProcess, OnPort
 
 OPTIONS = {
     "scenario": "Default scenario of creates; `klingkit scenarios` lists them.",
@@ -97,7 +97,7 @@ def _kling_where(request: pytest.FixtureRequest) -> str | None:
     if where == SIMULATOR:
         return None
     from klingkit.contract import load_contract
-    from klingkit.contract.recording_files import BrokenRecordingError, load
+    from klingkit.contract.recordings.files import BrokenRecordingError, load
 
     folder = request.config.rootpath / where
     try:
@@ -110,14 +110,14 @@ def _kling_where(request: pytest.FixtureRequest) -> str | None:
 @pytest.fixture(scope="session")
 def _kling_in_process() -> Callable[[str | None], InProcess]:
     """One simulator for all tests, or one for each recording, forgotten after each: to make one takes longer than a test."""
-    from .doors import InProcess
+    from .kling_kinds import InProcess
 
     return cache(InProcess)
 
 
 @pytest.fixture(scope="session")
 def _kling_on_port() -> Iterator[Callable[[str | None], OnPort]]:
-    from .doors import OnPort
+    from .kling_kinds import OnPort
 
     with ExitStack() as stack:
 
@@ -167,7 +167,7 @@ def _lend(request: pytest.FixtureRequest, fixture: str, recording: str | None) -
         request.node.stash[KLING] = kling
         yield kling
         if _wants_coverage(request.config):
-            from .behaviour import met
+            from .behaviour_coverage import met
 
             request.config.stash[MET].update(met(kling.simulator))
 
@@ -234,7 +234,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if (output := getattr(config, "workeroutput", None)) is not None:
         output["klingkit"] = [(kind, name, times) for (kind, name), times in config.stash[MET].items()]
         return
-    from .behaviour import summary
+    from .behaviour_coverage import summary
 
     result = config.stash[SUMMARY] = summary(config.stash[MET])
     if file := config.getoption("klingkit_coverage_json"):
@@ -247,7 +247,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     """Print what was met and what never."""
     if not (result := config.stash.get(SUMMARY, None)):
         return
-    from .behaviour import lines
+    from .behaviour_coverage import lines
 
     terminalreporter.section("klingkit: behaviour of the service that the tests met")
     if config.getoption("klingkit_coverage"):

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .common import CommandFailed, WrongUsage
-from .runs import INCOMPLETE, INTERRUPTED, prepare, print_plan, run, run_options
+from .command_errors import CommandFailed, WrongUsage
+from .run_options import INCOMPLETE, INTERRUPTED, prepare, print_plan, run, run_options
 
 if TYPE_CHECKING:
     from klingkit.contract import Contract
-    from klingkit.contract.masking import Secret
-    from klingkit.contract.recordings import Recording
-    from klingkit.contract.results import Report
-    from klingkit.contract.selection import Options
-    from klingkit.contract.targets import Target
+    from klingkit.contract.recordings.masking import Secret
+    from klingkit.contract.recordings.recording import Recording
+    from klingkit.contract.targets.target import Target
+    from klingkit.contract.verify.results import Report
+    from klingkit.contract.verify.selection import Options
 
 SIMULATOR = "simulator"
 
@@ -36,10 +36,10 @@ def record(url: str, *, out: Path, plan: bool, real: bool, **given: Any) -> None
     asked for, 130 after a Ctrl-C.
     """
     from klingkit.contract import load_contract
-    from klingkit.contract.recording_files import BrokenRecordingError, SecretFoundError, check_folder, load, save
-    from klingkit.contract.recordings import record as keep
-    from klingkit.contract.report import not_tested
-    from klingkit.contract.targets import SHORTEST_SECRET
+    from klingkit.contract.recordings.files import BrokenRecordingError, SecretFoundError, check_folder, load, save
+    from klingkit.contract.recordings.recording import record as keep
+    from klingkit.contract.targets.target import SHORTEST_SECRET
+    from klingkit.contract.verify.report import not_tested
 
     contract = load_contract()
     target, options = prepare(url, real=real or plan, **given)
@@ -77,9 +77,9 @@ def record(url: str, *, out: Path, plan: bool, real: bool, **given: Any) -> None
 
 def refuse_loss(old: Recording, contract: Contract, options: Options, out: Path) -> None:
     """Refuse to replace answers, which may have cost money, by a run that will not ask for them again."""
-    from klingkit.contract.labelled import build_cases
-    from klingkit.contract.recordings import key_of, place_of
-    from klingkit.contract.selection import select_cases, why_not
+    from klingkit.contract.cases.catalogue import build_cases
+    from klingkit.contract.recordings.recording import key_of, place_of
+    from klingkit.contract.verify.selection import select_cases, why_not
 
     asked = {case.id for case in select_cases(contract, options) if not why_not(case, options)}
     lost = [
@@ -96,7 +96,7 @@ def refuse_loss(old: Recording, contract: Contract, options: Options, out: Path)
 
 def secrets(*options: Options) -> list[Secret]:
     """Return what must not be written or shown."""
-    from klingkit.contract.masking import Secret, secrets_of
+    from klingkit.contract.recordings.masking import Secret, secrets_of
 
     keys = [
         Secret(name, value)
@@ -120,10 +120,10 @@ def drift(a: str, b: str, *, as_json: bool, plan: bool, real: bool, **given: Any
     Exits with 0 if there is no drift, 1 if there is, 2 if nothing could be compared, 3 if there was less to compare
     than was asked for, 130 after a Ctrl-C.
     """
-    from klingkit.contract import drift as forms
+    from klingkit.contract.recordings import drift as forms
     from klingkit.contract import load_contract
-    from klingkit.contract.masking import find_secret
-    from klingkit.contract.recordings import record as keep
+    from klingkit.contract.recordings.masking import find_secret
+    from klingkit.contract.recordings.recording import record as keep
 
     contract = load_contract()
     sides = [side(each, real=real or plan, contract=contract, given=given) for each in (a, b)]
@@ -180,14 +180,14 @@ class Asked:
 
 def side(text: str, *, real: bool, contract: Contract, given: dict[str, Any]) -> Asked | Recording:
     """Return one side of a comparison."""
-    from klingkit.contract.recording_files import BrokenRecordingError, load
-    from klingkit.contract.selection import Options, check_subject
+    from klingkit.contract.recordings.files import BrokenRecordingError, load
+    from klingkit.contract.verify.selection import Options, check_subject
 
     try:
         if given["only"] is not None:
             check_subject(contract, given["only"])
         if text == SIMULATOR:
-            from klingkit.mock_server.in_process import in_process_target
+            from klingkit.mock_server.serving.in_process import in_process_target
 
             key, other_key = f"{SIMULATOR}-key", f"{SIMULATOR}-other-key"
             simulator = in_process_target(contract, keys=frozenset({key, other_key}), seed=given["seed"])

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .common import LOCAL, CommandFailed, WrongUsage, finite, money
+from .command_errors import LOCAL, CommandFailed, WrongUsage, finite, money
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -142,8 +142,8 @@ def serve(
 ) -> None:
     """Run the simulator on a port, until Ctrl-C. Log lines go to stderr."""
     from klingkit.mock_server.accounts import AccountSettings
-    from klingkit.mock_server.server import CannotListenError, find_port
-    from klingkit.mock_server.server import serve as run
+    from klingkit.mock_server.serving.granian_server import CannotListenError, find_port
+    from klingkit.mock_server.serving.granian_server import serve as run
     from klingkit.mock_server.settings import Settings
 
     if public_url is not None and not re.match(r"https?://[^/?#\s]", public_url):
@@ -178,7 +178,7 @@ def serve(
 def check_recording(folder: str) -> None:
     """Refuse a broken recording before a worker process does."""
     from klingkit.contract import load_contract
-    from klingkit.contract.recording_files import BrokenRecordingError, load
+    from klingkit.contract.recordings.files import BrokenRecordingError, load
 
     try:
         load(Path(folder), load_contract())
@@ -207,8 +207,8 @@ def scenarios() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 def advice(base_url: str, key: str | None, control_token: str | None, *, as_json: bool) -> None:
     """Name likely mistakes of a client, as the simulator's journal shows them; exits with 1 if there are any."""
-    from klingkit.mock_server.controller import Control
-    from klingkit.mock_server.operations import ControlError
+    from klingkit.mock_server.control.client import Control
+    from klingkit.mock_server.control.operations import ControlError
 
     try:
         control = Control.over_http(base_url, key=key, token=control_token)

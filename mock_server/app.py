@@ -15,14 +15,14 @@ from klingkit.contract import ApiError, Operation
 from klingkit.contract.errors import render
 
 from . import advice
+from .answer_bodies import SHAPES
 from .auth import account_of, authenticate
 from .body import read_json_object
-from .control import PREFIX, control_routes
+from .control.routes import PREFIX, control_routes
 from .handlers import HANDLERS, Call
 from .journal import SMALL, Entry, elide
 from .scenarios import read_prefer
 from .simulator import Chosen
-from .wire import SHAPES
 
 if TYPE_CHECKING:
     from collections.abc import Callable

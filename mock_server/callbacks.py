@@ -14,12 +14,12 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
-from klingkit.contract.lazy import importing
+from klingkit.contract.import_lock import importing
 
-from .ledger import Attempt, Delivery
+from .answer_bodies import callback_body
+from .deliveries import Attempt, Delivery
 from .outbound import NotAllowedError, OutboundError, host_and_path
 from .tasks import at_step
-from .wire import callback_body
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,7 @@ import socket
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
-from klingkit.contract.lazy import importing
+from klingkit.contract.import_lock import importing
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps, PngImagePlugin
 
-from klingkit.contract.images import UNREADABLE, measure
+from klingkit.contract.pictures import UNREADABLE, measure
 
 from .outbound import host_and_path
 

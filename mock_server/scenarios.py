@@ -59,7 +59,7 @@ class Scenario:
     urls: str = ""
     """`none`: the result has no URLs. `expired`: they are not served any more."""
     shape: str = ""
-    """One of the shapes in `wire.py` that the answers take."""
+    """One of the shapes in `answer_bodies.py` that the answers take."""
     fault: Fault | None = None
     callback: str = ""
     """`lost`, `lost-all`, `late`, `twice`, `reordered` or `early`."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from klingkit.contract import ApiError, Picture, load_contract
-from klingkit.contract.lazy import importing
+from klingkit.contract.import_lock import importing
 
 from .callbacks import Callbacks
 from .clock import Clock
@@ -20,7 +20,7 @@ from .scenarios import Scenario, find_marker
 from .settings import Settings
 from .store import MemoryStore, RefusedError
 from .tasks import Plan, Snapshot, Task, at_step, snapshot
-from .travel import Traveller
+from .time_travel import Traveller
 
 if TYPE_CHECKING:
     from klingkit.contract import Contract, Rule
@@ -270,8 +270,8 @@ class Simulator:
 
 def _recorded(contract: Contract, folder: str, clock: Clock) -> Contract:
     """Return the contract with the answers of a recording; log what of them cannot be given. Raises BrokenRecordingError."""
-    from klingkit.contract.recorded_rules import apply  # noqa: PLC0415 - few simulators have one
-    from klingkit.contract.recording_files import load  # noqa: PLC0415
+    from klingkit.contract.recordings.files import load  # noqa: PLC0415
+    from klingkit.contract.recordings.replay import apply  # noqa: PLC0415 - few simulators have one
 
     recording = load(Path(folder), contract)
     if recording.is_old(datetime.fromtimestamp(clock.now() / 1000, UTC)):

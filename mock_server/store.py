@@ -19,7 +19,7 @@ from .journal import Journal
 from .tasks import snapshot
 
 if TYPE_CHECKING:
-    from .ledger import Attempt, Delivery
+    from .deliveries import Attempt, Delivery
     from .scenarios import Scenario
     from .settings import Settings
     from .tasks import Task

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from .conftest import PATH, Running, body, subjects
+from tests.conftest import PATH, Running, body, subjects
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

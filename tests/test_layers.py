@@ -26,38 +26,105 @@ NEVER = {
     "mock_server": {"hypothesis", "openapi_core", "requests"},
     "klingkit": {"hypothesis", "openapi_core"},
 }
-FLASK_FILES = {"app.py", "control.py", "in_process.py", "receivers.py", "server.py", "thread_server.py"}
+WINGS = {
+    "contract": (
+        {""},
+        {"targets"},
+        {"cases"},
+        {"judge"},
+        {"check", "strategies"},
+        {"verify", "test_contract"},
+        {"recordings"},
+    ),
+    "mock_server": ({""}, {"control", "controller", "page"}, {"app"}, {"serving"}, {"mutants"}),
+}
+"""The wings of a folder from the ground up, and single files that stand above some of them; the other files are the ground."""
+FLASK_FILES = {"app.py", "routes.py", "in_process.py", "deliver_to_app.py", "granian_server.py", "thread_server.py"}
 """The HTTP files of the simulator; below them nobody knows Flask."""
-OWN_LIBRARY = {"strategies.py": {"hypothesis"}, "targets.py": {"requests"}, "intercept.py": {"requests"}}
+OWN_LIBRARY = {"strategies.py": {"hypothesis"}, "target.py": {"requests"}, "intercept.py": {"requests"}}
 """Files that alone know a library, which is loaded when they need it; nothing that `klingkit serve` runs imports them."""
 
 
-def imports(file: Path) -> Iterator[tuple[int, str]]:
-    """Yield level and name of each import, wherever in the file it stands."""
+def imports(file: Path) -> Iterator[tuple[int, str, list[str]]]:
+    """Yield level, module and names of each import, wherever in the file it stands."""
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            yield from ((0, alias.name) for alias in node.names)
+            yield from ((0, alias.name, []) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            yield node.level, node.module or ""
+            yield node.level, node.module or "", [alias.name for alias in node.names]
 
 
 def files() -> list[Path]:
     return [file for folder in MAY_IMPORT for file in sorted((ROOT / folder).glob("**/*.py"))]
 
 
-@pytest.mark.parametrize("file", files(), ids=lambda file: f"{file.parent.name}/{file.name}")
+def module_of(file: Path) -> tuple[str, ...]:
+    """Return the dotted name of a file, from the root of the checkout."""
+    parts = file.relative_to(ROOT).with_suffix("").parts
+    return parts[:-1] if parts[-1] == "__init__" else parts
+
+
+def imported(file: Path) -> Iterator[tuple[str, ...]]:
+    """Yield each module of ours that a file imports, as `module_of` names it."""
+    package = file.relative_to(ROOT).parent.parts
+    for level, name, names in imports(file):
+        if level:
+            base = (*package[: len(package) - level + 1], *filter(None, name.split(".")))
+        elif name.split(".")[0] == "klingkit":
+            base = tuple(name.split(".")[1:])
+            base = base if base[:1] and base[0] in MAY_IMPORT else ("klingkit", *base)
+        else:
+            continue
+        inner = [(*base, each) for each in names if is_module((*base, each))]
+        yield from inner or [base]
+
+
+def is_module(name: tuple[str, ...]) -> bool:
+    path = ROOT.joinpath(*name)
+    return path.with_suffix(".py").exists() or (path / "__init__.py").exists()
+
+
+@pytest.mark.parametrize("file", files(), ids=lambda file: str(file.relative_to(ROOT)))
 def test_a_file_imports_only_what_its_folder_may(file: Path) -> None:
-    folder = file.parent.name
-    for level, name in imports(file):
+    folder, *inside = file.relative_to(ROOT).parent.parts
+    for level, name, _ in imports(file):
         first, _, rest = name.partition(".")
         if level:
-            assert level == 1, f"{name}: from another folder, import klingkit.{name}"
+            assert level <= 1 + len(inside), f"{name}: from another folder, import klingkit.{name}"
         elif first == "klingkit" and folder != "klingkit":
             assert rest.partition(".")[0] in MAY_IMPORT[folder], name
         else:
             assert first not in MAY_IMPORT.keys() - {"klingkit"}, f"{name} makes a second copy: import klingkit.{name}"
             assert first not in NEVER[folder] - OWN_LIBRARY.get(file.name, set()), name
             assert first not in {"flask", "werkzeug"} or file.name in FLASK_FILES, name
+
+
+@pytest.mark.parametrize("file", files(), ids=lambda file: str(file.relative_to(ROOT)))
+def test_a_wing_imports_only_from_the_wings_below_it(file: Path) -> None:
+    folder = file.relative_to(ROOT).parts[0]
+    for name in imported(file):
+        if name[0] == folder and folder in WINGS:
+            assert floor(folder, name) <= floor(folder, module_of(file)), ".".join(name)
+
+
+def floor(folder: str, name: tuple[str, ...]) -> int:
+    """Return on which floor of its folder a module lies; 0 is what everybody stands on."""
+    wing = name[1] if len(name) > 1 else ""
+    return next((number for number, wings in enumerate(WINGS[folder]) if wing in wings), 0)
+
+
+def test_no_two_files_import_each_other() -> None:
+    """Neither at run time nor for types alone."""
+    imports_of = {module_of(file): set(imported(file)) - {module_of(file)} for file in files()}
+
+    both = sorted(
+        f"{'.'.join(one)} and {'.'.join(other)}"
+        for one, others in imports_of.items()
+        for other in others
+        if one < other and one in imports_of.get(other, set())
+    )
+
+    assert both == []
 
 
 def loaded_by(statement: str) -> set[str]:

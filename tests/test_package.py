@@ -21,15 +21,15 @@ def test_the_wheel_ships_the_sources_the_contract_and_nothing_else(tmp_path: Pat
     (sdist,) = tmp_path.glob("*.tar.gz")
 
     sources = {
-        f"{installed}/{file.name}"
+        f"{installed}/{file.relative_to(ROOT / folder)}"
         for folder, installed in PACKAGES.items()
-        for file in (ROOT / folder).iterdir()
+        for file in (ROOT / folder).rglob("*")
         if file.suffix == ".py" or file.name == "py.typed"
     }
     with zipfile.ZipFile(wheel) as archive:
         shipped = {name for name in archive.namelist() if ".dist-info/" not in name}
         contract = archive.read("klingkit/openapi.yaml")
-    assert shipped == sources | {"klingkit/openapi.yaml", "klingkit/mock_server/control.yaml"}
+    assert shipped == sources | {"klingkit/openapi.yaml", "klingkit/mock_server/control/control.yaml"}
     assert {f"{installed}/py.typed" for installed in PACKAGES.values()} <= shipped
     assert contract == (ROOT / "openapi.yaml").read_bytes()
     with tarfile.open(sdist) as archive_of_sources:

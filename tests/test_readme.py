@@ -17,18 +17,17 @@ from click import Group, Option
 import klingkit
 from klingkit.cli import main
 from klingkit.contract import load_contract
-from klingkit.contract.masking import Secret
-from klingkit.contract.recording_files import save
-from klingkit.mock_server.controller import Control
+from klingkit.contract.recordings.files import save
+from klingkit.contract.recordings.masking import Secret
+from klingkit.mock_server.control.client import Control
 from klingkit.mock_server.scenarios import parse_scenario, scenario_table
-
-from .conftest import serving
-from .targets import KEY, OTHER_KEY, recording_of
+from tests.conftest import serving
+from tests.wrong_targets import KEY, OTHER_KEY, recording_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .conftest import Running
+    from tests.conftest import Running
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -217,7 +216,7 @@ def test_links_lead_to_files() -> None:
 def test_the_map_names_files_that_exist() -> None:
     text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
     names = set(re.findall(r"[\w/]+\.py\b", text))
-    there = {str(file.relative_to(ROOT)) for file in ROOT.glob("*/*.py")}
+    there = {str(file.relative_to(ROOT)) for file in ROOT.glob("*/**/*.py")}
     assert names
     for name in names:
         assert any(file == name or file.endswith(f"/{name}") for file in there), name

@@ -1,0 +1,163 @@
+"""Whether an answer has the schema of the contract; openapi-core is the referee.
+
+What jsonschema-rs finds right is right for the referee too (a property test holds them against each other) and is
+found a thousand times as fast; the referee is asked about all else, since it also says what is wrong. The text of its
+errors can hold a whole body, so what is reported is made here.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any
+
+import jsonschema_rs
+
+from .reply import Deviation, envelope_of, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from openapi_core import OpenAPI
+
+    from ..spec import Contract
+    from ..targets.target import Reply
+
+ENVELOPES = {"kling": "KlingError", "gateway": "GatewayError", "task": "TaskError"}
+SUBJECT = "answer.schema"
+JSON = "application/json"
+
+
+@cache
+def schemas_of(contract: Contract) -> AnswerSchemas:
+    """Return the one judge of a contract's answers."""
+    return AnswerSchemas(contract)
+
+
+class AnswerSchemas:
+    """Judges answers of one contract; the referee is loaded with the first that is not clearly right."""
+
+    def __init__(self, contract: Contract) -> None:
+        self._contract = contract
+        self._validators: dict[tuple[str, int], jsonschema_rs.Draft202012Validator | None] = {}
+        header = contract.document["components"]["headers"]["GatewayRequestId"]["schema"]
+        self._gateway_id = re.compile(header["pattern"])
+
+    def judge(self, operation_id: str, path: str, reply: Reply) -> Iterator[Deviation]:
+        """Yield how an answer to an operation deviates from its schema; nothing for what is no operation."""
+        operation = self._contract.operations.get(operation_id)
+        if operation is None or envelope_of(reply.body) == "none" or self._is_right(operation_id, reply):
+            return
+        from openapi_core.testing import MockRequest, MockResponse  # noqa: PLC0415
+
+        asked = MockRequest(self._contract.server_url, operation.method.lower(), path)
+        content_type = reply.headers.get("content-type", "")
+        answered = MockResponse(reply.content, reply.http, dict(reply.headers), content_type)
+        evidence = self._evidence(operation_id, reply)
+        try:
+            problems = [
+                each for error in self._referee.iter_response_errors(asked, answered) for each in _problems(error)
+            ]
+        except ValueError:  # a Content-Type that openapi-core cannot take apart
+            problems = [("schema", f"Content-Type {JSON}", shown(content_type))]
+        for kind, expected, got in problems:
+            yield Deviation(SUBJECT, kind, expected, got, evidence)
+
+    def _is_right(self, operation_id: str, reply: Reply) -> bool:
+        """Tell whether there is clearly nothing wrong with an answer."""
+        place = (operation_id, reply.http)
+        if place not in self._validators:
+            self._validators[place] = self._compile(*place)
+        validator = self._validators[place]
+        if validator is None or reply.headers.get("content-type") != JSON:
+            return False
+        if not self._gateway_id.search(reply.headers.get(self._contract.request_id_header, "")):
+            return False
+        try:
+            return validator.is_valid(reply.body)
+        except ValueError:  # a lone surrogate
+            return False
+
+    def _compile(self, operation_id: str, http: int) -> jsonschema_rs.Draft202012Validator | None:
+        """Return the validator of an answer; None if the status is not documented."""
+        operation = self._contract.operations[operation_id]
+        document = self._contract.document
+        answer = document["paths"][operation.path][operation.method.lower()]["responses"].get(str(http))
+        if answer is None:
+            return None
+        name = answer.get("$ref", "").rpartition("/")[2]
+        answer = document["components"]["responses"][name] if name else answer
+        schema = {**answer["content"][JSON]["schema"], "components": document["components"]}
+        return jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
+
+    @cached_property
+    def _referee(self) -> OpenAPI:
+        from openapi_core import OpenAPI  # noqa: PLC0415 - it takes half a second, and a plan does without
+
+        return OpenAPI.from_dict(self._contract.document)
+
+    def _evidence(self, operation_id: str, reply: Reply) -> str:
+        success = "CreateAnswer" if operation_id == "create_task" else "QueryAnswer"
+        name = ENVELOPES.get(envelope_of(reply.body), success)
+        evidence: str = self._contract.document["components"]["schemas"][name]["x-evidence"]
+        return evidence
+
+
+def documented_fields(contract: Contract, operation_id: str, envelope: str) -> dict[str, str]:
+    """Return what each field of an answer is: name of its schema, or its type, by its path; `[]` stands for an item."""
+    success = "CreateAnswer" if operation_id == "create_task" else "QueryAnswer"
+    schemas: dict[str, Any] = contract.document["components"]["schemas"]
+    fields: dict[str, str] = {}
+
+    def walk(schema: dict[str, Any], path: str) -> None:
+        name = schema.get("$ref", "").rpartition("/")[2]
+        schema = schemas[name] if name else schema
+        fields[path] = name or str(schema.get("type", ""))
+        for child, inner in schema.get("properties", {}).items():
+            walk(inner, f"{path}.{child}" if path else child)
+        if "items" in schema:
+            walk(schema["items"], f"{path}[]")
+
+    walk(schemas[ENVELOPES.get(envelope, success)], "")
+    return fields
+
+
+def _problems(error: Exception) -> Iterator[tuple[str, str, str]]:
+    """Yield kind, what was expected and what came, for one error of openapi-core."""
+    cause = error.__cause__
+    schema_errors = getattr(cause, "schema_errors", None)
+    if schema_errors is not None:
+        for each in schema_errors:
+            yield from _schema_problems(each)
+    elif type(error).__name__ in {"MissingRequiredHeader", "MissingHeader"}:
+        yield "missing_field", f"a header {getattr(error, 'name', '')}", "none"
+    elif type(error).__name__ == "ResponseNotFound":
+        yield "status", "one of the documented statuses", str(getattr(error, "http_status", "another"))
+    else:
+        yield "schema", "an answer that can be read by its schema", type(cause or error).__name__
+
+
+def _schema_problems(error: Any) -> Iterator[tuple[str, str, str]]:
+    if error.context:  # of several allowed schemas, what the nearest one says
+        branches: dict[Any, list[Any]] = {}
+        for each in error.context:
+            branches.setdefault(each.schema_path[0], []).append(each)
+        for each in min(
+            branches.values(), key=lambda branch: (any(e.validator == "required" for e in branch), len(branch))
+        ):
+            yield from _schema_problems(each)
+        return
+    place = ".".join(str(step) for step in error.absolute_path)
+    inside = f" in {place}" if place else ""
+    if error.validator == "required":
+        name = error.message.partition("'")[2].partition("'")[0]
+        yield "missing_field", f"{name}{inside}", "none"
+    elif error.validator == "additionalProperties":
+        known = error.schema.get("properties", {})
+        for name in sorted(error.instance.keys() - known.keys()):
+            yield "undocumented_field", f"no such field{inside}", shown(name)
+    elif error.validator == "not":  # of our schemas, the one that says when a field must not be there
+        (name,) = error.validator_value["required"]
+        yield "undocumented_field", f"no {name}{inside} here", name
+    else:
+        yield "schema", f"{place}: {error.validator} {shown(error.validator_value)}", shown(error.instance)

@@ -1,0 +1,191 @@
+"""What any history of a task must satisfy, whoever serves it."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any
+
+from ..pictures import measure
+from .reply import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+    import jsonschema_rs
+
+    from ..rules import Rule
+    from ..spec import Contract, Lifecycle
+    from ..targets.callback_receiver import Received
+    from ..targets.target import Reply
+
+Finding = tuple[str, str, str]
+"""Id of a promise, what was expected, what came."""
+RATIO_TOLERANCE = 0.01
+ORDER = ("submitted", "processing", "succeeded", "failed")
+
+
+def goes_on(lifecycle: Lifecycle, data: dict[str, Any]) -> bool:
+    """Tell whether a task is shown in a status that another follows; an unknown one is not worth waiting for."""
+    status = data.get("task_status")
+    return isinstance(status, str) and bool(lifecycle.transitions.get(status))
+
+
+def judge_history(
+    contract: Contract,
+    request: dict[str, Any],
+    history: Sequence[dict[str, Any]],
+    failure: Rule | None,
+    tried: Collection[str] = (),
+) -> Iterator[Finding]:
+    """Yield what is wrong with a task.
+
+    `history` is `data` of the create's answer and of the queries after it, in order; `failure` the rule that must end it.
+    If it fails without one, that is put down to the rule that its text names, to one of `tried` rather than others.
+    """
+    lifecycle = contract.lifecycle
+    yield from _judge_statuses(lifecycle, history)
+    yield from _judge_times(history)
+    given = request.get("external_task_id") or None
+    for data in history:
+        info = data.get("task_info")
+        carried = info.get("external_task_id") if isinstance(info, dict) else info
+        if carried != given:
+            yield "task.external_id", f"external_task_id {given!r}", repr(carried)
+            break
+    last = history[-1]
+    if goes_on(lifecycle, last):
+        yield "task.end", "an end", str(last.get("task_status"))
+    elif failure:
+        yield from _judge_failure(lifecycle, last, failure)
+    elif last.get("task_status") == lifecycle.failed:
+        message = last.get("task_status_msg")
+        named = [rule.id for rule in contract.rules.values() if rule.phase == "async" and rule.text() == message]
+        subject = next((each for each in named if each in tried), "") or "".join(named[:1]) or "task.success"
+        yield subject, lifecycle.succeeded, f"{lifecycle.failed}, {message!r}"
+    elif last.get("task_status") == lifecycle.succeeded:
+        yield from _judge_success(last, request.get("n", contract.request.defaults.get("n", 1)))
+
+
+def _judge_statuses(lifecycle: Lifecycle, history: Sequence[dict[str, Any]]) -> Iterator[Finding]:
+    roles = lifecycle.roles
+    statuses = [data.get("task_status") for data in history]
+    for status in statuses:
+        if not isinstance(status, str) or status not in roles:
+            yield "task.status", f"one of {', '.join(roles)}", repr(status)
+            return
+    if statuses[0] != lifecycle.submitted:
+        yield "task.status", f"{lifecycle.submitted} at first", str(statuses[0])
+    for before, after in itertools.pairwise(history):
+        was, is_now = str(before["task_status"]), str(after["task_status"])
+        if was != is_now and is_now not in _reachable(lifecycle, was):
+            yield "task.status", f"no way from {was} to {is_now}", f"{was}, then {is_now}"
+            return
+        if not lifecycle.transitions[was] and (differing := _differing(before, after)):
+            yield "task.status", f"an ended task as it was, {differing[0]}", differing[1]
+            return
+
+
+def _reachable(lifecycle: Lifecycle, status: str) -> set[str]:
+    """Return the statuses that can follow, some of which nobody may have seen."""
+    following = set(lifecycle.transitions[status])
+    for each in list(following):
+        following |= _reachable(lifecycle, each)
+    return following
+
+
+def _judge_times(history: Sequence[dict[str, Any]]) -> Iterator[Finding]:
+    ids = {str(data.get("task_id")) for data in history}
+    if len(ids) > 1:
+        yield "task.status", "one task_id", ", ".join(sorted(ids))
+    created = {str(data.get("created_at")) for data in history}
+    if len(created) > 1:
+        yield "task.times", "one created_at", ", ".join(sorted(created))
+    updated = [data["updated_at"] for data in history if isinstance(data.get("updated_at"), int)]
+    for before, after in itertools.pairwise(updated):
+        if after < before:
+            yield "task.times", f"updated_at {before} or later", str(after)
+            return
+    first = history[0]
+    if first.get("created_at") != first.get("updated_at"):
+        yield "task.times", "created_at and updated_at alike at first", f"{first.get('updated_at')}"
+
+
+def _judge_failure(lifecycle: Lifecycle, last: dict[str, Any], rule: Rule) -> Iterator[Finding]:
+    if last.get("task_status") == lifecycle.succeeded:
+        yield rule.id, f"{lifecycle.failed}, {rule.text()!r}", str(last["task_status"])
+    elif last.get("task_status") == lifecycle.failed and last.get("task_status_msg") != rule.text():
+        yield "task.failure", repr(rule.text()), repr(last.get("task_status_msg"))
+
+
+def _judge_success(last: dict[str, Any], n: int) -> Iterator[Finding]:
+    if last.get("task_status_msg") != "":
+        yield "task.success", "an empty task_status_msg", repr(last.get("task_status_msg"))
+    images = images_of(last)
+    if len(images) != n:
+        yield "task.result", f"{n} pictures", str(len(images))
+    elif [each.get("index") for each in images] != list(range(n)):
+        yield "task.result", f"index 0 to {n - 1}", str([each.get("index") for each in images])
+    urls = [each.get("url") for each in images]
+    if len(set(map(str, urls))) != len(urls) or not all(isinstance(url, str) and "://" in url for url in urls):
+        yield "task.result", "a URL for each picture", "a URL that is missing, or is there twice"
+
+
+def images_of(data: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the results of a task; empty if there are none, or not in the form of a list of objects."""
+    result = data.get("task_result")
+    images = result.get("images") if isinstance(result, dict) else None
+    return [each for each in images if isinstance(each, dict)] if isinstance(images, list) else []
+
+
+def judge_picture(contract: Contract, request: dict[str, Any], reply: Reply) -> Iterator[Finding]:
+    """Yield what is wrong with a result picture that was fetched."""
+    size = measure(reply.content, ("PNG",)) if reply.http == 200 else None
+    if size is None:
+        yield "task.picture", "a PNG", f"{reply.http}, {len(reply.content)} bytes"
+        return
+    asked = request.get("aspect_ratio", contract.request.defaults["aspect_ratio"])
+    width, _, height = asked.partition(":")
+    wanted = int(width) / int(height)
+    if abs(size[0] / size[1] / wanted - 1) > RATIO_TOLERANCE:
+        yield "task.picture", f"ratio {asked}", f"{size[0]} x {size[1]} px"
+
+
+def judge_callbacks(contract: Contract, last: dict[str, Any], received: Sequence[Received]) -> Iterator[Finding]:
+    """Yield what is wrong with the callbacks of a task that ended as `last` shows it."""
+    lifecycle = contract.lifecycle
+    bodies = [each.body for each in received]
+    first: dict[str, Received] = {}
+    for each in received:
+        earlier = first.setdefault(str(each.body.get("task_status")), each)
+        if earlier.body != each.body:
+            yield "callback.sequence", "the same body again", "another body for the same status"
+    wanted = [lifecycle.submitted, lifecycle.processing, str(last.get("task_status"))]
+    if list(first) != wanted:
+        yield "callback.sequence", " > ".join(wanted), " > ".join(first) or "none"
+    validator = contract.callback_validator
+    for each in received:
+        if each.content_type != contract.callbacks.content_type:
+            yield "callback.body", f"Content-Type {contract.callbacks.content_type}", each.content_type[:80]
+            break
+    if problem := next(filter(None, (_problem(validator, body) for body in bodies)), ""):
+        yield "callback.body", "the schema CallbackTask", problem
+    end = first.get(wanted[-1])
+    if end and (differing := _differing(end.body, last)):
+        yield "callback.body", f"the task as a query shows it, {differing[1]}", differing[0]
+
+
+def _problem(validator: jsonschema_rs.Draft202012Validator, body: dict[str, Any]) -> str:
+    """Say what is wrong with the body of a callback; empty if nothing is."""
+    try:
+        error = next(iter(validator.iter_errors(body)), None)
+    except ValueError:
+        return "a lone surrogate, which is no Unicode"
+    return f"{'.'.join(map(str, error.instance_path)) or 'the body'} breaks {error.kind.name}" if error else ""
+
+
+def _differing(one: dict[str, Any], other: dict[str, Any]) -> tuple[str, str] | None:
+    """Return what of two views of a task differs, but for its URLs, which may be signed anew each time."""
+    views = [{**each, "task_result": [image.get("index") for image in images_of(each)]} for each in (one, other)]
+    names = sorted(name for name in {*views[0], *views[1]} if views[0].get(name) != views[1].get(name))
+    first, second = (", ".join(f"{name} {shown(view.get(name))}" for name in names) for view in views)
+    return (first, second) if names else None

@@ -1,0 +1,345 @@
+"""Drift: in what two services, or a service and a recording of it, answer the same cases differently."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ApiError, render
+from ..judge.answer_schema import documented_fields
+from ..judge.reply import shown
+from ..markdown import code, prose
+from ..verify.selection import Options, select_cases
+from .recording import ACCEPTED, key_of, place_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..cases.case import Case
+    from ..spec import Contract
+    from .recording import Answer, Recording
+
+KINDS = {
+    "stricter": "B is stricter",
+    "looser": "B is looser",
+    "status": "other status",
+    "code": "other code",
+    "text": "other text",
+    "shape": "other shape",
+    "undocumented_field": "undocumented field",
+    "missing_field": "missing field",
+    "task": "other life of the task",
+}
+"""The classes of a difference."""
+RUN = "<run>"
+LONGEST = 60_000
+"""Characters of the Markdown; GitHub takes 65,536 in a comment."""
+SCHEMA = "answer.schema"
+"""The promise under which differences of shape stand, as in a report of `verify`."""
+FIELDS = {"missing_field": "has it", "undocumented_field": "has no such field"}
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One way in which two answers to a case differ."""
+
+    kind: str
+    """One of KINDS."""
+    a: str
+    b: str
+    subject: str = ""
+    """The rule or promise that it is about; empty for that of the case."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A difference, and the cases that show it."""
+
+    subject: str
+    kind: str
+    documented: str
+    """What the contract expects, and how well it knows that."""
+    a: str
+    b: str
+    cases: list[str]
+
+
+@dataclass(slots=True)
+class Drift:
+    """What came of a comparison."""
+
+    a: Recording
+    b: Recording
+    rows: list[Row] = field(default_factory=list)
+    agree: int = 0
+    missing: dict[str, list[str]] = field(default_factory=dict)
+    """The cases that were not compared, by the reason."""
+    orphans: list[str] = field(default_factory=list)
+    """Recorded answers that no case uses any more."""
+
+    @property
+    def compared(self) -> int:
+        """How many cases both sides have answered."""
+        return self.agree + len({case for row in self.rows for case in row.cases})
+
+
+def compare(a: Recording, b: Recording, contract: Contract, only: str | None = None) -> Drift:
+    """Compare the answers of two services, case by case; `only` names one rule. Raises ValueError if it is unknown."""
+    drift = Drift(a, b)
+    found: dict[tuple[str, str, str, str, str], list[str]] = defaultdict(list)
+    cases = select_cases(contract, Options("", only=only, run=RUN))
+    places = {case.id: (place_of(case), key_of(case, RUN)) for case in cases}
+    for case in cases:
+        first, second = a.find(*places[case.id]), b.find(*places[case.id])
+        if first is None or second is None:
+            who = "neither" if not first and not second else "not A" if not first else "not B"
+            drift.missing.setdefault(who, []).append(case.id)
+            continue
+        differences = list(_compare(contract, case, first, second))
+        drift.agree += not differences
+        for each in differences:
+            subject = each.subject or case.subject or first.blamed or second.blamed or ACCEPTED
+            documented = FIELDS.get(each.kind, "") if subject == SCHEMA else _expected(contract, case)
+            found[subject, each.kind, documented, each.a, each.b].append(case.id)
+    drift.rows = [Row(*what, names) for what, names in found.items()]
+    drift.rows.sort(key=lambda row: (row.subject == SCHEMA, row.subject, list(KINDS).index(row.kind)))
+    if only is None:
+        drift.orphans = [line for side in (a, b) for line in _orphans(side, set(places.values()))]
+    return drift
+
+
+def _expected(contract: Contract, case: Case) -> str:
+    """Return what the contract expects of a case, with its evidence."""
+    rule = case.rule
+    if rule is None:
+        return "accepted"
+    if rule.error is None:
+        return f"accepted, then {contract.lifecycle.failed}, {shown(rule.text())} ({rule.evidence})"
+    if rule.error.envelope == "html":
+        return f"a redirect or an HTML page ({rule.evidence})"
+    error = ApiError(rule, **case.details)
+    body = render(error, contract.gateway, request_id="", gateway_request_id="<gateway request id>").body
+    inner = body.get("error", body) if isinstance(body, dict) else {}
+    return f"{error.error.http}/{shown(inner['code'])} {shown(inner['message'])} ({rule.evidence})"
+
+
+def _compare(contract: Contract, case: Case, a: Answer, b: Answer) -> Iterator[Difference]:
+    if a.accepted != b.accepted:
+        yield Difference("stricter" if a.accepted else "looser", a.summary, b.summary)
+        return
+    if a.envelope != b.envelope or (a.body is None and a.other != b.other):
+        yield Difference("shape", a.summary, b.summary)
+        return
+    if a.http != b.http:
+        yield Difference("status", str(a.http), str(b.http))
+    code, other = (shown(each.inner.get("code")) for each in (a, b))
+    text, another = (shown(each.inner.get("message")) for each in (a, b))
+    if code != other:
+        yield Difference("code", f"{code} {text}", f"{other} {another}")
+    elif a.inner.get("message") != b.inner.get("message"):
+        yield Difference("text", text, another)
+    known = documented_fields(contract, case.operation, a.envelope)
+    for name in sorted({*a.headers, *b.headers} - {"location"}):
+        yield from _compare_fields({f"header {name}": ""}, f"header {name}", a.headers.get(name), b.headers.get(name))
+    if a.body is not None and b.body is not None:
+        yield from _compare_objects(known, "", a.body, b.body)
+    if a.task and b.task:
+        yield from _compare_tasks(contract, a.task, b.task)
+
+
+def _compare_tasks(contract: Contract, a: list[dict[str, Any]], b: list[dict[str, Any]]) -> Iterator[Difference]:
+    lifecycle = contract.lifecycle
+    end, other = (task[-1].get("task_status") for task in (a, b))
+    if end != other:
+        if end == lifecycle.succeeded and other == lifecycle.failed:
+            kind = "stricter"
+        else:
+            kind = "looser" if (end, other) == (lifecycle.failed, lifecycle.succeeded) else "task"
+        yield Difference(kind, _path(a), _path(b))
+        return
+    if not (_follows(a, b) or _follows(b, a)):
+        yield Difference("task", _path(a), _path(b), "task.status")
+    text, another = (task[-1].get("task_status_msg") for task in (a, b))
+    if text is not None and another is not None and text != another:
+        yield Difference("text", f"task_status_msg {shown(text)}", f"task_status_msg {shown(another)}")
+    pictures, others = (_pictures(task[-1]) for task in (a, b))
+    if pictures != others:
+        yield Difference("task", f"{pictures} pictures", f"{others} pictures", "task.result")
+        return
+    known = documented_fields(contract, "get_task", "success")
+    yield from _compare_objects(known, "data", a[-1], b[-1], "task.")
+
+
+def _path(task: list[dict[str, Any]]) -> str:
+    statuses = " > ".join(_statuses(task))
+    reason = task[-1].get("task_status_msg")
+    return f"{statuses}, {shown(reason)}" if reason else statuses
+
+
+def _statuses(task: list[dict[str, Any]]) -> list[str]:
+    statuses = [str(each.get("task_status")) for each in task]
+    return [each for number, each in enumerate(statuses) if number == 0 or each != statuses[number - 1]]
+
+
+def _follows(a: list[dict[str, Any]], b: list[dict[str, Any]]) -> bool:
+    """Tell whether all that was seen of one task was seen of the other: a query can come too late for a status."""
+    left = iter(_statuses(b))
+    return all(status in left for status in _statuses(a))
+
+
+def _pictures(data: dict[str, Any]) -> int:
+    result = data.get("task_result")
+    images = result.get("images") if isinstance(result, dict) else None
+    return len(images) if isinstance(images, list) else 0
+
+
+def _compare_objects(
+    known: dict[str, str], path: str, a: dict[str, Any], b: dict[str, Any], prefix: str = ""
+) -> Iterator[Difference]:
+    for name in sorted({*a, *b}):
+        inner = f"{path}.{name}" if path else name
+        shown_as = prefix + inner
+        if name in a and name in b:
+            yield from _compare_values(known, inner, a[name], b[name], prefix)
+        else:
+            yield from _compare_fields(
+                {shown_as: ""} if inner in known else {}, shown_as, *(shape(each.get(name, _ABSENT)) for each in (a, b))
+            )
+
+
+_ABSENT: Any = object()
+
+
+def shape(value: Any) -> str | None:
+    """Return what kind of JSON a value is; None if it is not there."""
+    if value is _ABSENT:
+        return None
+    if isinstance(value, str):
+        return "a string" if not value.startswith("<undocumented ") else f"a {value[14:-1]}"
+    names = {dict: "an object", list: "a list", bool: "a boolean", int: "a number", float: "a number"}
+    return names.get(type(value), "null")
+
+
+def _compare_fields(known: dict[str, str], name: str, a: str | None, b: str | None) -> Iterator[Difference]:
+    """Compare what is there once, or twice, of a header or field."""
+    if a == b:
+        return
+    if a is None or b is None:
+        kind = "missing_field" if name in known else "undocumented_field"
+        first, second = (f"{name}, {each}" if each else f"no {name}" for each in (a, b))
+        yield Difference(kind, first, second, SCHEMA)
+    else:
+        yield Difference("shape", f"{name}: {a}", f"{name}: {b}", SCHEMA)
+
+
+def _compare_values(known: dict[str, str], path: str, a: Any, b: Any, prefix: str) -> Iterator[Difference]:
+    name = prefix + path
+    if shape(a) != shape(b):
+        yield Difference("shape", f"{name}: {shape(a)}", f"{name}: {shape(b)}", SCHEMA)
+    elif isinstance(a, dict):
+        yield from _compare_objects(known, path, a, b, prefix)
+    elif isinstance(a, list):
+        if len(a) != len(b):
+            yield Difference("shape", f"{name}: {len(a)} items", f"{name}: {len(b)} items", SCHEMA)
+        for first, second in zip(a, b, strict=False):
+            yield from _compare_values(known, f"{path}[]", first, second, prefix)
+    elif a != b and path.rpartition(".")[2] not in {"code", "message", "task_status_msg"}:
+        yield Difference("shape", f"{name}: {shown(a)}", f"{name}: {shown(b)}", SCHEMA)
+
+
+def _orphans(recording: Recording, used: set[tuple[str, str]]) -> list[str]:
+    """Return the answers that no case uses, each with the nearest rule there is if its own is not one."""
+    places = {place for place, _ in used}
+    lines = []
+    for place, answers in recording.answers.items():
+        if place not in places:
+            near = difflib.get_close_matches(place, sorted(places), n=3, cutoff=0.3)
+            hint = f"; the nearest are {', '.join(near)}" if near else ""
+            lines.append(f"{place}.json of {recording.target}: no case is about a rule {place}{hint}")
+            continue
+        for key, answer in answers.items():
+            if (place, key) not in used:
+                lines.append(f"{place}.json of {recording.target}: no case sends what {answer.case} sent")
+    return lines
+
+
+# Reports
+
+
+def summary(drift: Drift) -> str:
+    """Say in one line what it comes to."""
+    sides = " and ".join(f"{each.target} ({each.at:%Y-%m-%d})" for each in (drift.a, drift.b))
+    count = len(drift.rows)
+    differ = f"{count} differences" if count > 1 else "1 difference" if count else "no drift"
+    rules = len({row.subject for row in drift.rows})
+    where = f" in {rules} rules" if rules > 1 else ""
+    left = sum(map(len, drift.missing.values()))
+    return f"{differ}{where} between {sides}; of {drift.compared} cases {drift.agree} agree, {left} were not compared"
+
+
+def as_markdown(drift: Drift) -> str:
+    """Return the comparison as Markdown that fits into a comment of a pull request."""
+    a, b = (f"{letter}: {prose(each.target)}, {each.at:%Y-%m-%d}" for letter, each in (("A", drift.a), ("B", drift.b)))
+    head = [f"**{prose(summary(drift))}**"]
+    tail = [prose(line) for line in notes(drift)]
+    lines: list[str] = []
+    if drift.rows:
+        head += ["", f"| rule | what | documented | {a} | {b} | cases |", "|---|---|---|---|---|---|"]
+        room = LONGEST - sum(len(line) + 2 for line in (*head, *tail)) - 200
+        for number, row in enumerate(drift.rows):
+            line = _row(row)
+            room -= len(line) + 1
+            if room < 0:
+                tail.insert(0, f"{len(drift.rows) - number} more differences are not shown here; `--json` has all.")
+                break
+            lines.append(line)
+    return "\n".join([*head, *lines, *(f"\n{line}" for line in tail)]).rstrip() + "\n"
+
+
+def notes(drift: Drift) -> list[str]:
+    """Return what was not compared, and what is recorded in vain, in a line each."""
+    sides = {"not A": f"not answered by {drift.a.target}", "not B": f"not answered by {drift.b.target}"}
+    lines = [
+        f"Not compared, {sides.get(who, 'answered by neither')} ({len(cases)}): {_listed(cases, 8)}."
+        for who, cases in drift.missing.items()
+    ]
+    if drift.orphans:
+        lines.append(f"Recorded in vain ({len(drift.orphans)}): {'; '.join(drift.orphans[:20])}.")
+    return lines
+
+
+def _listed(names: list[str], most: int) -> str:
+    rest = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + rest
+
+
+def _row(row: Row) -> str:
+    cells = [f"`{row.subject}`", KINDS[row.kind], *map(code, (row.documented, row.a, row.b)), _listed(row.cases, 3)]
+    return f"| {' | '.join(cells)} |"
+
+
+def as_json(drift: Drift) -> str:
+    """Return the comparison as one JSON object."""
+    sides = {
+        letter: {"target": each.target, "at": each.at.isoformat(timespec="seconds")}
+        for letter, each in (("a", drift.a), ("b", drift.b))
+    }
+    rows = [
+        {
+            "rule": row.subject,
+            "class": row.kind,
+            "documented": row.documented,
+            "a": row.a,
+            "b": row.b,
+            "cases": row.cases,
+        }
+        for row in drift.rows
+    ]
+    counts = {"compared": drift.compared, "agree": drift.agree}
+    missing = {who.replace(" ", "_"): cases for who, cases in drift.missing.items()}
+    return json.dumps(
+        {**sides, **counts, "differences": rows, "not_compared": missing, "recorded_in_vain": drift.orphans}, indent=1
+    )

@@ -1,0 +1,197 @@
+"""Recordings in a folder: `recording.json` says of which service and when; beside it each rule has a file of its name."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets as random
+import shutil
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from .masking import find_secret
+from .recording import Answer, Recording
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from ..spec import Contract
+    from .masking import Secret
+
+FORMAT = 1
+HEAD = "recording.json"
+
+
+class BrokenRecordingError(Exception):
+    """A recording cannot be read; the message names the file and what is wrong with it."""
+
+
+class SecretFoundError(Exception):
+    """A secret would have been written; the message says where it stands, and not what it is."""
+
+
+def save(recording: Recording, folder: Path, secrets: Iterable[Secret]) -> None:
+    """Write a recording; one that is there already is replaced once the new one is whole.
+
+    Raises SecretFoundError, and OSError; then nothing has changed.
+    """
+    folder = folder.resolve()
+    files = dict(_files(recording))
+    _refuse_secrets(files, list(secrets))
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    mark = random.token_hex(4)
+    new, old = (folder.with_name(f".{folder.name}.{mark}.{word}") for word in ("new", "old"))
+    try:
+        new.mkdir()
+        for name, content in files.items():
+            (new / name).write_text(_text(content), encoding="utf-8")
+        if folder.exists():
+            folder.rename(old)
+        try:
+            new.rename(folder)
+        except OSError:
+            if old.exists():
+                old.rename(folder)
+            raise
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def check_folder(folder: Path) -> None:
+    """Raise BrokenRecordingError if a recording must not be written there, since something else would be lost."""
+    if not folder.exists():
+        parent = next(each for each in folder.resolve().parents if each.exists())
+        if not (parent.is_dir() and os.access(parent, os.W_OK)):
+            raise BrokenRecordingError(f"{folder}: cannot be made, {parent} cannot be written to")
+        return
+    if not folder.is_dir():
+        raise BrokenRecordingError(f"{folder} is a file; name a folder")
+    foreign = sorted(each.name for each in folder.iterdir() if each.suffix != ".json" or each.is_dir())
+    if foreign:
+        raise BrokenRecordingError(f"{folder} holds {foreign[0]}, which is of no recording; choose another folder")
+    if any(folder.iterdir()) and not (folder / HEAD).exists():
+        raise BrokenRecordingError(f"{folder} has no {HEAD}, so it is no recording; choose another folder")
+
+
+def _files(recording: Recording) -> Iterator[tuple[str, dict[str, Any]]]:
+    at = recording.at.astimezone(UTC).isoformat(timespec="seconds")
+    yield HEAD, {"format": FORMAT, "target": recording.target, "contract": recording.contract, "at": at}
+    for place, answers in recording.answers.items():
+        yield f"{place}.json", {"rule": place, "answers": {key: _as_json(each) for key, each in answers.items()}}
+
+
+def _as_json(answer: Answer) -> dict[str, Any]:
+    values = {name: getattr(answer, name) for name in Answer.__dataclass_fields__}
+    return {name: value for name, value in values.items() if value not in ("", [], None)}
+
+
+def _text(content: dict[str, Any]) -> str:
+    return json.dumps(content, sort_keys=True, indent=1, ensure_ascii=False) + "\n"
+
+
+def _refuse_secrets(files: Mapping[str, dict[str, Any]], secrets: list[Secret]) -> None:
+    for name, content in files.items():
+        answers = content.get("answers", {"": content})
+        for answer in answers.values():
+            if found := find_secret([name, json.dumps(answer), *_strings(answer)], secrets):
+                case = f", case {answer['case']}" if "case" in answer else ""
+                raise SecretFoundError(f"{name}{case}: {found} stands in it")
+
+
+def _strings(node: Any) -> Iterator[str]:
+    if isinstance(node, str):
+        yield node
+    elif isinstance(node, dict):
+        for name, child in node.items():
+            yield name
+            yield from _strings(child)
+    elif isinstance(node, (list, tuple)):
+        for child in node:
+            yield from _strings(child)
+
+
+def load(folder: Path, contract: Contract) -> Recording:
+    """Read a recording. Raises BrokenRecordingError."""
+    if not folder.is_dir():
+        raise BrokenRecordingError(f"{folder} is no folder, so it is no recording")
+    head = _read(folder / HEAD)
+    if head.get("format") != FORMAT:
+        raise BrokenRecordingError(
+            f"{folder / HEAD}: its format is {head.get('format')!r}; this klingkit reads {FORMAT}"
+        )
+    if head.get("contract") != contract.name:
+        raise BrokenRecordingError(
+            f"{folder / HEAD}: it is of the contract {head.get('contract')!r}, and this is {contract.name!r}"
+        )
+    target = _value(head, "target", str, folder / HEAD)
+    try:
+        at: datetime | None = datetime.fromisoformat(_value(head, "at", str, folder / HEAD))
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None:
+        raise BrokenRecordingError(f"{folder / HEAD}: 'at' is no time with a zone, such as 2026-11-25T12:00:00+00:00")
+    answers = {}
+    for file in sorted(folder.glob("*.json")):
+        if file.name != HEAD:
+            content = _read(file)
+            if content.get("rule") != file.stem:
+                raise BrokenRecordingError(f"{file}: its rule is {content.get('rule')!r}, not {file.stem!r}")
+            entries = _value(content, "answers", dict, file)
+            answers[file.stem] = {key: _load_answer(entry, f"{file}: answer {key}") for key, entry in entries.items()}
+    return Recording(target, contract.name, at, answers)
+
+
+TYPES = {
+    "case": str,
+    "sent": str,
+    "http": int,
+    "headers": dict,
+    "other": str,
+    "blamed": str,
+    "value": str,
+    "task": list,
+}
+OPTIONAL = {"other", "blamed", "value", "task"}
+
+
+def _load_answer(entry: Any, where: str) -> Answer:
+    if not isinstance(entry, dict):
+        raise BrokenRecordingError(f"{where} is no JSON object")
+    if strange := sorted(entry.keys() - TYPES.keys() - {"body"}):
+        raise BrokenRecordingError(f"{where} has {strange[0]!r}, which there is not in a recording")
+    values = {
+        name: _value(entry, name, kind, where) for name, kind in TYPES.items() if name in entry or name not in OPTIONAL
+    }
+    body = entry.get("body")
+    tasks = values.get("task", [])
+    if not (body is None or isinstance(body, dict)) or not all(isinstance(each, dict) for each in tasks):
+        raise BrokenRecordingError(f"{where}: 'body' and each of 'task' must be JSON objects")
+    if not all(isinstance(each, str) for each in values["headers"].values()):
+        raise BrokenRecordingError(f"{where}: 'headers' must be texts")
+    return Answer(body=body, **values)
+
+
+def _value(entry: Mapping[str, Any], name: str, kind: type, where: object) -> Any:
+    value = entry.get(name)
+    if not isinstance(value, kind) or isinstance(value, bool):
+        names = {str: "a text", int: "a whole number", dict: "a JSON object", list: "a list"}
+        raise BrokenRecordingError(f"{where}: {name!r} must be {names[kind]}")
+    return value
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BrokenRecordingError(f"{file.parent} has no {file.name}, so it is no recording") from None
+    except OSError as error:
+        raise BrokenRecordingError(f"{file}: {error.strerror}") from None
+    except json.JSONDecodeError as error:
+        raise BrokenRecordingError(f"{file}: no JSON, {error.msg} in line {error.lineno}") from None
+    except (ValueError, RecursionError):
+        raise BrokenRecordingError(f"{file}: no JSON in UTF-8") from None
+    if not isinstance(content, dict):
+        raise BrokenRecordingError(f"{file}: no JSON object")
+    return content

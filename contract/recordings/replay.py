@@ -1,0 +1,119 @@
+"""A contract whose rules answer as a recording says: what a simulator with a recording keeps to."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ..errors import ErrorSpec
+from ..judge.reply import shown
+from .recording import ACCEPTED, Answer, Recording
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from ..rules import Rule
+    from ..spec import Contract
+
+VARYING = re.compile(r"<(?:run|key|varies|e-mail|address|(?:gateway )?request id|[\w ]+ of [^>]+)[^<>]*>")
+"""A placeholder in a text, which stands for what a simulator cannot know."""
+
+
+def apply(recording: Recording, contract: Contract) -> tuple[Contract, list[str]]:
+    """Return the contract with the recorded answers in place of its own, and what of them could not be applied."""
+    rules: dict[str, Rule] = {}
+    problems: list[str] = []
+    for place, answers in recording.answers.items():
+        rule = contract.rules.get(place)
+        if rule is None:
+            problems += _refused_goods(place, answers, contract)
+            continue
+        changed: list[tuple[Answer, Rule]] = []
+        for answer in sorted(answers.values(), key=lambda each: each.case):
+            outcome = _recorded_rule(recording, contract, rule, answer)
+            if isinstance(outcome, str):
+                problems.append(f"{answer.case}: {outcome}")
+            else:
+                changed.append((answer, outcome))
+        if changed:
+            rules[place] = _most_alike([each for _, each in changed])
+            others = [answer.case for answer, each in changed if not _says_the_same(rules[place], each, answer)]
+            if others:
+                problems.append(f"{', '.join(others)}: recorded with another answer than other cases of {place}")
+    return contract.with_rules(rules), problems
+
+
+def _most_alike(rules: list[Rule]) -> Rule:
+    """Return the answer that most cases had; among equals one that quotes the value."""
+    return max(rules, key=lambda rule: (rules.count(rule), "{value}" in rule.message))
+
+
+def _says_the_same(given: Rule, recorded: Rule, answer: Answer) -> bool:
+    return given.error == recorded.error and given.text(value=answer.value) == recorded.text(value=answer.value)
+
+
+def _refused_goods(place: str, answers: Mapping[str, Answer], contract: Contract) -> Iterator[str]:
+    if place in contract.promises:
+        return
+    if place != ACCEPTED:
+        near = difflib.get_close_matches(place, contract.rules, n=3, cutoff=0.3)
+        yield f"unknown rule {place}" + (f"; the nearest are {', '.join(near)}" if near else "")
+        return
+    for answer in answers.values():
+        if not answer.accepted:
+            yield f"{answer.case}: it was refused, which this contract does not know; {answer.summary}"
+
+
+def _recorded_rule(recording: Recording, contract: Contract, rule: Rule, answer: Answer) -> Rule | str:
+    """Return a rule as it was answered, or why it cannot be so."""
+    source = f"{recording.target}, {recording.at:%Y-%m-%d}"
+    outcome = _recorded_error(contract, rule.error, answer) if rule.error else _recorded_failure(contract, answer)
+    if isinstance(outcome, str):
+        return outcome
+    error, text = outcome
+    message = rule.message if text is None else _template(text, answer.value)
+    if text is not None and VARYING.search(message):
+        return f"its text holds what is another each time: {shown(text)}"
+    return replace(rule, message=message, error=error, evidence="recorded", source=source)
+
+
+def _recorded_failure(contract: Contract, answer: Answer) -> tuple[None, str] | str:
+    end = answer.task[-1] if answer.task else {}
+    if not answer.accepted or end.get("task_status") != contract.lifecycle.failed:
+        return f"the contract lets its task fail, and the recording has {answer.summary}"
+    return None, str(end.get("task_status_msg", ""))
+
+
+def _recorded_error(contract: Contract, error: ErrorSpec, answer: Answer) -> tuple[ErrorSpec, str | None] | str:
+    """Return error and text; None for the page that the contract has."""
+    problem = ""
+    code, text = answer.inner.get("code"), answer.inner.get("message")
+    if answer.accepted:
+        problem = f"the contract refuses it, and the recording has {answer.summary}"
+    elif answer.body is None:
+        if error.envelope == "html":
+            return replace(error, http=answer.http), None
+        problem = f"the recording has no JSON object but {answer.summary}"
+    elif not isinstance(code, (int, str)) or isinstance(code, bool) or not isinstance(text, str):
+        problem = f"the recording has no code and message: {answer.summary}"
+    else:
+        if answer.envelope == "gateway":
+            suffix = contract.gateway["messageSuffix"].format(gateway_request_id="<gateway request id>")
+            problem = (
+                "" if text.endswith(suffix) else f"its text does not end with{suffix}, which this envelope always has"
+            )
+            text = text.removesuffix(suffix)
+        if not problem:
+            return ErrorSpec(error.key, answer.http, answer.envelope, code, error.message, "recorded"), text
+    return problem
+
+
+def _template(text: str, value: str) -> str:
+    """Return a text as the message of a rule, which quotes the value that is sent if the recorded one did."""
+    text = text.replace("{", "{{").replace("}", "}}")
+    if not value:
+        return text
+    value = value.replace("{", "{{").replace("}", "}}")
+    return re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", "{value}", text)

@@ -1,0 +1,245 @@
+"""Where cases are sent: one request, one reply. `HttpTarget` is a service at a URL."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import threading
+import time
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
+
+from ..import_lock import importing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    import requests
+
+    from .callback_receiver import Received
+
+ANY_KEY = "any"
+"""For a service that takes every key."""
+TIMEOUT_S = 30.0
+"""For one whole exchange with a service."""
+LOCAL_TIMEOUT_S = 10.0
+"""The same on this machine."""
+SHORTEST_SECRET = 8
+"""Characters; a shorter key, such as the `any` of an open simulator, is no secret."""
+HIDDEN = "(the key)"
+MAX_REPLY = 64 * 1024 * 1024
+
+
+class NoAnswerError(Exception):
+    """A target gave no whole answer; the message says why, in a few words."""
+
+    def __init__(self, why: str, *, arrived: bool = True) -> None:
+        super().__init__(why)
+        self.arrived = arrived
+        """Whether the request may have come to the service, which may then have carried it out."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """An HTTP request. `{key}` in `authorization` stands for the key, which is never part of a case."""
+
+    method: str
+    path: str
+    body: Mapping[str, Any] | None = None
+    """A JSON object, or None for a request without one."""
+    raw: bytes | None = None
+    """The bytes of a body that `body` cannot express; they win."""
+    content_type: str | None = None
+    authorization: str | None = "Bearer {key}"
+
+    @cached_property
+    def data(self) -> bytes:
+        """The bytes of the body."""
+        if self.raw is not None:
+            return self.raw
+        return b"" if self.body is None else json.dumps(self.body, ensure_ascii=False, separators=(",", ":")).encode()
+
+    def headers(self, key: str) -> dict[str, str]:
+        """Return the headers, with a key."""
+        headers = {"Content-Type": self.content_type} if self.content_type else {}
+        if self.authorization is not None:
+            headers["Authorization"] = self.authorization.replace("{key}", key)
+        return headers
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a target answered."""
+
+    http: int
+    headers: Mapping[str, str]
+    """Their names are in lower case."""
+    content: bytes = field(repr=False)
+
+    @cached_property
+    def body(self) -> Any:
+        """The JSON of the body; None if it is none."""
+        try:
+            return json.loads(self.content)
+        except (ValueError, RecursionError):
+            return None
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """`data` of a success; empty if there is none."""
+        data = self.body.get("data") if isinstance(self.body, dict) else None
+        return data if isinstance(data, dict) else {}
+
+
+def without(secrets: Iterable[str | None], reply: Reply) -> Reply:
+    """Return a reply in which nothing stands that is secret, though a service may have repeated it."""
+    content, headers = reply.content, dict(reply.headers)
+    for secret in secrets:
+        if secret and len(secret) >= SHORTEST_SECRET:
+            content = content.replace(secret.encode(), HIDDEN.encode())
+            headers = {name: value.replace(secret, HIDDEN) for name, value in headers.items()}
+    return reply if content == reply.content and headers == reply.headers else Reply(reply.http, headers, content)
+
+
+class Target(Protocol):
+    """Answers requests. `klingkit.mock_server.serving.in_process` has one without a socket."""
+
+    name: str
+    key: str
+    """What it is asked with if nothing else is said."""
+    local: bool
+    """On this machine, so that nothing costs money."""
+    parallel: int
+    """Requests at a time."""
+    callback_url: str | None
+    """Where the target can call back to; None if it cannot."""
+    received: list[Received]
+    """The callbacks that came there."""
+
+    def send(self, request: Request, key: str | None = None) -> Reply:
+        """Return the reply; without a key the target takes its own. Raises NoAnswerError."""
+        ...
+
+    def fetch(self, url: str) -> Reply:
+        """Get a result picture, without the key. Raises NoAnswerError."""
+        ...
+
+    def now(self) -> float:
+        """Time in s from any fixed moment."""
+        ...
+
+    def wait(self, seconds: float) -> None:
+        """Let so much time go by."""
+        ...
+
+
+class HttpTarget:
+    """A service at a URL. Redirects are not followed; an exchange takes `timeout` s at most, however slowly bytes drip.
+
+    Proxies and certificates come from the environment, as `requests` reads it, except for this machine.
+    """
+
+    def __init__(self, url: str, key: str = ANY_KEY, *, timeout: float | None = None) -> None:
+        self.key = key
+        self.url = url.rstrip("/")
+        self.name = self.url
+        self.local = is_loopback(url)
+        self.parallel = 8 if self.local else 4
+        self.callback_url: str | None = None
+        self.received: list[Received] = []
+        self._timeout = timeout or (LOCAL_TIMEOUT_S if self.local else TIMEOUT_S)
+        self._sessions = threading.local()
+
+    def send(self, request: Request, key: str | None = None) -> Reply:
+        """Send a request to the service."""
+        headers = request.headers(key or self.key)
+
+        def authorize(prepared: requests.PreparedRequest) -> requests.PreparedRequest:
+            prepared.headers.update(headers)  # as `auth`, since requests lets a .netrc file win over a header
+            return prepared
+
+        return self._exchange(request.method, self.url + request.path, request.data or None, authorize)
+
+    def fetch(self, url: str) -> Reply:
+        """Get a result picture, without the key."""
+        return self._exchange("GET", url, None, lambda prepared: prepared)
+
+    def now(self) -> float:
+        """Time of the machine in s."""
+        return time.monotonic()
+
+    def wait(self, seconds: float) -> None:
+        """Sleep."""
+        time.sleep(seconds)
+
+    def _exchange(self, method: str, url: str, data: bytes | None, auth: Callable[..., Any]) -> Reply:
+        """Exchange in a thread that is left behind when the time is up: no timeout of a socket covers a drip."""
+        outcome: list[Reply | NoAnswerError] = []
+        session = getattr(self._sessions, "session", None)
+        if session is None:
+            session = self._sessions.session = self._new_session()
+
+        def run() -> None:
+            outcome.append(self._ask(session, method, url, data, auth))
+
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        thread.join(self._timeout)
+        if not outcome:
+            self._sessions.session = None
+            raise NoAnswerError(f"no whole answer within {self._timeout:g} s")
+        if isinstance(outcome[0], NoAnswerError):
+            raise outcome[0]
+        return outcome[0]
+
+    def _ask(
+        self, session: requests.Session, method: str, url: str, data: bytes | None, auth: Callable[..., Any]
+    ) -> Reply | NoAnswerError:
+        with importing:
+            import requests  # noqa: PLC0415 - only who sends something waits for it
+
+        try:
+            with session.request(
+                method, url, data=data, auth=auth, timeout=self._timeout, allow_redirects=False, stream=True
+            ) as response:
+                content = b""
+                for chunk in response.iter_content(1024 * 1024):
+                    content += chunk
+                    if len(content) > MAX_REPLY:
+                        return NoAnswerError("the answer is endless")
+                headers = {name.lower(): value for name, value in response.headers.items()}
+                return Reply(response.status_code, headers, content)
+        except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
+            refused = "refused" in str(error) or "resolve" in str(error)
+            return NoAnswerError(
+                "nothing answers there" if refused else "the connection broke off", arrived=not refused
+            )
+        except requests.Timeout:
+            return NoAnswerError(f"no answer within {self._timeout:g} s")
+        except (requests.RequestException, ValueError) as error:
+            return NoAnswerError(type(error).__name__)
+
+    def _new_session(self) -> requests.Session:
+        with importing:
+            import requests  # noqa: PLC0415
+
+        class Session(requests.Session):
+            def get_redirect_target(self, _: requests.Response) -> None:
+                """Say that there is none: looking for one reads the body to its end, however long it is."""
+
+        session = Session()
+        session.trust_env = not self.local
+        return session
+
+
+def is_loopback(url: str) -> bool:
+    """Tell whether a URL is of this machine."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,153 @@
+"""Follow tasks to their end, and judge them as they end: history, pictures, then callbacks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..judge.reply import Deviation, clipped, describe, limit_of
+from ..judge.task_history import goes_on, images_of, judge_callbacks, judge_history, judge_picture
+from ..targets.target import NoAnswerError
+from .results import DEVIATES, SKIPPED
+from .sending import NotTestedError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..judge.answer_schema import AnswerSchemas
+    from ..spec import Contract
+    from ..targets.callback_receiver import Received
+    from ..targets.target import Reply
+    from .results import Result
+    from .selection import Options
+    from .sending import Sender
+    from .workers import Workers
+
+TASK_S = 300.0
+"""Time for all tasks to end; the longest recorded took 41 s."""
+QUERIES = 3
+"""Times that a task is asked for which no answer comes."""
+CALLBACK_S = 5.0
+"""Time for callbacks after the end of their tasks."""
+
+
+class Follower:
+    """Follows the tasks of one run."""
+
+    def __init__(
+        self, sender: Sender, contract: Contract, options: Options, schemas: AnswerSchemas | None, workers: Workers
+    ) -> None:
+        self._sender = sender
+        self._target = sender.target
+        self._contract = contract
+        self._options = options
+        self._schemas = schemas
+        self._workers = workers
+
+    def follow(self, fresh: Sequence[Result]) -> None:
+        """Query tasks until all have ended, and judge each as it ends."""
+        started = self._target.now()
+        left = list(fresh)
+        while left:
+            waited = self._target.now() - started
+            ended = [each for each in left if self._has_ended(each) or waited >= TASK_S]
+            self._workers.each(self._query, ended)  # once more: an end stays an end
+            self._judge_tasks([each for each in ended if each.state != SKIPPED])
+            left = [each for each in left if each not in ended]
+            if left:
+                pause = max(0.1 if self._target.local else 1.0, waited / 40)
+                self._sender.wait_for(f"{len(left)} tasks to end, for {TASK_S - waited:.0f} s at most", pause)
+                self._workers.each(self._query, left)
+        if self._target.callback_url and not self._halts(fresh):
+            self._judge_callbacks([each for each in fresh if self._calls_back(each) and each.state != SKIPPED])
+
+    def find(self, result: Result, promise: str, expected: str, got: str) -> None:
+        """Note that a promise, or the rule that should end a task, was not kept."""
+        kind = "accepted" if result.case.rule else "refused"
+        kind = "promise" if promise in self._contract.promises else kind
+        result.add(Deviation(promise, kind, clipped(expected), clipped(got), limit_of(self._contract, promise)))
+
+    def _halts(self, results: Sequence[Result]) -> bool:
+        return self._options.stop_early and any(each.state == DEVIATES for each in results)
+
+    def _has_ended(self, result: Result) -> bool:
+        lost = any(each.subject == "task.end" for each in result.deviations)
+        return lost or result.state == SKIPPED or not goes_on(self._contract.lifecycle, result.history[-1])
+
+    def _query(self, result: Result) -> None:
+        if result.state == SKIPPED:
+            return
+        try:
+            path, reply = self._patiently(result)
+        except NotTestedError as error:
+            result.skip(str(error))
+            return
+        except NoAnswerError as error:
+            result.skip(f"could not be followed to the end of its task: {error}")
+            return
+        if not reply.data:
+            self.find(result, "task.end", "the task", describe(reply))
+            return
+        result.history.append(reply.data)
+        for deviation in self._schemas.judge("get_task", path, reply) if self._schemas else ():
+            result.add(deviation)
+
+    def _patiently(self, result: Result) -> tuple[str, Reply]:
+        """Query a task, again if there is no answer: a connection that breaks says nothing of the task."""
+        for _ in range(QUERIES - 1):
+            try:
+                return self._sender.query(result.case, result.task_id)
+            except NoAnswerError:
+                self._target.wait(1)
+        return self._sender.query(result.case, result.task_id)
+
+    def _judge_tasks(self, results: Sequence[Result]) -> None:
+        for result in results:
+            request = dict(result.case.request.body or {})
+            failure = result.case.rule
+            tried = {each.rule for each in result.case.covers}
+            for finding in judge_history(self._contract, request, result.history, failure, tried):
+                self.find(result, *finding)
+            if failure and result.history[-1].get("task_status") == self._contract.lifecycle.failed:
+                self._sender.purse.refund(self._contract.price_per_picture * result.case.pictures)
+        if not (self._halts(results) or self._options.keep):
+            wanted = [(result, url) for result in results for url in _urls(result)]
+            self._workers.each(self._fetch, wanted)
+
+    def _fetch(self, wanted: tuple[Result, str]) -> None:
+        result, url = wanted
+        try:
+            reply = self._target.fetch(url)
+        except NoAnswerError as error:
+            self.find(result, "task.picture", "a PNG", str(error))
+            return
+        for finding in judge_picture(self._contract, dict(result.case.request.body or {}), reply):
+            self.find(result, *finding)
+
+    # Callbacks
+
+    def _calls_back(self, result: Result) -> bool:
+        return (result.case.request.body or {}).get("callback_url") == self._target.callback_url
+
+    def _judge_callbacks(self, results: Sequence[Result]) -> None:
+        started = self._target.now()
+        while self._target.now() - started < CALLBACK_S and not all(self._end_called_back(each) for each in results):
+            self._target.wait(0.05)
+        nameless = any(not each.body.get("task_id") for each in list(self._target.received))
+        for result in results:
+            mine = self._called_back(result)
+            if nameless and not mine:
+                self.find(result, "callback.body", "the bare task", "a body without task_id")
+                continue
+            for finding in judge_callbacks(self._contract, result.history[-1], mine):
+                self.find(result, *finding)
+
+    def _called_back(self, result: Result) -> list[Received]:
+        return [each for each in list(self._target.received) if str(each.body.get("task_id")) == result.task_id]
+
+    def _end_called_back(self, result: Result) -> bool:
+        end = result.history[-1].get("task_status")
+        return any(each.body.get("task_status") == end for each in self._called_back(result))
+
+
+def _urls(result: Result) -> list[str]:
+    return [image["url"] for image in images_of(result.history[-1]) if isinstance(image.get("url"), str)]

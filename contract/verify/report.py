@@ -1,0 +1,174 @@
+"""A report of a run in four forms: text for a terminal, Markdown, JSON, JUnit. What a service has repeated of a key is hidden before (`verify/sending.py`)."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as ET
+
+from ..judge.reply import KINDS
+from ..markdown import code, prose
+from .reproduce import curl, python
+from .results import DEVIATES, HOLDS, SKIPPED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from ..judge.reply import Deviation
+    from ..spec import Contract
+    from .results import Report, Result
+
+
+def as_text(report: Report) -> str:
+    """Return the report for a terminal: what deviates, by rule, then what it comes to."""
+    lines = []
+    for subject, found in by_subject(report).items():
+        lines.append(f"{subject}  {meaning(report.contract, subject)}")
+        lines += [f"  {line}" for result, each in found for line in _lines(result, each)]
+        lines += [f"  {line}" for line in commands(report, found[0][0], subject)]
+        lines.append("")
+    return "\n".join(lines + summary(report))
+
+
+def case_text(report: Report, result: Result) -> str:
+    """Return what deviates in one case; empty if nothing does."""
+    if not result.deviations:
+        return ""
+    lines = []
+    for each in result.deviations:
+        lines += [f"{each.subject}  {meaning(report.contract, each.subject)}", *_lines(result, each)]
+    return "\n".join([*lines, *commands(report, result, result.deviations[0].subject)])
+
+
+def commands(report: Report, result: Result, subject: str) -> list[str]:
+    """Return the lines of a command and of a program that show a deviation again."""
+    return [*curl(report, result, subject).split("\n"), *filter(None, python(report, result, subject).split("\n"))]
+
+
+def _lines(result: Result, deviation: Deviation) -> Iterator[str]:
+    yield f"{result.case.id}: {KINDS[deviation.kind]}"
+    yield f"  expected {deviation.expected}"
+    yield f"  got {deviation.got}"
+    yield f"  evidence {deviation.evidence}"
+
+
+def summary(report: Report) -> list[str]:
+    """Return what the run comes to, in a few lines."""
+    counts = ", ".join(f"{len(report.of(state))} {word}" for state, word in WORDS.items())
+    lines = [f"{report.target}: {counts}; {report.total}", *not_tested(report), *report.notes]
+    return [*lines, f"incomplete: {report.incomplete}"] if report.incomplete else lines
+
+
+def not_tested(report: Report) -> list[str]:
+    """Return a line for each reason why cases were not tested."""
+    reasons = Counter(result.reason for result in report.of(SKIPPED))
+    return [f"not tested: {cases_for(reason, count)}" for reason, count in reasons.items()]
+
+
+def cases_for(reason: str, count: int) -> str:
+    """Say of how many cases a reason is."""
+    return f"1 case, which {reason}" if count == 1 else f"{count} cases, each {reason}"
+
+
+WORDS = {HOLDS: "hold", DEVIATES: "deviate", SKIPPED: "not tested"}
+
+
+def as_markdown(report: Report, at: datetime) -> str:
+    """Return the report in Markdown."""
+    lines = [f"# {report.target} against the contract {report.contract.name}", "", f"{at:%Y-%m-%d %H:%M} UTC.", ""]
+    lines += [f"- {prose(line)}" for line in summary(report)]
+    for subject, found in by_subject(report).items():
+        lines += ["", f"## {subject}", "", meaning(report.contract, subject), ""]
+        lines += ["| case | what | expected | got | evidence |", "|---|---|---|---|---|"]
+        for result, each in found:
+            cells = (code(result.case.id), KINDS[each.kind], code(each.expected), code(each.got), each.evidence)
+            lines.append(f"| {' | '.join(cells)} |")
+        first = found[0][0]
+        lines += ["", "```sh", curl(report, first, subject), "```"]
+        if program := python(report, first, subject):
+            lines += ["", "```python", program, "```"]
+    return "\n".join(lines) + "\n"
+
+
+def as_json(report: Report, at: datetime) -> str:
+    """Return the report as one JSON object."""
+    return json.dumps(
+        {
+            "target": report.target,
+            "contract": report.contract.name,
+            "at": at.isoformat(timespec="seconds"),
+            "seed": report.options.seed,
+            "requests": report.requests,
+            "creates": report.creates,
+            "spent": str(report.spent),
+            "notes": report.notes,
+            "incomplete": report.incomplete,
+            "results": [_result(report, result) for result in report.results],
+        },
+        indent=1,
+    )
+
+
+def _result(report: Report, result: Result) -> dict[str, Any]:
+    case = result.case
+    row: dict[str, Any] = {"case": case.id, "rule": case.subject, "state": result.state}
+    if result.state == SKIPPED:
+        row["reason"] = result.reason
+    if result.deviations:
+        row["deviations"] = [
+            {name: getattr(each, name) for name in ("subject", "kind", "expected", "got", "evidence")}
+            for each in result.deviations
+        ]
+        subject = result.deviations[0].subject
+        row |= {"curl": curl(report, result, subject), "python": python(report, result, subject)}
+    return row
+
+
+def as_junit(report: Report, at: datetime) -> str:
+    """Return the report as JUnit XML: a suite for each rule, a test for each case."""
+    root = ET.Element("testsuites", name=f"klingkit verify {report.target}")
+    suites: dict[str, list[Result]] = defaultdict(list)
+    for result in report.results:
+        suites[result.case.subject or "accepted"].append(result)
+    for subject, results in suites.items():
+        failed, skipped = (sum(each.state == state for each in results) for state in (DEVIATES, SKIPPED))
+        suite = ET.SubElement(root, "testsuite", name=subject, timestamp=at.isoformat(timespec="seconds"))
+        counts = {"tests": len(results), "failures": failed, "skipped": skipped, "errors": 0}
+        suite.attrib.update({name: str(count) for name, count in counts.items()})
+        for result in results:
+            test = ET.SubElement(suite, "testcase", classname=f"klingkit.{subject}", name=result.case.id)
+            if result.state == SKIPPED:
+                ET.SubElement(test, "skipped", message=result.reason)
+            for each in result.deviations:
+                failure = ET.SubElement(test, "failure", type=each.kind, message=f"{each.subject}: {KINDS[each.kind]}")
+                lines = (f"expected {each.expected}", f"got {each.got}", f"evidence {each.evidence}")
+                failure.text = _xml_safe("\n".join([*lines, *commands(report, result, each.subject)]))
+    ET.indent(root, " ")
+    return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _xml_safe(text: str) -> str:
+    return "".join(each if each in "\n\t" or " " <= each < "\ufffe" or each > "\uffff" else "?" for each in text)
+
+
+def by_subject(report: Report) -> dict[str, list[tuple[Result, Deviation]]]:
+    """Return the deviations by the rule or promise that is not kept."""
+    found: dict[str, list[tuple[Result, Deviation]]] = defaultdict(list)
+    for result in report.results:
+        for deviation in result.deviations:
+            found[deviation.subject].append((result, deviation))
+    return found
+
+
+def meaning(contract: Contract, subject: str) -> str:
+    """Say what a rule or promise is, where it stands and what it rests on."""
+    if promise := contract.promises.get(subject):
+        source = f", {promise.source}" if promise.source else ""
+        return f"{promise.text} (#/x-promises/{subject}; {promise.evidence}{source})"
+    if rule := contract.rules.get(subject):
+        source = f"; {rule.source}" if rule.source else ""
+        answer = "an HTML page" if "<html>" in rule.template else rule.template
+        return f"{answer} (#{rule.pointer}; rule {rule.limit_evidence}, answer {rule.evidence}{source})"
+    return ""

@@ -1,0 +1,83 @@
+"""What comes of a run: a result for each case, and the report of all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..cases.case import Case
+    from ..judge.reply import Deviation
+    from ..spec import Contract
+    from ..targets.target import Reply
+    from .selection import Options
+
+HOLDS, DEVIATES, SKIPPED = "holds", "deviates", "skipped"
+"""States of a result."""
+
+
+@dataclass(slots=True)
+class Result:
+    """What came of one case."""
+
+    case: Case
+    state: str = HOLDS
+    reply: Reply | None = None
+    deviations: list[Deviation] = field(default_factory=list)
+    reason: str = ""
+    """Why it was skipped."""
+    planned: bool = False
+    """Whether it was clear beforehand that it would be."""
+    task_id: str = ""
+    history: list[dict[str, Any]] = field(default_factory=list)
+    """Its task as each answer showed it."""
+    again: Reply | None = None
+    """What the same request was answered the second time, if it was sent twice."""
+
+    def add(self, deviation: Deviation) -> None:
+        """Note a deviation, once."""
+        self.state = DEVIATES
+        if deviation not in self.deviations:
+            self.deviations.append(deviation)
+
+    def skip(self, reason: str, *, planned: bool = False) -> None:
+        """Note that the case was not tested, whatever came of it."""
+        self.state, self.reason, self.planned = SKIPPED, reason, planned
+        self.deviations, self.reply, self.history = [], None, []
+
+
+@dataclass(slots=True)
+class Report:
+    """What came of a run."""
+
+    target: str
+    url: str
+    """Where the target is; where `klingkit serve` would be, for one without a socket."""
+    local: bool
+    contract: Contract
+    options: Options
+    results: list[Result] = field(default_factory=list)
+    requests: int = 0
+    creates: int = 0
+    spent: Decimal = Decimal(0)
+    notes: list[str] = field(default_factory=list)
+    incomplete: str = ""
+    """Why not all could be tested that was meant to be; empty if it could."""
+    interrupted: bool = False
+    """Whether somebody has ended the run."""
+
+    @property
+    def total(self) -> str:
+        """What was sent and spent, in a few words."""
+        return f"{self.requests} requests, {self.creates} creates, {self.spent} {self.contract.currency}"
+
+    def of(self, state: str) -> list[Result]:
+        """Return the results in one state."""
+        return [result for result in self.results if result.state == state]
+
+    def counted(self, weakest: str) -> list[Deviation]:
+        """Return the deviations whose evidence is at least so strong."""
+        order = ("documented", "recorded", "inferred")
+        strong = order[: order.index(weakest) + 1]
+        return [each for result in self.results for each in result.deviations if each.evidence in strong]

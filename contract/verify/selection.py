@@ -1,0 +1,137 @@
+"""What a run is about: which cases it sends, and why it does not send the others."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, field
+from decimal import Decimal
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from ..cases.case import FAILS, NEVER, PICTURES, Case, create_case
+from ..cases.catalogue import build_cases
+from ..targets.target import HIDDEN, SHORTEST_SECRET
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ..spec import Contract
+
+EXTERNAL_ID = "external_task_id"
+MAX_CREATES = 120
+"""Creates of one run, but for those that are sent again since there was no room."""
+DRAWN = "explored/"
+"""Begins the id of a case that Hypothesis draws."""
+EXPLORED = 12
+"""Cases that Hypothesis draws, besides the labelled ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a target is verified."""
+
+    key: str = field(repr=False)
+    other_key: str | None = field(default=None, repr=False)
+    """Of another account; without one, nothing is said about the isolation of accounts."""
+    budget: Decimal = Decimal(0)
+    """What may be spent, at the listed price. With 0 only requests that must be refused are sent."""
+    only: str | None = None
+    """Id of one rule or promise."""
+    cases: frozenset[str] | None = None
+    """Ids of some cases."""
+    seed: int = 0
+    """What is drawn follows from it."""
+    run: str = "run"
+    """Begins every external id; new for each run against the same account."""
+    any_key: bool = False
+    """The target may take any key, as an open simulator does."""
+    stop_early: bool = False
+    """Stop at the first deviation; to find it soon, each task is followed to its end before the next case."""
+    keep: bool = False
+    """The answers are to be kept, not judged by their schemas: send the labelled cases only, and some queries twice, so that
+    what varies by itself shows; fetch no pictures."""
+
+    def without_keys(self, text: str) -> str:
+        """Return a text in which no key stands."""
+        for key in (self.key, self.other_key):
+            if key and len(key) >= SHORTEST_SECRET:
+                text = text.replace(key, HIDDEN)
+        return text
+
+    @property
+    def whole(self) -> bool:
+        """Whether a run is about everything."""
+        return self.only is None and self.cases is None
+
+
+def select_cases(contract: Contract, options: Options, callback_url: str | None = None) -> list[Case]:
+    """Return the cases that a run is about.
+
+    Raises ValueError as `check_subject` does for `options.only`.
+    """
+    cases = list(build_cases(contract, options.run, callback_url))
+    wanted = options.only
+    if options.whole:
+        return cases
+    if wanted is None:
+        return _with_needed(cases, [case for case in cases if case.id in (options.cases or ())])
+    check_subject(contract, wanted)
+    chosen = [case for case in cases if case.is_about(wanted)]
+    if not chosen and wanted in contract.promises:
+        packs = [case for case in cases if case.cost in {PICTURES, FAILS} and not case.after]
+        chosen = packs[:2] + [case for case in packs if case.cost == FAILS][:1]
+    return _with_needed(cases, chosen)
+
+
+def _with_needed(cases: list[Case], chosen: list[Case]) -> list[Case]:
+    """Return the chosen cases and those that must go before."""
+    ids = {case.id for case in chosen} | {case.after for case in chosen}
+    return [case for case in cases if case.id in ids]
+
+
+def check_subject(contract: Contract, wanted: str) -> None:
+    """Raise ValueError if there is no such rule or promise, which names the nearest ones, or if no case can test it."""
+    subjects = [*contract.rules, *contract.promises]
+    cases = build_cases(contract)
+    if wanted in untested(contract, cases):
+        raise ValueError(f"{wanted} cannot be brought about from outside, so no case tests it")
+    if wanted not in subjects:
+        of_case = next((case.subject for case in cases if case.id == wanted and case.subject), "")
+        close = difflib.get_close_matches(wanted, subjects, n=3, cutoff=0)
+        hint = f"that is a case of {of_case}" if of_case else f"the nearest are {', '.join(close)}"
+        raise ValueError(f"unknown rule {wanted!r}; {hint}; `klingkit rules` lists all")
+
+
+def why_not(case: Case, options: Options) -> str:
+    """Say why a run does not send a case; empty if it does."""
+    if case.other_key and options.other_key is None:
+        return "needs the key of another account"
+    if not options.budget and case.creates and case.cost != NEVER:
+        return (
+            "is accepted, which costs money" if case.accepted else "may cost money, since its refusal is an assumption"
+        )
+    if not options.budget and case.after:
+        return "needs a task, which costs money"
+    return ""
+
+
+def untested(contract: Contract, cases: Iterable[Case]) -> list[str]:
+    """Return the rules that no case is about: what they say cannot be brought about from outside."""
+    about = {case.subject for case in cases} | {each.rule for case in cases for each in case.covers}
+    return [rule for rule in contract.rules if rule not in about]
+
+
+@lru_cache(maxsize=4)  # a hunt for mutants draws the same for each
+def explored_cases(contract: Contract, seed: int, count: int) -> tuple[Case, ...]:
+    """Return cases that Hypothesis draws."""
+    from ..strategies import draw, invalid_requests  # noqa: PLC0415 - only a run with a budget waits for Hypothesis
+
+    cases = []
+    for number, drawn in enumerate(draw(invalid_requests(contract), seed, count), 1):
+        body = {name: value for name, value in drawn.body.items() if name != "n" or drawn.rule.id.startswith("n.")}
+        if body.get(EXTERNAL_ID) and not drawn.rule.id.startswith(EXTERNAL_ID):
+            body[EXTERNAL_ID] = f"drawn-{seed}-{number}"  # the strategy's own is new each time
+        if drawn.rule.id == "n.maximum":  # a wrong service charges each picture: the fewest too many are enough
+            body["n"] = drawn.rule.params["maximum"] + 1
+        cases.append(create_case(contract, f"{DRAWN}{number}", body))
+    return tuple(cases)

@@ -1,0 +1,430 @@
+"""What a test holds of a simulator: the fixtures `kling_mock` and `kling_server`, and `klingkit.mock()`."""
+
+from __future__ import annotations
+
+import contextvars
+import json
+import random
+import threading
+import time
+import traceback
+from abc import ABC, abstractmethod
+from collections import Counter
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from klingkit.mock_server.accounts import AccountSettings
+from klingkit.mock_server.app import create_app
+from klingkit.mock_server.auth import account_name
+from klingkit.mock_server.clock import START, Clock
+from klingkit.mock_server.control.client import Control
+from klingkit.mock_server.control.operations import ControlError
+from klingkit.mock_server.scenarios import check_known
+from klingkit.mock_server.serving.deliver_to_app import is_asgi, post
+from klingkit.mock_server.settings import Settings
+from klingkit.mock_server.simulator import Simulator
+
+from .environment import environment
+from .skipped_sleep import in_ms, sleep_skipped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from decimal import Decimal
+
+    from klingkit.client import KlingClient
+
+Json = dict[str, Any]
+T = TypeVar("T")
+MAX_JOURNAL = 10_000
+MOST_LINES = 30
+"""Requests that a report of a failed test shows."""
+LOOK_AGAIN_S = 0.02
+"""How often a wait looks whether another thread or process has submitted a task."""
+_delivering = contextvars.ContextVar("klingkit_delivering", default=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskView:
+    """A task of the simulator; times are its own, in ms."""
+
+    task_id: str
+    account: str
+    status: str
+    progression: str
+    scenario: str | None
+    external_task_id: str
+    callback_url: str
+    cost: str
+    timeline: Json
+    """`planned` and `happened` statuses, `polls`, and `callbacks` with their attempts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """A callback that a receiver answered."""
+
+    task_id: str
+    status: str
+    """Of the task, as the body says it."""
+    body: Json
+    headers: dict[str, str]
+    url: str
+    http_status: int
+    """What the receiver answered."""
+
+
+class VirtualClock:
+    """The simulator's time, which stands still until it is moved."""
+
+    def __init__(self, control: Callable[[], Control]) -> None:
+        self._control = control
+
+    @property
+    def now(self) -> datetime:
+        """What time it is."""
+        return datetime.fromtimestamp(self._control().clock()["now"] / 1000, UTC)
+
+    def advance(self, by: str) -> list[Json]:
+        """Move by a duration such as `2m`; return what happened on the way, callbacks included, in order.
+
+        Raises ValueError, with nothing changed, for what is no duration or leads beyond the year 2200.
+        """
+        __tracebackhide__ = True
+        if not isinstance(by, str):
+            raise ValueError(f'{by!r:.60} is not a duration: write a text, such as "5s" or "2m"')  # noqa: TRY004 - as other durations
+        return self._move(lambda control: control.advance(by))
+
+    def advance_to(self, to: str | int) -> list[Json]:
+        """Move to `next` (event), `idle`, a time, or Unix ms; return what happened on the way. Raises as `advance` does."""
+        __tracebackhide__ = True
+        return self._move(lambda control: control.advance_to(to))
+
+    def _move(self, travel: Callable[[Control], list[Json]]) -> list[Json]:
+        __tracebackhide__ = True
+        if _delivering.get():
+            raise RuntimeError("the clock cannot be moved by the receiver of a callback, while it moves")
+        return _at_the_caller(lambda: travel(self._control()))
+
+
+class Kling(ABC):
+    """A simulator with a virtual clock, in which each query moves a task one step; `used` lends it to one test.
+
+    With the folder of a recording it answers as that says. Raises BrokenRecordingError.
+    """
+
+    url = ""
+    """Base URL of the service that the code under test is to call."""
+    key = "klingkit-test"
+    """What COMETAPI_KEY is meanwhile."""
+
+    def __init__(self, recording: str | None = None) -> None:
+        by_polls = AccountSettings(progression="polls")
+        settings = Settings(speed=1, account=by_polls, max_journal=MAX_JOURNAL, recording=recording)
+        self.simulator = Simulator(settings, clock=Clock(START), send=self._send)
+        self._app = create_app(self.simulator)
+        self._arrived = threading.Condition()
+        self.clock = VirtualClock(lambda: self.control)
+        self._begin()
+
+    def _begin(self) -> None:
+        self.control = Control.of(self.simulator, key=self._account_key)
+        self._account = account_name(self._account_key) if self._account_key else None
+        self._application: Any = None
+        self._received: list[Callback] = []
+        self._errors: list[BaseException] = []
+        self._again: Counter[int] = Counter()
+        """How often each error, by its `id`, was raised again."""
+        self._elsewhere: list[str] = []
+        self._patches = ExitStack()
+
+    @property
+    def _account_key(self) -> str | None:
+        """Whose account the test sees; None: every account of the simulator."""
+        return None
+
+    @contextmanager
+    def used(
+        self,
+        *,
+        scenario: str | None = None,
+        progression: str | None = None,
+        balance: Decimal | str | float | None = None,
+        seed: int | None = None,
+    ) -> Iterator[Self]:
+        """Lend it to a test, with COMETAPI_BASE_URL and COMETAPI_KEY set; afterwards everything is as it was before.
+
+        Raises ValueError for an option that cannot be used; at the end, what the simulator or a receiver raised.
+        """
+        self._begin()
+        options = {"scenario": scenario, "progression": progression, "balance": balance}
+        with ExitStack() as stack:
+            stack.callback(self.simulator.reset)
+            if chosen := {name: value for name, value in options.items() if value is not None}:
+                _at_the_caller(lambda: Control.of(self.simulator).configure(**chosen))
+            if seed is not None:
+                if not isinstance(seed, int):
+                    raise ValueError(f"seed: {seed!r:.60} is not a whole number")
+                self.simulator.ids.reseed(seed)
+            stack.enter_context(environment(COMETAPI_BASE_URL=self.url, COMETAPI_KEY=self.key))
+            stack.enter_context(self._open())
+            stack.callback(self._patches.close)
+            yield self
+        self.raise_errors()
+
+    def _open(self) -> AbstractContextManager[object]:
+        """Return the context in which the code under test reaches the simulator."""
+        return ExitStack()
+
+    # What is to happen
+
+    def scenario(self, name: str, *, times: int = 1, operation: str = "create_task") -> None:
+        """Let a scenario apply to the next requests for an operation.
+
+        Raises ValueError, which names the valid ones, for one that there is not.
+        """
+        __tracebackhide__ = True
+        _at_the_caller(lambda: self.control.scenario(name, times=times, operation=operation))
+
+    def deliver_callbacks_to(self, app: Any, *, secret: str | None = None) -> None:
+        """Deliver callbacks straight into a WSGI or ASGI application, signed if there is a secret (`whsec_...`).
+
+        They come when the clock is moved, or when somebody looks at `callbacks` or waits for one. ASGI needs httpx.
+        Raises TypeError for what is no application, ValueError for a secret that is no Base64.
+        """
+        __tracebackhide__ = True
+        is_asgi(app)
+        _at_the_caller(lambda: self.control.configure(callback_secret=secret))
+        self._application = app
+
+    def skip_sleep(self, limit: str = "1h") -> None:
+        """Let `time.sleep` and `asyncio.sleep` move the clock and return at once, until the test ends.
+
+        Code that has taken `sleep` out of its module before, as `from time import sleep` does, really sleeps. Whoever sleeps longer than `limit` in all gets an AssertionError: it waits for what never comes.
+        """
+        __tracebackhide__ = True
+        skipping = sleep_skipped(self._let_pass, limit, self._note)
+        _at_the_caller(lambda: self._patches.enter_context(skipping))
+
+    def sleep(self, seconds: float) -> None:
+        """Move the clock by as much; not while a callback is delivered, which takes no time."""
+        self._let_pass(in_ms(seconds))
+
+    def _let_pass(self, ms: int) -> None:
+        if not _delivering.get():
+            self.simulator.traveller.advance(ms)
+
+    def client(self) -> KlingClient:
+        """Return our client on this simulator; it waits on the virtual clock."""
+        from klingkit.client import KlingClient
+
+        return KlingClient(
+            self.key,
+            self.url,
+            sleep=self.sleep,
+            monotonic=lambda: self.simulator.clock.now() / 1000,
+            rng=random.Random(self.simulator.ids.seed),  # noqa: S311 - the same in each run
+        )
+
+    # What has happened
+
+    @property
+    def tasks(self) -> list[TaskView]:
+        """Tasks, oldest first."""
+        return [TaskView(**each) for each in self.control.tasks()]
+
+    def task(self, task_id: str) -> TaskView:
+        """Return one task. Raises ValueError if there is none of that id."""
+        __tracebackhide__ = True
+        return TaskView(**_at_the_caller(lambda: self.control.task(str(task_id))))
+
+    @property
+    def journal(self) -> list[Json]:
+        """Requests and their answers, oldest first; keys are masked, pictures elided."""
+        return self.control.journal()
+
+    @property
+    def creates(self) -> int:
+        """How many creates have come, those that were refused included."""
+        entries = self.simulator.store.journal.entries()
+        return sum(each.operation == "create_task" and self._account in {None, each.account} for each in entries)
+
+    @property
+    def callbacks(self) -> list[Callback]:
+        """Callbacks that were received, with those that are due now."""
+        self._deliver()
+        return list(self._received)
+
+    @property
+    def spent(self) -> Decimal:
+        """Money that was spent, less what came back."""
+        return self.simulator.store.spent(self._account, self.simulator.clock.now())
+
+    @property
+    def balance(self) -> Decimal | None:
+        """Money that is left; None: unlimited."""
+        paid_in = self.simulator.store.settings(self._account or "").balance
+        return None if paid_in is None else paid_in - self.spent
+
+    @property
+    def advice(self) -> list[Json]:
+        """Likely mistakes of the code under test: `kind`, `text`, what to `do`, and the `request` that shows it."""
+        return self.control.advice()
+
+    def wait_for_callback(
+        self, status: str | None = None, *, task_id: str | None = None, timeout: float = 1.0
+    ) -> Callback:
+        """Return the first callback that fits and was taken (answered 2xx), and move the clock as far as it needs.
+
+        `timeout` is real time (s), for a task that another thread or process is still to submit. Raises AssertionError, which
+        says what came, if none fits, and what a receiver has raised meanwhile.
+        """
+        __tracebackhide__ = True
+        if status is not None:
+            statuses = self.simulator.contract.lifecycle.transitions
+            _at_the_caller(lambda: check_known("status", status, statuses))
+
+        def found() -> Callback | None:
+            fitting = (
+                each
+                for each in self._received
+                if (status is None or each.status == status)
+                and (task_id is None or each.task_id == task_id)
+                and 200 <= each.http_status < 300
+            )
+            return next(fitting, None)
+
+        deadline = time.monotonic() + timeout
+        while True:
+            self._deliver()
+            self.simulator.traveller.run_until(lambda: found() is not None or bool(self._errors))
+            left = deadline - time.monotonic()
+            if found() or self._errors or left <= 0:
+                break
+            with self._arrived:
+                self._arrived.wait(min(left, LOOK_AGAIN_S))
+        if callback := found():
+            return callback
+        self.raise_errors()
+        wanted = " ".join(filter(None, (status, task_id and f"of task {task_id}")))
+        came = [f"{each.status} of task {each.task_id}: answered {each.http_status}" for each in self._received]
+        tasks = self.tasks
+        if tasks and not any(each.callback_url for each in tasks):
+            came = ["no task has a callback_url"]
+        title = " ".join(filter(None, ("no callback", wanted, "came and was answered 2xx; received:")))
+        raise AssertionError(self._lines(title, came))
+
+    def assert_created(self, *, times: int | None = None, **fields: Any) -> None:
+        """Fail unless a create came (or just so many did) whose body has these fields; says what came."""
+        __tracebackhide__ = True
+        creates = [each for each in self.journal if each["operation"] == "create_task"]
+        fitting = [each for each in creates if _has(each["request"], fields)]
+        if len(fitting) != times if times is not None else not fitting:
+            wanted = f"with {json.dumps(fields)} " if fields else ""
+            number = "no create" if times is None else f"{len(fitting)} creates, not {times},"
+            raise AssertionError(self._lines(f"{number} {wanted}came; received:", [_line(each) for each in creates]))
+
+    def assert_no_advice(self) -> None:
+        """Fail if the requests show a likely mistake; names each, and what to do."""
+        __tracebackhide__ = True
+        if found := self.advice:
+            lines = [f"{each['kind']} (request {each['request']}): {each['text']}; {each['do']}" for each in found]
+            raise AssertionError(_lines("likely mistakes of the code under test:", lines))
+
+    def raise_errors(self) -> None:
+        """Raise what the simulator or a receiver of callbacks has raised, if anything; once."""
+        __tracebackhide__ = True
+        errors = self._take_errors()
+        if len(errors) == 1:
+            raise errors[0]
+        if errors:
+            raise BaseExceptionGroup("the simulator or receivers of callbacks raised", errors)
+
+    def report(self, failed: BaseException | None = None) -> str:
+        """Return what came, and what was raised, in lines for the report of a test that failed; forgets what was raised.
+
+        What has made it fail is not repeated.
+        """
+        errors = [each for each in self._take_errors() if each is not failed]
+        lines = self._lines(f"{self.url} received:", [_line(each) for each in self.journal])
+        if self._elsewhere:
+            lines = "\n".join([lines, _lines("sent elsewhere:", self._elsewhere)])
+        return "\n".join([lines, *("".join(traceback.format_exception(each)) for each in errors)])
+
+    def _note(self, error: BaseException) -> None:
+        """Keep an error for the end of the test; one like another, from the next attempt or another thread, is counted."""
+        alike = (each for each in self._errors if type(each) is type(error) and str(each) == str(error))
+        if (first := next(alike, None)) is None:
+            self._errors.append(error)
+        elif first is not error:
+            self._again[id(first)] += 1
+
+    def _take_errors(self) -> list[BaseException]:
+        errors, self._errors = self._errors, []
+        for each in errors:
+            if again := self._again.pop(id(each), 0):
+                each.add_note(f"({again} more of the same)")
+        return errors
+
+    def _lines(self, title: str, lines: list[str]) -> str:
+        """Return what came in lines, the last of them if there are many, and a hint at what came for another account."""
+        if len(lines) > MOST_LINES:
+            lines = [f"... {len(lines) - MOST_LINES} before these", *lines[-MOST_LINES:]]
+        others = sum(
+            self._account not in {None, each.account} for each in self.simulator.store.journal.entries() if each.account
+        )
+        hint = f"requests with another key than COMETAPI_KEY, which are of another account: {others}"
+        return "\n  ".join([_lines(title, lines), *([hint] if others else [])])
+
+    def _deliver(self) -> None:
+        """Deliver what is due now."""
+        if not _delivering.get():
+            self.simulator.traveller.advance(0)
+
+    def _send(self, url: str, body: bytes, headers: dict[str, str], *, timeout_ms: int) -> int:
+        token = _delivering.set(True)
+        try:
+            if self._application is None:
+                status = self._send_outside(url, body, headers, timeout_ms)
+            else:
+                status, raised = post(self._application, url, headers, body)
+                for error in raised:
+                    self._note(error)
+        finally:
+            _delivering.reset(token)
+        task = json.loads(body)
+        with self._arrived:
+            self._received.append(Callback(task["task_id"], task["task_status"], task, headers, url, status))
+            self._arrived.notify_all()
+        return status
+
+    @abstractmethod
+    def _send_outside(self, url: str, body: bytes, headers: dict[str, str], timeout_ms: int) -> int:
+        """Deliver a callback that no application is to get, and return the status; raise as a `Sender` does."""
+
+
+def _at_the_caller(function: Callable[[], T]) -> T:
+    """Call what a user's mistake makes fail, and show the failure where the mistake is, not down here."""
+    __tracebackhide__ = True
+    try:
+        return function()
+    except (ControlError, ValueError) as error:
+        problem = ValueError(str(error))
+    raise problem
+
+
+def _has(request: Any, fields: Json) -> bool:
+    return isinstance(request, dict) and all(request.get(name) == value for name, value in fields.items())
+
+
+def _line(entry: Json) -> str:
+    """Return a request of the journal in one line."""
+    notes = [f"scenario {entry['scenario']}"] if entry["scenario"] else []
+    notes += [entry["rule"]] if entry["rule"] else []
+    body = f" {json.dumps(entry['request'])[:500]}" if entry["request"] is not None else ""
+    return f"{entry['number']}. {entry['method']} {entry['path']} {entry['status']} {', '.join(notes)}{body}".rstrip()
+
+
+def _lines(title: str, lines: list[str]) -> str:
+    return "\n  ".join([title, *(lines or ["nothing"])])

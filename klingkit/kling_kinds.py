@@ -1,0 +1,89 @@
+"""The two simulators that a test can hold: in this process, and on a port."""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from klingkit.mock_server.outbound import NotAllowedError, Outbound, host_and_path
+from klingkit.mock_server.serving.in_process import call
+
+from .kling import Kling
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from contextlib import AbstractContextManager
+
+    from klingkit.mock_server.serving.in_process import Reply
+
+
+class InProcess(Kling):
+    """Behind requests and httpx in this process, for the hosts of the contract; nothing goes through a socket."""
+
+    def __init__(self, recording: str | None = None) -> None:
+        super().__init__(recording)
+        self.url = self.simulator.contract.server_url
+        self._hosts = {str(urlsplit(self.url).hostname)}
+
+    def _open(self) -> AbstractContextManager[object]:
+        from klingkit.mock_server.serving.intercept import intercepted
+
+        return intercepted(self._answer, self._hosts, self._passes)
+
+    def _answer(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
+        reply = call(self._app, method, url, headers, body)
+        if reply.crash:
+            self._note(reply.crash)
+        if reply.fault and reply.fault.spread:
+            ms = self.simulator.ids.spread(reply.fault.ms)
+            reply = replace(reply, fault=replace(reply.fault, ms=ms, spread=False))
+        return reply
+
+    def _passes(self, method: str, url: str) -> None:
+        """Tell of a request that has the path of the service, and not its host."""
+        create = next(each.path for each in self.simulator.contract.operations.values() if "{" not in each.path)
+        if urlsplit(url).path.startswith(create):
+            self._elsewhere.append(f"{method} {host_and_path(url)}")
+            warnings.warn(
+                f"a request to {host_and_path(url)} was let through: kling_mock answers only as {self.url}, which "
+                "COMETAPI_BASE_URL names",
+                stacklevel=2,
+            )
+
+    def _send_outside(self, url: str, body: bytes, headers: dict[str, str], timeout_ms: int) -> int:  # noqa: ARG002
+        """Take the callback, since no application is to get it."""
+        if not url.startswith(("http://", "https://")):
+            raise NotAllowedError("it is not an http(s) URL")
+        return 200
+
+
+class OnPort(Kling):
+    """On a port of 127.0.0.1, in a thread, until it is stopped; each test has an account of its own."""
+
+    def __init__(self, recording: str | None = None) -> None:
+        from klingkit.mock_server.serving.thread_server import ThreadServer
+
+        self._numbers = itertools.count(1)
+        super().__init__(recording)
+        self._outbound = Outbound(frozenset(), "deliver_callbacks_to(app)")
+        self.simulator.callbacks.run_in_background()
+        self._server = ThreadServer(self._app, self.simulator, self._note)
+        self.url = self._server.url
+
+    def _begin(self) -> None:
+        self.key = f"klingkit-test-{next(self._numbers)}"
+        super()._begin()
+
+    @property
+    def _account_key(self) -> str | None:
+        return self.key
+
+    def stop(self) -> None:
+        """Stop the server."""
+        self._server.stop()
+
+    def _send_outside(self, url: str, body: bytes, headers: dict[str, str], timeout_ms: int) -> int:
+        return self._outbound.post(url, body, headers, timeout_ms=timeout_ms)

@@ -1,0 +1,124 @@
+"""The pytest plugin for contract tests: the suite `pytest --pyargs klingkit.contract`, and a target for tests of your own."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from klingkit.contract.targets.target import HttpTarget, Target
+    from klingkit.contract.verify.results import Report
+    from klingkit.contract.verify.selection import Options
+
+CASE = "klingkit_verdict"
+"""The fixture that the suite's one test takes."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options that say where the cases go and what they may cost."""
+    group = parser.getgroup("klingkit")
+    group.addoption("--klingkit-target", metavar="URL", help="The service that contract tests are about.")
+    group.addoption("--klingkit-budget", metavar="USD", default="0", help="What contract tests may spend (0).")
+    group.addoption("--klingkit-real", action="store_true", help="Needed for a target that is not on this machine.")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Make one test of each case."""
+    if CASE in metafunc.fixturenames:
+        from klingkit.contract import load_contract
+        from klingkit.contract.cases.catalogue import build_cases
+
+        if not metafunc.config.getoption("klingkit_target"):
+            raise pytest.UsageError("the contract suite needs a service: give --klingkit-target URL")
+        if hasattr(metafunc.config, "workerinput"):
+            raise pytest.UsageError("the contract suite spends one budget: run it without -n")
+        metafunc.parametrize(CASE, [case.id for case in build_cases(load_contract())], indirect=True)
+
+
+@pytest.fixture(scope="session")
+def klingkit_report(request: pytest.FixtureRequest) -> Report:
+    """What came of the cases whose tests were chosen; they are sent when the first of them runs."""
+    import click
+
+    from klingkit.contract import load_contract
+
+    from .run_options import INTERRUPTED, receiver, run
+
+    config = request.config
+    chosen = {item.callspec.params[CASE] for item in request.session.items if CASE in getattr(item, "fixturenames", ())}  # type: ignore[attr-defined]
+    try:
+        target, options = _service(config, cases=frozenset(chosen))
+        with receiver(target):
+            report = run(target, load_contract(), options)
+    except click.ClickException as error:
+        pytest.exit(error.format_message(), returncode=error.exit_code)
+    if report.interrupted:
+        pytest.exit(f"interrupted: {report.total}", returncode=INTERRUPTED)
+    return report
+
+
+@pytest.fixture(scope="session")
+def _klingkit_simulators() -> Callable[[str | None], Target]:
+    """The simulators of this session, by the recording that they answer by."""
+    from klingkit.mock_server.serving.in_process import in_process_target
+
+    return cache(lambda recording: in_process_target(recording=recording))
+
+
+@pytest.fixture(scope="session")
+def klingkit_target(
+    request: pytest.FixtureRequest, _kling_where: str | None, _klingkit_simulators: Callable[[str | None], Target]
+) -> Target:
+    """Where contract tests send requests: a simulator in this process with a virtual clock, or what --klingkit-target names.
+
+    All tests share it, as they would share an account of the service.
+    """
+    import click
+
+    from klingkit.contract import load_contract
+    from klingkit.contract.verify.budget import BudgetedTarget
+
+    config = request.config
+    if not config.getoption("klingkit_target"):
+        return _klingkit_simulators(_kling_where)
+    if hasattr(config, "workerinput"):
+        pytest.fail("tests that take klingkit_target spend one budget: run them without -n", pytrace=False)
+    try:
+        service, options = _service(config)
+    except click.ClickException as error:
+        pytest.exit(error.format_message(), returncode=error.exit_code)
+    return BudgetedTarget(service.url, options.key, load_contract(), options.budget)
+
+
+def _service(config: pytest.Config, **options: Any) -> tuple[HttpTarget, Options]:
+    """Return what --klingkit-target names, and how it is to be used. Raises ClickException for what cannot be used."""
+    from .command_errors import money
+    from .run_options import prepare
+
+    return prepare(
+        config.getoption("klingkit_target"),
+        real=config.getoption("klingkit_real"),
+        real_option="--klingkit-real",
+        key=os.environ.get("COMETAPI_KEY"),
+        other_key=os.environ.get("KLINGKIT_OTHER_KEY"),
+        budget=money(config.getoption("klingkit_budget")),
+        **options,
+    )
+
+
+@pytest.fixture
+def klingkit_verdict(request: pytest.FixtureRequest, klingkit_report: Report) -> str:
+    """What deviates in one case, with commands that show it; empty if it holds."""
+    from klingkit.contract.verify.report import case_text
+
+    result = next(each for each in klingkit_report.results if each.case.id == request.param)
+    if result.state == "skipped" and result.planned:
+        pytest.skip(result.reason)
+    if result.state == "skipped":
+        pytest.fail(f"not tested, though it was to be: it {result.reason}", pytrace=False)
+    return case_text(klingkit_report, result)

@@ -1,0 +1,168 @@
+"""What all commands share that send cases to a service: their options, the target, the plan, and how a run shows how it goes on."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import click
+
+from .command_errors import WrongUsage, money
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from klingkit.contract import Contract
+    from klingkit.contract.targets.target import HttpTarget, Target
+    from klingkit.contract.verify.results import Report, Result
+    from klingkit.contract.verify.selection import Options
+
+INCOMPLETE = 3
+"""Exit code of a run in which not all was tested that was to be."""
+INTERRUPTED = 130
+"""Exit code after a Ctrl-C, as of any command."""
+SAY_AGAIN_S = 15.0
+"""How often a run that is not watched says what it waits for."""
+
+
+def run_options(command: Any) -> Any:
+    """Add the options of a command that sends cases, which can cost money."""
+    for option in (
+        click.option("--key", envvar="COMETAPI_KEY", show_envvar=True, help="On this machine any will do."),
+        click.option(
+            "--other-key",
+            envvar="KLINGKIT_OTHER_KEY",
+            show_envvar=True,
+            help="Of another account, to test their isolation.",
+        ),
+        click.option("--budget", type=money, metavar="USD", default="0", show_default=True, help="What may be spent."),
+        click.option("--plan", is_flag=True, help="Say what would be sent and what it costs, and send nothing."),
+        click.option("--real", is_flag=True, help="Needed for anything that is not on this machine."),
+        click.option("--only", metavar="RULE", help="Only the cases of one rule."),
+        click.option("--seed", type=int, default=0, show_default=True, help="What is drawn at random follows from it."),
+    ):
+        command = option(command)
+    return command
+
+
+def prepare(
+    url: str, *, real: bool, key: str | None, real_option: str = "--real", **given: Any
+) -> tuple[HttpTarget, Options]:
+    """Return target and options, if they can be used; `real_option` is what the user has to say for a real service."""
+    from klingkit.contract import load_contract
+    from klingkit.contract.targets.target import HttpTarget
+    from klingkit.contract.verify.selection import Options, check_subject
+
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if usable and parts.username is not None:
+        raise WrongUsage("leave user and password out of the URL, since it is shown: give the key with --key")
+    if not usable:
+        raise WrongUsage(f"{url!r} is not the URL of a service, such as http://127.0.0.1:8000")
+    target = HttpTarget(url)
+    if not target.local and not real:
+        raise WrongUsage(f"{url} is not on this machine, and may cost money: say {real_option} if you mean it")
+    if not target.local and not key:
+        raise WrongUsage(f"no key for {url}: set COMETAPI_KEY, or pass --key")
+    run = f"klingkit-{secrets.token_hex(6)}"
+    for name, value in (("--key", key), ("--other-key", given["other_key"])):
+        if value is not None and not (value and value.isascii() and value.isprintable() and " " not in value):
+            raise WrongUsage(f"{name} is not a key: one word of ASCII characters")
+    options = Options(key=key or f"{run}-key", run=run, any_key=target.local, **given)
+    if options.other_key == options.key:
+        raise WrongUsage("--other-key is the same key: give one of another account")
+    price = load_contract().price_per_picture
+    if 0 < options.budget < price:
+        raise WrongUsage(f"a budget of {options.budget} pays for no picture, which costs {price}: give more, or none")
+    try:
+        if options.only is not None:
+            check_subject(load_contract(), options.only)
+    except ValueError as error:
+        raise WrongUsage(str(error)) from None
+    return target, options
+
+
+def run(target: Target, contract: Contract, options: Options) -> Report:
+    """Verify a target, and show how that goes on; one line says why, if it cannot be done."""
+    from klingkit.contract.verify.run import UnusableTargetError
+    from klingkit.contract.verify.run import verify as verify_target
+
+    try:
+        with progress() as (on_result, on_wait):
+            return verify_target(target, contract, options, on_result, on_wait)
+    except UnusableTargetError as error:
+        raise WrongUsage(f"nothing could be tested: {error}") from None
+
+
+@contextmanager
+def receiver(target: HttpTarget) -> Iterator[None]:
+    """Let a target on this machine call back."""
+    from klingkit.contract.targets.callback_receiver import receiving
+
+    with ExitStack() as stack:
+        if target.local:
+            target.callback_url = stack.enter_context(receiving(target.received))
+        yield
+
+
+@contextmanager
+def progress() -> Iterator[tuple[Callable[[Result], object], Callable[[str], object]]]:
+    """Show on a terminal which case came last, and what is waited for; elsewhere only the latter, now and then."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if console.is_terminal:
+        with console.status("asking") as status:
+            yield (
+                lambda result: status.update(f"{result.case.id}: {result.state}"),
+                lambda what: status.update(f"waiting for {what}"),
+            )
+        return
+    said = time.monotonic()
+
+    def say(what: str) -> None:
+        nonlocal said
+        if time.monotonic() - said >= SAY_AGAIN_S:
+            said = time.monotonic()
+            click.echo(f"waiting for {what}", err=True)
+
+    yield lambda _: None, say
+
+
+def print_plan(contract: Contract, options: Options, where: str) -> None:
+    """Say what a run would send, and what it would cost."""
+    from klingkit.contract.verify.budget import make_plan
+    from klingkit.contract.verify.report import cases_for
+    from klingkit.contract.verify.selection import EXPLORED, select_cases, why_not
+
+    chosen = select_cases(contract, options)
+    sent = [case for case in chosen if not why_not(case, options)]
+    plan = make_plan(contract, sent)
+    drawn = EXPLORED if options.budget and options.only is None and not options.keep else 0
+    worst = plan.worst + drawn * contract.price_per_picture
+    click.echo(f"{where}: {plan.cases + drawn} cases, of which {drawn} are drawn at random")
+    click.echo(f"requests: {plan.requests + drawn} or more, of which creates: {plan.creates + drawn}")
+    if not options.budget:
+        click.echo(
+            f"cost: 0 {contract.currency}, since only what must be refused is sent, and the run stops at the first acceptance"
+        )
+    else:
+        most = min(worst, options.budget)
+        click.echo(
+            f"cost: {min(plan.best, most)} {contract.currency} at best; at worst {most}, since no more than {options.budget} is ever "
+            f"spent ({worst} if everything were accepted)"
+        )
+        if options.budget < plan.enough:
+            click.echo(f"{options.budget} may be too little for some of these cases: {plan.enough} is enough for all")
+    reasons: dict[str, int] = {}
+    for case in chosen:
+        if reason := why_not(case, options):
+            reasons[reason] = reasons.get(reason, 0) + 1
+    for reason, count in reasons.items():
+        click.echo(f"not sent: {cases_for(reason, count)}")

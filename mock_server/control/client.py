@@ -1,0 +1,174 @@
+"""A typed Python client of the control API: the same object for a server on a port and for a simulator in this process."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import quote, urlencode
+
+from ..auth import account_name
+from .operations import ControlError, Operations, control_operations
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..simulator import Simulator
+
+Json = dict[str, Any]
+
+
+class Control:
+    """Sees and steers a simulator; acts on the account of `key`, without a key on the server.
+
+    What the methods take and return is described in `control.yaml`. A wrong value raises ControlError, which says what is
+    valid, and changes nothing.
+    """
+
+    def __init__(self, call: Callable[[str, Json, Json | None], Any]) -> None:
+        self._call = call
+
+    @classmethod
+    def of(cls, simulator: Simulator, *, key: str | None = None) -> Self:
+        """Return the control of a simulator in this process."""
+        operations = Operations(simulator)
+        account = account_name(key) if key else None
+        return cls(lambda operation_id, arguments, body: operations.call(operation_id, account, arguments, body))
+
+    @classmethod
+    def over_http(cls, url: str, *, key: str | None = None, token: str | None = None) -> Self:
+        """Return the control of a server; its methods raise ConnectionError if nothing there answers as klingkit does."""
+        if not url.lower().startswith(("http://", "https://")):
+            raise ControlError(f"{url!r} does not begin with http:// or https://")
+        for secret in (key, token):
+            if secret is not None and not (secret and secret.isascii() and secret.isprintable()):
+                raise ControlError("a key or token has ASCII characters only")
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        if token:
+            headers["Klingkit-Token"] = token
+        return cls(lambda *call: _send(url.rstrip("/"), headers, *call))
+
+    def health(self) -> Json:
+        """Tell that it runs, what it follows, since when, and what it holds."""
+        return self._object("get_health")
+
+    def account(self) -> Json:
+        """Return settings, money (`spent`, `balance`) and slots."""
+        return self._object("get_account")
+
+    def accounts(self) -> list[Json]:
+        """Return every account that has made a task or has settings of its own."""
+        return self._list("list_accounts")
+
+    def configure(self, **settings: Any) -> Json:
+        """Change settings: balance, quota, concurrency, requests, window, disabled, expired, progression, scenario, ..."""
+        return self._object(
+            "set_account",
+            body={name: str(each) if isinstance(each, Decimal) else each for name, each in settings.items()},
+        )
+
+    def tasks(self) -> list[Json]:
+        """Return tasks with their timelines, oldest first."""
+        return self._list("list_tasks")
+
+    def task(self, task_id: str) -> Json:
+        """Return one task with its timeline."""
+        return self._object("get_task", {"task_id": task_id})
+
+    def move(self, task_id: str) -> Json:
+        """Bring a task one step further along its plan."""
+        return self._object("move_task", {"task_id": task_id})
+
+    def scenarios(self) -> Json:
+        """Return the table of scenarios, and what is queued."""
+        return self._object("list_scenarios")
+
+    def scenario(self, name: str, *, times: int = 1, operation: str = "create_task") -> list[Json]:
+        """Let a scenario apply to the next requests for an operation; return what is queued."""
+        return self._list("queue_scenario", body={"scenario": name, "times": times, "operation": operation})
+
+    def clock(self) -> Json:
+        """Tell the time: `now` (ms), `time`, `frozen`."""
+        return self._object("get_clock")
+
+    def freeze(self) -> Json:
+        """Let the clock stand still."""
+        return self._object("freeze_clock")
+
+    def resume(self) -> Json:
+        """Let the clock go on from where it is."""
+        return self._object("resume_clock")
+
+    def advance(self, by: str) -> list[Json]:
+        """Move the clock by a duration such as `2m`; return what happened on the way, in order."""
+        events: list[Json] = self._object("advance_clock", body={"by": by})["events"]
+        return events
+
+    def advance_to(self, to: str | int) -> list[Json]:
+        """Move the clock to `next` (event), `idle`, a time, or Unix ms; return what happened on the way, in order."""
+        events: list[Json] = self._object("advance_clock", body={"to": to})["events"]
+        return events
+
+    def journal(self, **wanted: Any) -> list[Json]:
+        """Return the last requests that fit: operation, task_id, rule, status, after (a number)."""
+        entries: list[Json] = self._object("list_journal", wanted)["entries"]
+        return entries
+
+    def wait_for_request(self, *, timeout: str = "5s", **wanted: Any) -> Json:
+        """Return the first request that fits, waiting for it; raises ControlError if none comes."""
+        return self._object("wait_for_request", body={"timeout": timeout, **wanted})
+
+    def deliveries(self) -> list[Json]:
+        """Return the ledger of callbacks."""
+        return self._list("list_deliveries")
+
+    def resend(self, delivery_id: str) -> Json:
+        """Make one more attempt of a callback that is settled."""
+        return self._object("resend_delivery", {"delivery_id": delivery_id})
+
+    def advice(self) -> list[Json]:
+        """Return likely mistakes of the client."""
+        return self._list("get_advice")
+
+    def seed(self, seed: int) -> None:
+        """Begin all randomness anew."""
+        self._call("set_seed", {}, {"seed": seed})
+
+    def reset(self) -> None:
+        """Forget everything of the account, without a key everything; complete when it returns."""
+        self._call("reset", {}, None)
+
+    def _object(self, operation_id: str, arguments: Json | None = None, body: Json | None = None) -> Json:
+        answer: Json = self._call(operation_id, arguments or {}, body)
+        return answer
+
+    def _list(self, operation_id: str, arguments: Json | None = None, body: Json | None = None) -> list[Json]:
+        answer: list[Json] = self._call(operation_id, arguments or {}, body)
+        return answer
+
+
+def _send(url: str, headers: dict[str, str], operation_id: str, arguments: Json, body: Json | None) -> Any:
+    import urllib3  # noqa: PLC0415 - a simulator in this process does without it
+
+    method, path, _ = control_operations()[operation_id]
+    query = {}
+    for name, value in arguments.items():
+        if f"{{{name}}}" in path:
+            if not value:
+                raise ControlError(f"{name} is empty", 404)
+            path = path.replace(f"{{{name}}}", quote(str(value), safe=""))
+        else:
+            query[name] = value
+    address = f"{url}{path}?{urlencode(query)}" if query else url + path
+    data = None if body is None else json.dumps(body).encode()
+    try:
+        response = urllib3.request(
+            method, address, headers=headers, body=data, timeout=90, retries=False, redirect=False
+        )
+        answer = json.loads(response.data)
+    except (urllib3.exceptions.HTTPError, ValueError) as error:
+        raise ConnectionError(f"{url}: nothing there answers as klingkit does") from error
+    if response.status != 200:
+        message = answer.get("error") if isinstance(answer, dict) else None
+        raise ControlError(str(message or f"HTTP {response.status}"), response.status)
+    return answer

@@ -1,0 +1,356 @@
+"""The operations of the control API (`control.yaml`), one method per operationId. They know nothing of Flask.
+
+`account` is whose key the request carries; None: the server. A wrong value raises ControlError and changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jsonschema_rs
+
+from klingkit.contract.spec import read_yaml
+
+from ..advice import KINDS, advise
+from ..callbacks import check_secret
+from ..clock import parse_duration
+from ..scenarios import check_known, parse_scenario, scenario_table
+from ..tasks import PROGRESSIONS, snapshot
+from .views import clock_view, delivery_view, entry_view, task_view
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..journal import Entry
+    from ..simulator import Simulator
+    from ..tasks import Task
+
+DOCUMENT = Path(__file__).with_name("control.yaml")
+MAX_WAIT_MS = 60_000
+
+
+class ControlError(Exception):
+    """The request cannot be carried out; the message says what can be done instead."""
+
+    def __init__(self, message: str, http: int = 400) -> None:
+        super().__init__(message)
+        self.http = http
+
+
+@cache
+def control_document() -> dict[str, Any]:
+    """Return the OpenAPI document of the control API."""
+    return read_yaml(DOCUMENT)
+
+
+@cache
+def control_operations() -> dict[str, tuple[str, str, dict[str, Any]]]:
+    """Return method, path and description of each operation by its id."""
+    return {
+        operation["operationId"]: (method.upper(), path, operation)
+        for path, item in control_document()["paths"].items()
+        for method, operation in item.items()
+    }
+
+
+class Operations:
+    """What the control API does with one simulator."""
+
+    def __init__(self, simulator: Simulator) -> None:
+        self._simulator = simulator
+        self._contract = simulator.contract
+        self._validators: dict[str, Any] = {}
+
+    def call(self, operation_id: str, account: str | None, arguments: dict[str, Any], body: Any = None) -> Any:
+        """Carry out an operation with its path and query arguments and its body; return JSON.
+
+        Raises ControlError.
+        """
+        _, _, operation = control_operations()[operation_id]
+        known = {each["name"]: each["schema"]["type"] for each in operation.get("parameters", ())}
+        for name, value in arguments.items():
+            if name not in known:
+                raise ControlError(f"unknown parameter {name[:60]!r}; the valid ones: {', '.join(known) or 'none'}")
+            if known[name] == "integer":
+                arguments[name] = _integer(name, value)
+        if "requestBody" in operation:
+            arguments = {**arguments, **self._valid(operation_id, operation, body)}
+        method: Callable[..., Any] = getattr(self, operation_id)
+        return method(account, **arguments)
+
+    def get_health(self, _: str | None) -> dict[str, Any]:
+        """Tell that the server runs, which contract it follows, since when (s), and what it holds."""
+        from importlib.metadata import version  # noqa: PLC0415 - start-up does not wait for it
+
+        simulator = self._simulator
+        now = simulator.clock.now()
+        statuses = Counter(snapshot(task, now).status for task in simulator.store.tasks())
+        return {
+            "status": "ok",
+            "version": version("klingkit"),
+            "contract": self._contract.name,
+            "seed": simulator.ids.seed,
+            "uptime_s": (now - simulator.started_at) / 1000,
+            "tasks": {status: statuses[status] for status in self._contract.lifecycle.transitions},
+            "callbacks": simulator.store.delivery_counts(),
+            "requests": simulator.store.journal.count,
+        }
+
+    def get_openapi(self, _: str | None) -> dict[str, Any]:
+        """Return the document."""
+        return control_document()
+
+    def get_account(self, account: str | None) -> dict[str, Any]:
+        """Return settings, money and slots."""
+        store, now = self._simulator.store, self._simulator.clock.now()
+        settings = store.settings(account or "")
+        spent = store.spent(account, now)
+        used = spent if account else Decimal(0)
+        return {
+            "account": account,
+            "balance": None if settings.balance is None else f"{settings.balance - used:f}",
+            "quota": None if settings.quota is None else f"{settings.quota - used:f}",
+            "spent": f"{spent:f}",
+            "currency": self._contract.currency,
+            "concurrency": settings.concurrency,
+            "slots_held": store.slots(account, now)
+            if account
+            else sum(store.slots(name, now) for name in store.accounts()),
+            "requests": settings.requests,
+            "window": f"{settings.window_ms}ms",
+            "disabled": settings.disabled,
+            "expired": settings.expired,
+            "progression": settings.progression,
+            "scenario": settings.scenario.text if settings.scenario else None,
+            "query_scenario": settings.query_scenario.text if settings.query_scenario else None,
+            "callback_secret": settings.callback_secret is not None,
+            "callback_retries": settings.callback_retries,
+        }
+
+    def list_accounts(self, account: str | None) -> list[dict[str, Any]]:
+        """Return every account that has made a task or has settings of its own."""
+        return [self.get_account(name) for name in self._simulator.store.accounts() if account in {None, name}]
+
+    def set_account(self, account: str | None, **changes: Any) -> dict[str, Any]:
+        """Change settings."""
+        try:
+            for name in changes.keys() & {"balance", "quota"}:
+                changes[name] = None if changes[name] is None else _amount(name, changes[name])
+            if "window" in changes:
+                changes["window_ms"] = parse_duration(changes.pop("window"))
+                if not changes["window_ms"]:
+                    raise ValueError("window: a window of no time limits nothing; give a second or more")  # noqa: TRY301
+            for name, operation_id in (("scenario", "create_task"), ("query_scenario", "get_task")):
+                if changes.get(name) is not None:
+                    changes[name] = parse_scenario(changes[name], self._contract, operation_id)
+            check_known("progression", changes.get("progression", "time"), PROGRESSIONS)
+            check_known(
+                "callback_retries", changes.get("callback_retries", "default"), self._contract.callbacks.retry_after_ms
+            )
+            if changes.get("callback_secret") is not None:
+                check_secret(changes["callback_secret"])
+        except ValueError as error:
+            raise ControlError(str(error)) from None
+        self._simulator.store.configure(account, changes, self._simulator.clock.now())
+        return self.get_account(account)
+
+    def list_tasks(self, account: str | None) -> list[dict[str, Any]]:
+        """Return tasks, oldest first."""
+        tasks = self._simulator.store.tasks()
+        return [task_view(self._simulator, task) for task in tasks if account in {None, task.account}]
+
+    def get_task(self, account: str | None, *, task_id: str) -> dict[str, Any]:
+        """Return one task."""
+        return task_view(self._simulator, self._find(account, task_id))
+
+    def move_task(self, account: str | None, *, task_id: str) -> dict[str, Any]:
+        """Bring a task one step further."""
+        self._find(account, task_id)
+        self._simulator.move(task_id)
+        return self.get_task(account, task_id=task_id)
+
+    def list_scenarios(self, account: str | None) -> dict[str, Any]:
+        """Return the table, and what is queued."""
+        rows = [
+            {"name": row.name, "summary": row.summary, "argument": row.argument}
+            for row in scenario_table(self._contract).values()
+        ]
+        return {"scenarios": rows, "queued": self._queued(account)}
+
+    def queue_scenario(
+        self, account: str | None, *, scenario: str, times: int = 1, operation: str = "create_task"
+    ) -> list[dict[str, Any]]:
+        """Let a scenario apply to the next requests for an operation."""
+        try:
+            check_known("operation", operation, self._contract.operations)
+            parsed = parse_scenario(scenario, self._contract, operation)
+        except ValueError as error:
+            raise ControlError(str(error)) from None
+        self._simulator.store.queue_scenario(account or "", operation, parsed, times)
+        return self._queued(account)
+
+    def get_clock(self, _: str | None) -> dict[str, Any]:
+        """Tell the time."""
+        return clock_view(self._simulator, [])
+
+    def freeze_clock(self, _: str | None) -> dict[str, Any]:
+        """Let the clock stand still."""
+        self._simulator.clock.freeze()
+        return clock_view(self._simulator, [])
+
+    def resume_clock(self, _: str | None) -> dict[str, Any]:
+        """Let the clock go on."""
+        self._simulator.clock.resume()
+        self._simulator.callbacks.wake()
+        return clock_view(self._simulator, [])
+
+    def advance_clock(self, _: str | None, *, by: str | None = None, to: str | int | None = None) -> dict[str, Any]:
+        """Move the clock, and return what happened on the way."""
+        traveller = self._simulator.traveller
+        try:
+            if by is not None:
+                events = traveller.advance(parse_duration(by))
+            elif to == "next":
+                events = traveller.advance_to_next()
+            elif to == "idle":
+                events = traveller.run_until_idle()
+            else:
+                events = traveller.advance_to(to if isinstance(to, int) else _moment(str(to)))
+        except ValueError as error:
+            raise ControlError(str(error)) from None
+        return clock_view(self._simulator, events)
+
+    def list_journal(self, account: str | None, **wanted: Any) -> dict[str, Any]:
+        """Return the requests that fit."""
+        journal = self._simulator.store.journal
+        fits = self._filter(account, wanted)
+        return {
+            "dropped": journal.dropped,
+            "entries": [entry_view(self._simulator, each) for each in journal.entries() if fits(each)],
+        }
+
+    def wait_for_request(self, account: str | None, *, timeout: str = "5s", **wanted: Any) -> dict[str, Any]:
+        """Return the first request that fits, waiting for it."""
+        try:
+            ms = parse_duration(timeout)
+        except ValueError as error:
+            raise ControlError(str(error)) from None
+        if ms > MAX_WAIT_MS:
+            raise ControlError(f"timeout {timeout} is longer than {MAX_WAIT_MS // 1000}s")
+        found = self._simulator.store.journal.wait_for(self._filter(account, wanted), ms / 1000)
+        if found is None:
+            raise ControlError(f"no such request came within {timeout}", 404)
+        return entry_view(self._simulator, found)
+
+    def list_deliveries(self, account: str | None) -> list[dict[str, Any]]:
+        """Return the ledger of callbacks."""
+        return [delivery_view(self._simulator, delivery) for delivery in self._simulator.store.deliveries(account)]
+
+    def resend_delivery(self, account: str | None, *, delivery_id: str) -> dict[str, Any]:
+        """Make one more attempt of a callback that is settled."""
+        simulator = self._simulator
+        delivery = simulator.store.delivery(delivery_id)
+        if delivery is None or account not in {None, delivery.account}:
+            raise ControlError(f"there is no delivery {delivery_id[:60]!r}", 404)
+        if not simulator.store.resend(delivery_id):
+            raise ControlError(f"delivery {delivery_id} is pending; only a settled one can be sent again")
+        with simulator.callbacks.held():
+            simulator.callbacks.deliver_due()
+        return delivery_view(self._simulator, simulator.store.delivery(delivery_id) or delivery)
+
+    def get_advice(self, account: str | None) -> list[dict[str, Any]]:
+        """Return likely mistakes of the client."""
+        return [
+            {
+                "kind": each.kind,
+                "text": each.text,
+                "do": KINDS[each.kind],
+                "account": each.account,
+                "request": each.request,
+            }
+            for each in advise(self._simulator, account)
+        ]
+
+    def set_seed(self, account: str | None, *, seed: int) -> dict[str, Any]:
+        """Begin all randomness anew."""
+        self._simulator.ids.reseed(seed)
+        return self.get_health(account)
+
+    def reset(self, account: str | None) -> dict[str, Any]:
+        """Forget everything, or everything of one account; complete when it returns."""
+        self._simulator.reset(account)
+        return self.get_health(account)
+
+    def _valid(self, operation_id: str, operation: dict[str, Any], body: Any) -> dict[str, Any]:
+        schema = operation["requestBody"]["content"]["application/json"]["schema"]
+        components = control_document()["components"]
+        validator = self._validators.get(operation_id)
+        if validator is None:
+            validator = jsonschema_rs.Draft202012Validator({**schema, "components": components})
+            self._validators[operation_id] = validator
+        for error in validator.iter_errors(body):
+            place = ".".join(map(str, error.instance_path)) or "the body"
+            known = schema if "properties" in schema else components["schemas"][schema["$ref"].rpartition("/")[2]]
+            hint = f"; the fields are {', '.join(known['properties'])}" if place == "the body" else ""
+            raise ControlError(f"{place}: {error.message[:300]}{hint}")
+        fields: dict[str, Any] = body
+        return fields
+
+    def _filter(self, account: str | None, wanted: dict[str, Any]) -> Callable[[Entry], bool]:
+        try:
+            check_known("operation", wanted.get("operation", "create_task"), self._contract.operations)
+            check_known("rule", wanted.get("rule", "path.known"), self._contract.rules)
+        except ValueError as error:
+            raise ControlError(str(error)) from None
+
+        def fits(entry: Entry) -> bool:
+            return (
+                account in {None, entry.account}
+                and entry.number > wanted.get("after", 0)
+                and wanted.get("operation", entry.operation) == entry.operation
+                and wanted.get("task_id", entry.task_id) == entry.task_id
+                and wanted.get("status", entry.status) == entry.status
+                and wanted.get("rule", entry.rule.partition(";")[0]) == entry.rule.partition(";")[0]
+            )
+
+        return fits
+
+    def _find(self, account: str | None, task_id: str) -> Task:
+        task = self._simulator.store.get(task_id)
+        if task is None or account not in {None, task.account}:
+            raise ControlError(f"there is no task {task_id[:60]!r}" + (" of that key" if account else ""), 404)
+        return task
+
+    def _queued(self, account: str | None) -> list[dict[str, Any]]:
+        return [
+            {"operation": operation, "scenario": scenario.text, "times": times}
+            for operation, scenario, times in self._simulator.store.queued(account or "")
+        ]
+
+
+def _integer(name: str, text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ControlError(f"{name}: {text[:60]!r} is not a whole number") from None
+
+
+def _amount(name: str, value: str | float) -> Decimal:
+    amount = Decimal(str(value))
+    if amount != round(amount, 6):
+        raise ValueError(f"{name}: {value} has more than six decimals")
+    return amount
+
+
+def _moment(text: str) -> int:
+    try:
+        return round(datetime.fromisoformat(text).astimezone(UTC).timestamp() * 1000)
+    except (ValueError, OverflowError, OSError):
+        raise ValueError(
+            f"{text[:60]!r} is no moment: give next, idle, a time such as 2026-01-01T12:00:00Z, or Unix ms"
+        ) from None

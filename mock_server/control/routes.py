@@ -1,0 +1,131 @@
+"""What the simulator serves beside the API, under `/_mock`: the control API of `control.yaml`, and the result pictures."""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import json
+from functools import cache
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from flask import Blueprint, Response, abort, request
+from werkzeug.exceptions import MethodNotAllowed, NotFound
+from werkzeug.routing import Map, Rule
+
+from klingkit.contract import ApiError
+
+from ..answer_bodies import PICTURE_PATH
+from ..auth import account_of
+from ..simulator import ResultExpiredError
+from .operations import ControlError, Operations, control_operations
+
+if TYPE_CHECKING:
+    from werkzeug.wrappers import Response as BaseResponse
+
+    from ..simulator import Simulator
+
+PREFIX = "/_mock"
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+
+def control_routes(simulator: Simulator) -> Blueprint:
+    """Return the routes of one simulator."""
+    routes = Blueprint("control", __name__)
+    operations = Operations(simulator)
+
+    @routes.get(PREFIX + "/health")
+    def health() -> Response:
+        """Answer everybody, also where there is no control API."""
+        return _json(operations.get_health(None), 200)
+
+    @routes.get(PREFIX + "/pictures/<path:_>")
+    def no_picture(_: str) -> Response:
+        """Answer as the real CDN does, not as the control API."""
+        abort(404)
+
+    if simulator.settings.control:
+
+        @routes.route(PREFIX + "/<path:_>", methods=METHODS)
+        def control(_: str) -> Response:
+            """Carry out an operation of the control API."""
+            try:
+                _guard(simulator)
+                operation_id, arguments = _paths().bind("").match(request.path, request.method)
+                raw = request.get_data(cache=False)
+                body = json.loads(raw) if raw else {}
+                arguments = {**request.args.to_dict(), **arguments}
+                return _json(operations.call(operation_id, _account(simulator), arguments, body), 200)
+            except ControlError as error:
+                return _json({"error": str(error)}, error.http)
+            except NotFound:
+                return _json({"error": f"there is no such path; GET {PREFIX}/openapi.json lists them"}, 404)
+            except MethodNotAllowed as error:
+                return _json({"error": f"the methods of this path: {', '.join(error.valid_methods or ())}"}, 405)
+            except (ValueError, RecursionError):
+                return _json({"error": "the body is not JSON"}, 400)
+
+    @routes.get(PICTURE_PATH.format(task_id="<task_id>", index="<int:index>"))
+    def picture(task_id: str, index: int) -> BaseResponse:
+        """Serve a result picture, without a key as the real CDN does; 403 once it has expired."""
+        try:
+            data = simulator.picture(task_id, index)
+        except ResultExpiredError:
+            abort(403, "This result has expired.")
+        if data is None:
+            raise ApiError(simulator.contract.rules["path.known"])
+        response = Response(data, mimetype="image/png")
+        response.add_etag()
+        return response.make_conditional(request.environ, accept_ranges=True, complete_length=len(data))
+
+    return routes
+
+
+@cache
+def _paths() -> Map:
+    """Return the paths of the control API; made at its first request, since reading its document would slow the start."""
+    rules = [
+        Rule(path.replace("{", "<").replace("}", ">"), methods=[method], endpoint=operation_id)
+        for operation_id, (method, path, _) in control_operations().items()
+    ]
+    return Map(rules, redirect_defaults=False, strict_slashes=False)
+
+
+def _guard(simulator: Simulator) -> None:
+    """Refuse whoever has no token, and every page of another origin, also behind a name that was made to point here."""
+    settings = simulator.settings
+    host = (urlsplit("//" + request.headers.get("Host", "")).hostname or "").lower()
+    allowed = {"localhost", settings.bound_host, *settings.allow_host}
+    if settings.public_url:
+        allowed.add(urlsplit(settings.public_url).hostname or "")
+    if host not in allowed and not _is_loopback(host):
+        raise ControlError(f"the control API does not answer as {host!r}; --allow-host {host or 'HOST'} allows it", 403)
+    origin = request.headers.get("Origin")
+    if origin is not None and urlsplit(origin).netloc.lower() != request.headers.get("Host", "").lower():
+        raise ControlError("the control API does not answer pages of another origin", 403)
+    token = settings.control_token
+    if token and not hmac.compare_digest(token.encode(), request.headers.get("Klingkit-Token", "").encode()):
+        raise ControlError("the control API wants its token in the header Klingkit-Token", 403)
+
+
+def _account(simulator: Simulator) -> str | None:
+    header = request.headers.get("Authorization")
+    if header is None:
+        return None
+    found = account_of(header)
+    if found is None:
+        raise ControlError("Authorization is not `Bearer KEY`; leave it out to act on the server")
+    if simulator.settings.keys and found[0] not in simulator.settings.keys:
+        raise ControlError("there is no account of that key: it is none of those that --key allows")
+    return found[1]
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _json(body: Any, http: int) -> Response:
+    return Response(json.dumps(body, ensure_ascii=False), http, mimetype="application/json")

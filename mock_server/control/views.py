@@ -1,0 +1,90 @@
+"""What the control API shows of the state, as JSON in the shapes of `control.yaml`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from ..journal import masked_headers, readable
+from ..outbound import host_and_path
+from ..tasks import at_step, snapshot
+
+if TYPE_CHECKING:
+    from ..deliveries import Delivery
+    from ..journal import Entry
+    from ..simulator import Simulator
+    from ..tasks import Task
+
+
+def clock_view(simulator: Simulator, events: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the clock, and what happened on its way."""
+    clock = simulator.clock
+    now = clock.now()
+    time = datetime.fromtimestamp(now / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return {"now": now, "time": time, "frozen": clock.frozen, "events": events}
+
+
+def task_view(simulator: Simulator, task: Task) -> dict[str, Any]:
+    """Return a task with its timeline."""
+    view = snapshot(task, simulator.clock.now())
+    record = simulator.store.record(task.task_id)
+    deliveries = [simulator.store.delivery(each) for each in record.deliveries] if record else []
+    steps = [at_step(task, step) for step in range(len(task.plan.steps))]
+    manual = task.progression == "manual"
+    return {
+        "task_id": task.task_id,
+        "account": task.account,
+        "status": view.status,
+        "progression": task.progression,
+        "scenario": task.scenario.text if task.scenario else None,
+        "external_task_id": task.external_task_id,
+        "callback_url": host_and_path(task.callback_url) if task.callback_url else "",
+        "cost": f"{task.cost:f}",
+        "timeline": {
+            "planned": [
+                {"status": status, "at": None if manual and step else at}
+                for step, (status, at) in enumerate(task.plan.steps)
+            ],
+            "happened": [{"status": each.status, "at": each.updated_at} for each in steps[: view.step + 1]],
+            "polls": [{"at": at, "request": number} for at, number in (record.polled if record else ())],
+            "callbacks": [delivery_view(simulator, each) for each in deliveries if each],
+        },
+    }
+
+
+def delivery_view(simulator: Simulator, delivery: Delivery) -> dict[str, Any]:
+    """Return a callback with its attempts."""
+    task = simulator.store.get(delivery.task_id)
+    return {
+        "id": delivery.id,
+        "task_id": delivery.task_id,
+        "account": delivery.account,
+        "status": task.plan.steps[delivery.step][0] if task else "",
+        "due_at": delivery.due_at,
+        "outcome": delivery.outcome or "pending",
+        "attempts": [
+            {"at": each.at, "http_status": each.status, "problem": each.problem} for each in delivery.attempts
+        ],
+    }
+
+
+def entry_view(simulator: Simulator, entry: Entry) -> dict[str, Any]:
+    """Return a request and its answer."""
+    record = simulator.store.record(entry.task_id) if entry.operation == "create_task" else None
+    return {
+        "number": entry.number,
+        "at": entry.at,
+        "account": entry.account,
+        "operation": entry.operation,
+        "method": entry.method,
+        "path": entry.path,
+        "headers": masked_headers(entry.headers),
+        "request": readable(entry.body),
+        "status": entry.status,
+        "answer": readable(entry.answer),
+        "scenario": entry.scenario,
+        "rule": entry.rule,
+        "task_id": entry.task_id,
+        "callbacks": list(record.deliveries) if record else [],
+        "advice": [{"kind": kind, "text": text} for kind, text in entry.advice],
+    }

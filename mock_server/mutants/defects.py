@@ -1,0 +1,287 @@
+"""What is wrong with mutants that takes more than a value to say."""
+
+from __future__ import annotations
+
+import json
+import re
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from klingkit.contract import ApiError
+from klingkit.contract.pictures import measure
+
+from ..clock import LATEST
+from ..store import RefusedError
+from ..tasks import at_step
+from .making import KEY, OTHER_KEY, Exchange, at, between, does
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from klingkit.contract import Picture, Rule
+
+    from ..simulator import Simulator
+    from ..tasks import Snapshot, Task
+    from .making import Make
+
+
+# Instead of a method: each function gets the simulator, the right method, and its arguments
+
+
+def at_once(
+    simulator: Simulator, create: Callable[..., Snapshot], account: str, body: Any, *rest: Any, **more: Any
+) -> Snapshot:
+    judged = simulator.contract.request
+    for each in judged.judge(body)[1]:
+        if rule := judged.async_violation(each):
+            raise ApiError(replace(simulator.contract.errors["1201"], message=rule.text()))
+    return create(account, body, *rest, **more)
+
+
+def leaves_a_task(*, calling: bool) -> Callable[..., Snapshot]:
+    def create(
+        _: Simulator, create: Callable[..., Snapshot], account: str, body: Any, *rest: Any, **more: Any
+    ) -> Snapshot:
+        try:
+            return create(account, body, *rest, **more)
+        except ApiError:
+            left = ("callback_url",) if calling else ("external_task_id",)
+            mended = {name: body[name] for name in left if isinstance(body.get(name), str)}
+            with suppress(ApiError):  # its external id may have been left behind before
+                create(account, {**mended, "subject_image_list": [{"subject_image": "http://localhost/"}] * 2}, *rest)
+            raise
+
+    return create
+
+
+def returns_the_old(
+    simulator: Simulator, create: Callable[..., Snapshot], account: str, body: Any, *rest: Any, **more: Any
+) -> Snapshot:
+    try:
+        return create(account, body, *rest, **more)
+    except ApiError as error:
+        if error.rule is None or error.rule.id != "external_task_id.unique":
+            raise
+        name = body["external_task_id"]
+        return at_step(next(task for task in simulator.store.tasks() if task.external_task_id == name), 0)
+
+
+def takes_again(when: Callable[[Task], bool]) -> Callable[..., bool]:
+    """Return what accepts an external id again if the task that has it is of some kind."""
+
+    def add(simulator: Simulator, add: Callable[..., bool], task: Task, *rest: Any) -> bool:
+        try:
+            return add(task, *rest)
+        except RefusedError:
+            owner = next(each for each in simulator.store.tasks() if each.external_task_id == task.external_task_id)
+            if not when(owner):
+                raise
+            return add(replace(task, external_task_id=""), *rest)
+
+    return add
+
+
+def one_namespace(simulator: Simulator, add: Callable[..., bool], task: Task, *rest: Any) -> bool:
+    if task.external_task_id and any(
+        each.external_task_id == task.external_task_id for each in simulator.store.tasks()
+    ):
+        raise RefusedError("external_task_id.unique")
+    return add(task, *rest)
+
+
+def shows_all(
+    simulator: Simulator, query: Callable[..., Snapshot], account: str, task_id: str, number: int
+) -> Snapshot:
+    task = simulator.store.get(task_id)
+    return query(task.account if task else account, task_id, number)
+
+
+def finds_by_external_id(
+    simulator: Simulator, query: Callable[..., Snapshot], account: str, task_id: str, number: int
+) -> Snapshot:
+    named = (each.task_id for each in simulator.store.tasks() if each.external_task_id == task_id)
+    return query(account, next(named, task_id), number)
+
+
+def steps(change: Callable[[list[tuple[str, int]]], list[tuple[str, int]]]) -> Make:
+    """Tasks take another path, which does not show in their callbacks."""
+
+    def add(_: Simulator, add: Callable[..., bool], task: Task, *rest: Any) -> bool:
+        steps = tuple(change(list(task.plan.steps)))
+        return add(replace(task, plan=replace(task.plan, steps=steps)), *rest)
+
+    return does("store.add", add)
+
+
+def back(steps: list[tuple[str, int]]) -> list[tuple[str, int]]:
+    submitted, processing, end = steps
+    half = (processing[1] + end[1]) // 2
+    return [submitted, processing, (submitted[0], half), (processing[0], end[1] - 1), end]
+
+
+def never(steps: list[tuple[str, int]]) -> list[tuple[str, int]]:
+    return [*steps[:2], (steps[2][0], LATEST)]
+
+
+def fails(simulator: Simulator, add: Callable[..., bool], task: Task, *rest: Any) -> bool:
+    steps = (*task.plan.steps[:2], (simulator.contract.lifecycle.failed, task.plan.steps[2][1]))
+    return add(replace(task, plan=replace(task.plan, steps=steps, message="no capacity")), *rest)
+
+
+def leaves_its_end(
+    simulator: Simulator, query: Callable[..., Snapshot], account: str, task_id: str, number: int
+) -> Snapshot:
+    view = query(account, task_id, number)
+    record = simulator.store.record(task_id)
+    return at_step(view.task, 1) if view.ended and record and record.polls % 2 else view
+
+
+def fails_by(change: Callable[[Picture, Rule | None], Rule | None]) -> Make:
+    """Another verdict on the pixels of a picture."""
+    return does("contract.request.async_violation", lambda _, verdict, picture: change(picture, verdict(picture)))
+
+
+def tall(picture: Picture) -> bool:
+    size = measure(picture.data or b"")
+    return bool(size and size[1] > size[0])
+
+
+def in_bytes(simulator: Simulator, judge: Callable[..., Any], body: Any) -> Any:
+    prompt = body.get("prompt")
+    if isinstance(prompt, str) and len(prompt.encode()) > simulator.contract.request.nodes[("prompt",)]["maxLength"]:
+        body = {**body, "prompt": "x" * (1 + simulator.contract.request.nodes[("prompt",)]["maxLength"])}
+    return judge(body)
+
+
+def refuses(when: Callable[[dict[str, Any]], bool], message: str) -> Make:
+    """A right request is refused."""
+
+    def create(
+        simulator: Simulator, create: Callable[..., Snapshot], account: str, body: Any, *rest: Any, **more: Any
+    ) -> Snapshot:
+        if when(body):
+            raise ApiError(replace(simulator.contract.errors["1201"], message=message))
+        return create(account, body, *rest, **more)
+
+    return does("create", create)
+
+
+def twice_differently(_: Simulator, send: Callable[..., int], url: str, body: bytes, *rest: Any, **more: Any) -> int:
+    task = json.loads(body)
+    send(url, body, *rest, **more)
+    return send(url, json.dumps({**task, "updated_at": task["updated_at"] + 1}).encode(), *rest, **more)
+
+
+# Instead of a value, a request or an answer
+
+
+def pictures(change: Callable[[str], str]) -> Callable[[list[Any]], list[Any]]:
+    return lambda items: [{**item, "subject_image": change(item["subject_image"])} for item in items]
+
+
+def without_null(value: Any) -> Any:
+    return ... if value is None else value
+
+
+def without_empty(value: Any) -> Any:
+    return ... if value == "" else value
+
+
+def padded(text: str) -> str:
+    return text + "=" * (-len(text) % 4) if re.fullmatch(r"[A-Za-z0-9+/]+", text) else text
+
+
+def raw(value: str) -> str:
+    return value.rpartition(";base64,")[2]
+
+
+def unauthenticated(method: str) -> Make:
+    """Requests of one method need no key."""
+
+    def ask(exchange: Exchange) -> None:
+        given = exchange.authorization or ""
+        if exchange.method == method and KEY not in given and OTHER_KEY not in given:
+            exchange.authorization = f"Bearer {KEY}"
+
+    return between(ask=ask)
+
+
+def spares(role: str) -> Make:
+    """Pictures of one role are not measured."""
+    return fails_by(lambda picture, rule: None if picture.role == role else rule)
+
+
+def text(value: Any) -> Any:
+    return str(value) if isinstance(value, int) else value
+
+
+def first_wins(raw: bytes) -> bytes:
+    first = re.match(rb'\{("model_name":"[^"]*"),"model_name"', raw)
+    return json.dumps({**json.loads(raw), **json.loads(b"{%b}" % first[1])}).encode() if first else raw
+
+
+def twice(value: Any) -> Any:
+    return [value, value] if isinstance(value, dict) else value
+
+
+def one_more(images: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [*images, {"index": len(images), "url": images[0]["url"] + "?again"}]
+
+
+def taken_for_json(content_type: str) -> Make:
+    def ask(exchange: Exchange) -> None:
+        if exchange.content_type == content_type:
+            exchange.content_type = "application/json"
+
+    return between(ask=ask)
+
+
+def no_charset(exchange: Exchange) -> None:
+    if ";" in exchange.content_type:
+        exchange.content_type = "text/plain"
+
+
+def authorized(pattern: str) -> Make:
+    """An `Authorization` header of another form is accepted; the pattern holds the key."""
+
+    def ask(exchange: Exchange) -> None:
+        if found := re.fullmatch(pattern, exchange.authorization or ""):
+            exchange.authorization = f"Bearer {found[1]}"
+
+    return between(ask=ask)
+
+
+def capital_bearer(exchange: Exchange) -> None:
+    if (exchange.authorization or "").startswith("bearer"):
+        exchange.authorization = None
+
+
+def prefixed(exchange: Exchange) -> None:
+    if exchange.path.startswith("/v1/"):
+        exchange.path = "/kling" + exchange.path
+
+
+def delete_is_get(exchange: Exchange) -> None:
+    if exchange.method == "DELETE":
+        exchange.method = "GET"
+
+
+def in_seconds(exchange: Exchange) -> None:
+    if exchange.data:
+        for name in ("created_at", "updated_at"):
+            at("data", name, to=lambda ms: ms // 1000)(exchange.body)
+
+
+def in_an_envelope(_: Simulator, send: Callable[..., int], url: str, body: bytes, *rest: Any, **more: Any) -> int:
+    return send(url, b'{"code":0,"data":' + body + b"}", *rest, **more)
+
+
+def more(limit: int) -> int:
+    """One more."""
+    return limit + 1
+
+
+def fewer(limit: int) -> int:
+    """One less."""
+    return limit - 1

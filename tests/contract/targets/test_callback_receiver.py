@@ -1,0 +1,50 @@
+"""The receiver of callbacks: what arrives, in whatever form HTTP has for it."""
+
+from __future__ import annotations
+
+import socket
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+
+from klingkit.contract.targets.callback_receiver import Received, receiving
+
+
+def test_a_body_arrives_with_its_length_or_in_chunks() -> None:
+    received: list[Received] = []
+    with receiving(received) as url:
+        for data in (b'{"a": 1}', (part for part in (b'{"a"', b": 1}"))):
+            assert (
+                requests.post(url, data=data, headers={"Content-Type": "application/json"}, timeout=5).status_code
+                == 204
+            )
+
+    assert received == [Received("application/json", b'{"a": 1}')] * 2
+    assert received[0].body == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        f"Content-Length: {'9' * 5000}",
+        "Content-Length: -1",
+        "Content-Length: x",
+        "Transfer-Encoding: chunked\r\n\r\nnonsense",
+        "Transfer-Encoding: chunked\r\n\r\n-1\r\nabcde",
+        "X: y",
+    ],
+    ids=["endless", "negative", "no-number", "no-chunks", "negative-chunk", "none"],
+)
+def test_what_is_no_body_hurts_nobody(head: str, capfd: pytest.CaptureFixture[str]) -> None:
+    received: list[Received] = []
+    with receiving(received) as url:
+        with socket.create_connection((str(urlsplit(url).hostname), int(urlsplit(url).port or 0)), timeout=5) as client:
+            client.sendall(f"POST / HTTP/1.1\r\nHost: x\r\n{head}\r\n\r\n".encode())
+            client.shutdown(socket.SHUT_WR)
+            client.recv(1000)
+        requests.post(url, json={"still": "here"}, timeout=5)
+
+    assert received[-1].body == {"still": "here"}
+    assert all(each.content == b"" for each in received[:-1])
+    assert capfd.readouterr().err == ""

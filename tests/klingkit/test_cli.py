@@ -1,0 +1,249 @@
+"""The command line, against a real server and through click."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+from click.testing import CliRunner, Result
+
+from klingkit.cli import main
+from tests.conftest import PATH, URL, b64, body, png, serving, subjects
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.conftest import Running
+
+
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COMETAPI_KEY", raising=False)
+    monkeypatch.delenv("COMETAPI_BASE_URL", raising=False)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[str]:
+    names = []
+    for name, colour in (("a.png", "red"), ("b.png", "blue")):
+        (tmp_path / name).write_bytes(png(300, 300, colour))
+        names.append(str(tmp_path / name))
+    return names
+
+
+@pytest.fixture(scope="session")
+def slow_server() -> Iterator[Running]:
+    """Its tasks take longer than any test."""
+    with serving("--speed", "0.001") as running:
+        yield running
+
+
+def run(*arguments: str) -> Result:
+    """Run the command in process; what it lets through is no SystemExit but a bug."""
+    result = CliRunner().invoke(main, arguments)
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def one_line(result: Result, exit_code: int) -> str:
+    """The error that a command ended with."""
+    assert result.exit_code == exit_code, result.output
+    line = result.stderr.strip().splitlines()[-1]
+    assert line.startswith("Error: "), result.stderr
+    return line
+
+
+def test_submit_wait_and_save(server: Running, files: list[str], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    result = run(
+        "submit", *files, "--prompt", "two friends", "--n", "2", "--aspect-ratio", "1:1", "--external-task-id", "cli-1",
+        "--scene", URL, "--style", files[0], "--model", "kling-v2", "--callback-url", "http://127.0.0.1:9/",
+        "--wait", "--out", str(out), "--base-url", server.url, "--key", "cli",
+    )  # fmt: skip
+
+    assert result.exit_code == 0, result.output
+    task_id = result.stdout.split()[1].rstrip(":")
+    saved = [str(out / f"{task_id}-{index}.png") for index in (0, 1)]
+    assert result.stdout.splitlines() == [f"task {task_id}: succeed", *(f"  {file}" for file in saved)]
+    assert result.stderr.splitlines()[-1] == f"{task_id} succeed"
+    assert sorted(map(str, out.iterdir())) == saved
+
+
+def test_each_step_by_itself(server: Running, files: list[str], tmp_path: Path) -> None:
+    """`submit`, then `get`, then `wait`; the address from the environment."""
+    submitted = run("submit", *files, "--base-url", server.url)
+    assert submitted.exit_code == 0, submitted.output
+    match = re.fullmatch(r"task (\d{18}): submitted\n", submitted.stdout)
+    assert match
+    shown = run("get", match[1], "--base-url", server.url)
+    assert shown.stdout.splitlines() == [
+        f"task {match[1]}: succeed",
+        f"  {server.url}/_mock/pictures/{match[1]}/0.png",
+    ]
+    waited = run("wait", match[1], "--out", str(tmp_path), "--base-url", server.url)
+    assert waited.stdout.splitlines()[-1] == f"  {tmp_path / match[1]}-0.png"
+
+
+def test_json_is_one_object(server: Running, files: list[str], tmp_path: Path) -> None:
+    result = run(
+        "submit", *files, "--wait", "--json", "--out", str(tmp_path), "--base-url", server.url, "--prompt", "дом"
+    )
+    task = json.loads(result.stdout)
+
+    assert task["status"] == "succeed"
+    assert isinstance(task["task_id"], str)
+    assert task["files"] == [str(tmp_path / f"{task['task_id']}-0.png")]
+    assert result.stderr == ""
+
+
+def test_a_failed_task_exits_with_1(server: Running) -> None:
+    request = body(subject_image_list=subjects(URL, b64(png(10, 10))))
+    answer = requests.post(server.url + PATH, json=request, headers={"Authorization": "Bearer any"}, timeout=20)
+    task_id = answer.json()["data"]["task_id"]
+
+    assert "Image pixel is invalid" in one_line(run("wait", task_id, "--base-url", server.url), 1)
+    shown = run("get", task_id, "--base-url", server.url)
+    assert (shown.exit_code, shown.stdout) == (1, f"task {task_id}: failed\n  Image pixel is invalid\n")
+    as_json = run("wait", task_id, "--json", "--base-url", server.url)
+    assert (as_json.exit_code, json.loads(as_json.stdout)["message"]) == (1, "Image pixel is invalid")
+
+
+def test_a_timeout_exits_with_3(slow_server: Running, files: list[str]) -> None:
+    result = run("submit", *files, "--wait", "--timeout", "0", "--base-url", slow_server.url)
+    assert "did not end within 0 s (last status: submitted)" in one_line(result, 3)
+
+
+def test_a_refusal_exits_with_1(server: Running, files: list[str]) -> None:
+    result = run("submit", *files, "--n", "10", "--base-url", server.url)
+    assert one_line(result, 1) == "Error: n: must be less than or equal to 9 (HTTP 400, code 1201)"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["submit"], "PICTURE"),
+        (["submit", "none.png", "none.png"], "none.png: No such file"),
+        (["submit", "data:image/png;base64,AAAA", URL], "No such file"),
+        (["submit", URL, URL, "--n", "two"], "two"),
+        (["submit", URL, URL, "--out", "x"], "--out needs --wait"),
+        (["wait", "not/an/id"], "not a task id"),
+        (["get"], "TASK_ID"),
+        (["get", "1", "--timeout", "5"], "--timeout"),
+        (["wait", "1", "--timeout", "soon"], "soon"),
+        (["submti", URL], "submti"),
+    ],
+)
+def test_wrong_usage_exits_with_2(server: Running, arguments: list[str], says: str) -> None:
+    url = ["--base-url", server.url] if arguments[-1] != URL or arguments[0] == "submit" else []
+    assert says in one_line(run(*arguments, *url), 2)
+
+
+def test_a_wrong_picture_is_named(server: Running, tmp_path: Path) -> None:
+    (tmp_path / "small.png").write_bytes(png(10, 10))
+    result = run("submit", URL, str(tmp_path / "small.png"), "--base-url", server.url)
+    assert re.search(r"small\.png: 10 x 10 px; the API wants at least 300 px each way", one_line(result, 2))
+
+
+@pytest.mark.parametrize("url", ["https://api.cometapi.com", "http://10.0.0.1:8000"])
+def test_another_host_needs_a_key(url: str) -> None:
+    assert "COMETAPI_KEY" in one_line(run("get", "1", "--base-url", url), 2)
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:8000", "http://127.0.0.1:port", "http://[", "ftp://127.0.0.1"])
+def test_a_wrong_address_is_usage(url: str) -> None:
+    one_line(run("get", "1", "--base-url", url, "--key", "k"), 2)
+
+
+def test_the_simulator_on_this_machine_is_the_default() -> None:
+    """Never the paid service; whether or not something answers there now."""
+    result = run("get", "--help")
+    assert "[env var: COMETAPI_BASE_URL; default:" in re.sub(r"\s+", " ", result.stdout)
+    assert "http://127.0.0.1:8000" in result.stdout
+
+
+def test_nobody_answering_is_one_line() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound and not listening: nobody else gets it, nobody answers
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        line = one_line(run("get", "1", "--base-url", url), 1)
+    assert line == f"Error: nothing answers at {url}: start it with `klingkit serve`"
+
+
+def test_environment_variables_choose_service_and_key(
+    server: Running, files: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COMETAPI_BASE_URL", server.url)
+    monkeypatch.setenv("COMETAPI_KEY", "cli-env")
+    task_id = run("submit", *files).stdout.split()[1].rstrip(":")
+
+    assert run("get", task_id).exit_code == 0
+    assert "task_not_exist" in one_line(run("get", task_id, "--key", "another"), 1)
+
+
+def test_a_saved_file_needs_a_folder(server: Running, files: list[str], tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("a file")
+    result = run("submit", *files, "--wait", "--out", str(tmp_path / "out"), "--base-url", server.url)
+    assert "is a file" in one_line(result, 2)
+
+
+def test_assumptions_lists_every_open_question() -> None:
+    from klingkit.contract import load_contract
+
+    result = run("assumptions")
+    assert result.exit_code == 0
+    for assumption in load_contract().assumptions:
+        assert assumption.id in result.stdout
+
+
+def test_rules_lists_every_rule_with_its_answer() -> None:
+    from klingkit.contract import load_contract
+
+    contract = load_contract()
+    rows = json.loads(run("rules", "--json").stdout)
+    text = run("rules").stdout
+    assert [row["id"] for row in rows] == list(dict.fromkeys(rule.id for rule in contract.rules.values()))
+    for row in rows:
+        assert f"{row['id']}\n  {row['phase']}, {row['http']}" in text
+        place = contract.document
+        for step in row["place"].removeprefix("#/").split("/"):
+            place = place[step.replace("~1", "/")]
+    by_id = {row["id"]: row for row in rows}
+    assert by_id["n.maximum"] == {
+        "id": "n.maximum",
+        "place": "#/components/schemas/CreateRequest/properties/n/maximum",
+        "phase": "sync",
+        "http": 400,
+        "code": 1201,
+        "text": "n: must be less than or equal to 9",
+        "evidence": "inferred",
+    }
+    assert by_id["moderation"]["phase"] == "async"
+    assert by_id["external_task_id.unique"]["text"] == "External_task_id {value} already exists"
+    assert "sync, 404, documented: an HTML page" in text
+
+
+def test_the_version_is_the_packages() -> None:
+    from importlib.metadata import version
+
+    assert version("klingkit") in run("--version").stdout
+
+
+def test_help_is_fast_and_complete() -> None:
+    """Every command is listed, and --help loads neither server nor client."""
+    import subprocess
+
+    code = (
+        "import sys\nfrom klingkit.cli import main\ntry:\n    main(['--help'])\nexcept SystemExit:\n"
+        "    print([name for name in ('flask', 'granian', 'requests', 'rich', 'PIL') if name in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    for command in ("serve", "rules", "scenarios", "advice", "listen", "submit", "get", "wait", "assumptions"):
+        assert f"\n  {command} " in result.stdout
+    assert result.stdout.splitlines()[-1] == "[]"

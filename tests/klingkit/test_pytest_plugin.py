@@ -1,0 +1,519 @@
+"""The pytest plugin, in test runs of its own as its users have them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ["pytester"]
+ROOT = Path(__file__).parents[2]
+
+CODE = """
+import os, requests
+
+URL = "https://api.cometapi.com/kling/v1/images/generations"
+BODY = {"subject_image_list": [{"subject_image": "https://example.com/a.png"}] * 2}
+
+def create(url=URL, **fields):
+    headers = {"Authorization": "Bearer " + os.environ["COMETAPI_KEY"]}
+    return requests.post(url, json={**BODY, **fields}, headers=headers, timeout=5).json()
+"""
+
+
+@pytest.fixture(autouse=True)
+def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep this run's own ways out of the runs inside it."""
+    for name in [name for name in os.environ if name.startswith(("PYTEST_", "COMETAPI"))]:
+        monkeypatch.delenv(name)
+
+
+def run(pytester: pytest.Pytester, tests: str, *arguments: str) -> pytest.RunResult:
+    pytester.makepyfile(code_under_test=CODE, test_it="import pytest\nfrom code_under_test import create\n" + tests)
+    quiet = ("-o", "asyncio_default_fixture_loop_scope=function")  # pytest-asyncio warns where nobody asked
+    return pytester.runpytest_subprocess("-q", "--strict-markers", "-W", "error", *quiet, *arguments)
+
+
+def test_the_fixtures_work_in_any_order(pytester: pytest.Pytester) -> None:
+    tests = """
+@pytest.mark.parametrize("number", range(4))
+class Test:
+    def test_mock(self, number, kling_mock):
+        assert create()["code"] == 0
+        assert kling_mock.creates == 1
+
+    def test_server(self, number, kling_server):
+        assert create(kling_server.url + "/kling/v1/images/generations")["code"] == 0
+        assert kling_server.creates == 1
+
+    def test_client(self, number, kling_client):
+        assert kling_client.get(create()["data"]["task_id"]).status == "submitted"
+
+    def test_client_of_the_server(self, number, kling_server, kling_client):
+        assert kling_client.base_url == kling_server.url
+"""
+    run(pytester, tests).assert_outcomes(passed=16)
+    run(pytester, tests, "-n", "2").assert_outcomes(passed=16)
+
+
+def test_one_server_serves_the_session(pytester: pytest.Pytester) -> None:
+    tests = """
+seen = []
+
+@pytest.mark.parametrize("number", range(3))
+def test_server(number, kling_server):
+    import os, threading
+    seen.append((kling_server.url, os.environ["COMETAPI_KEY"], kling_server.clock.now, threading.active_count()))
+    kling_server.clock.advance("1h")
+    kling_server.simulator.ids.reseed(99)
+    assert kling_server.tasks == []
+    first = create(kling_server.url + "/kling/v1/images/generations")["data"]["task_id"]
+    seen[-1] += (first,)
+    if number == 2:
+        urls, keys, times, threads, ids = map(set, zip(*seen))
+        assert (len(urls), len(keys), len(times), len(ids)) == (1, 3, 1, 1)
+"""
+    run(pytester, tests, "-p", "no:randomly").assert_outcomes(passed=3)
+
+
+def test_nothing_leaks_from_one_test_into_the_next(pytester: pytest.Pytester) -> None:
+    tests = """
+import asyncio, os, threading, time, httpx, requests
+
+def state():
+    return (dict(os.environ, PYTEST_CURRENT_TEST=""), threading.enumerate(), time.sleep, asyncio.sleep,
+            requests.Session.get_adapter, httpx.HTTPTransport.handle_request, requests.adapters.HTTPAdapter.send)
+
+before = state()
+
+def test_uses_it(kling_mock):
+    kling_mock.scenario("reset", times=3)
+    kling_mock.skip_sleep()
+    kling_mock.deliver_callbacks_to(lambda *_: 1 / 0)
+    kling_mock.clock.advance("1h")
+    assert state() != before
+
+def test_finds_nothing_of_it(kling_mock):
+    assert kling_mock.clock.now.isoformat() == "2026-01-01T00:00:00+00:00"
+    assert create(callback_url="https://my.example/")["code"] == 0
+    assert kling_mock.callbacks[0].http_status == 200
+
+def test_is_as_before():
+    assert state() == before
+"""
+    run(pytester, tests, "-p", "no:randomly").assert_outcomes(passed=3)
+
+
+def test_markers_and_ini_options_set_the_scene(pytester: pytest.Pytester) -> None:
+    pytester.makeini("[pytest]\nklingkit_balance = 1\nklingkit_seed = 7\nklingkit_scenario = fail-moderation\n")
+    tests = """
+from decimal import Decimal
+
+def test_ini(kling_mock):
+    assert kling_mock.balance == Decimal(1)
+    assert kling_mock.simulator.ids.seed == 7
+    create()
+    assert kling_mock.tasks[0].scenario == "fail-moderation"
+
+@pytest.mark.kling(scenario="slow", balance=3)
+class TestClass:
+    @pytest.mark.kling(balance=Decimal("0.5"), progression="manual", seed=8)
+    def test_closest_marker(self, kling_server):
+        assert kling_server.balance == Decimal("0.5")
+        assert kling_server.simulator.ids.seed == 8
+        create(kling_server.url + "/kling/v1/images/generations")
+        assert (kling_server.tasks[0].scenario, kling_server.tasks[0].progression) == ("slow", "manual")
+
+    def test_class(self, kling_mock):
+        assert kling_mock.balance == 3
+"""
+    run(pytester, tests).assert_outcomes(passed=3)
+
+
+WRONG_MARKERS = {
+    "scenarios='slow'": "does not take scenarios; it takes scenario=..., progression=..., balance=..., seed=...",
+    "'slow'": "does not take 'slow'; it takes scenario=..., progression=..., balance=..., seed=...",
+    "scenario='slwo'": "unknown scenario 'slwo'; did you mean slow?",
+    "progression='fast'": "unknown progression 'fast'",
+    "balance='much'": "balance: ",
+    "seed='x'": "seed: 'x' is not a whole number",
+}
+
+
+def test_a_wrong_marker_is_one_clear_error(pytester: pytest.Pytester) -> None:
+    tests = [
+        f"@pytest.mark.kling({marker})\ndef test_{number}(kling_mock): pass\n"
+        for number, marker in enumerate(WRONG_MARKERS)
+    ]
+    result = run(pytester, "\n".join(tests), "-p", "no:randomly")
+
+    result.assert_outcomes(errors=len(tests))
+    result.stdout.no_fnmatch_line("*Traceback*")
+    for number, message in enumerate(WRONG_MARKERS.values()):
+        assert any(f"test_it.py::test_{number}" in line and message in line for line in result.outlines), message
+
+
+def test_a_wrong_ini_option_is_one_clear_error(pytester: pytest.Pytester) -> None:
+    pytester.makeini("[pytest]\nklingkit_seed = many\n")
+    result = run(pytester, "def test(kling_mock): pass\n")
+
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*seed: 'many' is not a whole number*"])
+
+
+def test_two_clashing_fixtures_are_one_clear_error(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        "def test_1(kling_mock, kling_server): pass\n"
+        "def test_2(kling_server, kling_client, kling_mock): pass\n"
+        "def test_3(kling_mock, request): request.getfixturevalue('kling_server')\n",
+    )
+
+    result.assert_outcomes(errors=2, failed=1)
+    message = "a test takes kling_mock or kling_server, not both: each is a service of its own"
+    assert sum(line.endswith(message) for line in result.outlines) >= 3
+
+
+def test_requests_patched_by_another_tool_is_one_clear_error(pytester: pytest.Pytester) -> None:
+    tests = """
+@pytest.fixture
+def other_tool(monkeypatch):
+    monkeypatch.setattr("requests.Session.send", lambda *_: None)
+
+def test(other_tool, kling_mock): pass
+"""
+    result = run(pytester, tests)
+
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*requests is already patched by test_it, and kling_mock cannot stand beside it: *"])
+
+
+def test_a_wrong_scenario_is_shown_at_the_line_that_names_it(pytester: pytest.Pytester) -> None:
+    result = run(pytester, "def test(kling_mock):\n    kling_mock.scenario('eror-1303')\n")
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*kling_mock.scenario('eror-1303')", "E*unknown scenario 'eror-1303'; did you mean *"])
+    result.stdout.no_fnmatch_line("*handle.py*")
+
+
+RECEIVER = """
+from flask import Flask
+
+app = Flask(__name__)
+
+@app.post("/hook")
+def hook():
+    return {}["the bug"]
+"""
+
+
+@pytest.mark.parametrize("fixture", ["kling_mock", "kling_server"])
+def test_an_exception_of_a_receiver_fails_the_test_that_caused_it(pytester: pytest.Pytester, fixture: str) -> None:
+    tests = f"""{RECEIVER}
+def test_cause({fixture}):
+    {fixture}.deliver_callbacks_to(app)
+    create({fixture}.url + "/kling/v1/images/generations", callback_url="https://my.example/hook")
+    {fixture}.wait_for_callback()
+
+def test_other({fixture}):
+    pass
+"""
+    result = run(pytester, tests, "-p", "no:randomly")
+
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.fnmatch_lines(["*return {}[[]*the bug*", "E*KeyError: 'the bug'"])
+
+
+def test_a_module_that_is_imported_while_sleeping_takes_no_time_sleeps_again_afterwards(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makepyfile(waiter="from time import sleep\nfrom asyncio import sleep as sleep_async\n")
+    tests = """
+import asyncio
+
+def test_first(kling_mock):
+    kling_mock.skip_sleep()
+    import waiter
+    waiter.sleep(1000)
+    asyncio.run(waiter.sleep_async(1000))
+
+def test_second(kling_mock):
+    import waiter
+    before = kling_mock.clock.now
+    waiter.sleep(0.001)
+    asyncio.run(waiter.sleep_async(0.001))
+    assert kling_mock.clock.now == before
+"""
+    run(pytester, tests, "-p", "no:randomly").assert_outcomes(passed=2)
+
+
+def test_an_endless_loop_is_reported_once_and_in_few_lines(pytester: pytest.Pytester) -> None:
+    tests = """
+import time
+
+def test(kling_mock, kling_client):
+    kling_mock.scenario("stuck-processing")
+    kling_mock.skip_sleep()
+    task_id = create()["data"]["task_id"]
+    while kling_client.get(task_id).status != "succeed":
+        time.sleep(2)
+"""
+    result = run(pytester, tests)
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["E*the code under test has slept longer than 1h*", "* before these"])
+    assert len(result.outlines) < 110
+    assert sum("has slept longer" in line and line.startswith("E") for line in result.outlines) == 1
+    assert not any("most recent call last" in line for line in result.outlines)
+
+
+def test_an_exception_of_a_receiver_is_shown_beside_the_failure_it_leads_to(pytester: pytest.Pytester) -> None:
+    tests = f"""{RECEIVER}
+def test(kling_mock):
+    kling_mock.deliver_callbacks_to(app)
+    create(callback_url="https://my.example/hook")
+    assert kling_mock.callbacks[0].http_status == 200
+"""
+    result = run(pytester, tests)
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*klingkit*", "*1. POST /kling/v1/images/generations 200*", "KeyError: 'the bug'"])
+
+
+@pytest.mark.parametrize("fixture", ["kling_mock", "kling_server"])
+def test_an_exception_in_the_simulator_fails_the_test_that_caused_it(pytester: pytest.Pytester, fixture: str) -> None:
+    tests = f"""
+def test_cause({fixture}):
+    del {fixture}.simulator.ids._latest
+    assert create({fixture}.url + "/kling/v1/images/generations")["code"] == 5000
+
+def test_other({fixture}):
+    pass
+"""
+    result = run(pytester, tests, "-p", "no:randomly")
+
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.fnmatch_lines(["E*AttributeError: *_latest*", "*ids.py*"])
+
+
+def test_a_test_that_used_a_wrong_host_gets_told(pytester: pytest.Pytester) -> None:
+    tests = """
+def test(kling_mock, httpserver):
+    httpserver.expect_request("/kling/v1/images/generations").respond_with_json({"code": 1})
+    assert create(httpserver.url_for("/kling/v1/images/generations"))["code"] == 0
+"""
+    pytester.makepyfile(code_under_test=CODE, test_it="from code_under_test import create\n" + tests)
+    result = pytester.runpytest_subprocess("-q")
+
+    result.assert_outcomes(failed=1, warnings=1)
+    result.stdout.fnmatch_lines(
+        [
+            "https://api.cometapi.com received:",
+            "  nothing",
+            "sent elsewhere:",
+            "*http://localhost:*/kling/v1/images/generations",
+            "*a request to http://localhost:*/kling/v1/images/generations was let through: kling_mock answers only as *",
+        ]
+    )
+
+
+def test_unittest_classes_and_asyncio(pytester: pytest.Pytester) -> None:
+    tests = f"""{RECEIVER}
+import asyncio, unittest
+import httpx
+from code_under_test import BODY, URL
+
+class TestOld(unittest.TestCase):
+    @pytest.fixture(autouse=True)
+    def _kling(self, kling_mock):
+        self.kling = kling_mock
+
+    def test_it(self):
+        create()
+        self.assertEqual(self.kling.creates, 1)
+
+    @pytest.mark.kling(balance="0")
+    def test_marker(self):
+        self.assertEqual(create()["code"], 1102)
+
+    def test_receiver_fails(self):
+        self.kling.deliver_callbacks_to(app)
+        create(callback_url="https://my.example/hook")
+        self.kling.clock.advance("1s")
+
+@pytest.mark.asyncio
+async def test_async(kling_mock):
+    kling_mock.skip_sleep()
+    headers = {{"Authorization": "Bearer any"}}
+    async with httpx.AsyncClient() as client:
+        task_id = (await client.post(URL, json=BODY, headers=headers)).json()["data"]["task_id"]
+        status = ""
+        while status != "succeed":
+            await asyncio.sleep(5)
+            status = (await client.get(f"{{URL}}/{{task_id}}", headers=headers)).json()["data"]["task_status"]
+    assert len(kling_mock.journal) <= 4
+"""
+    result = run(pytester, tests)
+
+    result.assert_outcomes(passed=3, failed=1)
+    result.stdout.fnmatch_lines(["*KeyError: 'the bug'*"])
+
+
+# Coverage of behaviour
+
+MEETS = """
+def test_one(kling_mock):
+    kling_mock.scenario("error-1303")
+    kling_mock.scenario("callback-twice")
+    create()
+    create(callback_url="https://my.example/")
+    kling_mock.clock.advance("2m")
+
+def test_two(kling_server):
+    url = kling_server.url + "/kling/v1/images/generations"
+    kling_server.scenario("drip:1ms")
+    create(url)
+    create(url, n=10)
+
+@pytest.mark.kling(scenario="fail-moderation")
+def test_three(kling_client):
+    from klingkit.client import TaskFailedError
+    with pytest.raises(TaskFailedError):
+        kling_client.wait(kling_client.create(["https://e.com/a", "https://e.com/b"]))
+"""
+
+
+@pytest.mark.parametrize("workers", [[], ["-n", "2"]])
+def test_coverage_of_behaviour_is_printed_and_written(pytester: pytest.Pytester, workers: list[str]) -> None:
+    result = run(pytester, MEETS, "--klingkit-coverage", "--klingkit-coverage-json", "met.json", *workers)
+
+    result.assert_outcomes(passed=3)
+    result.stdout.fnmatch_lines(
+        [
+            "statuses: 4 of 4",
+            "  met: submitted (5), processing (1), succeed (1), failed (1)",
+            "ends: 2 of *",
+            "  met: succeed (1), moderation (1)",
+            "  never: *, urls-none, urls-expired",
+            "errors: 2 of *",
+            "  met: 1201 (1), 1303 (1)",
+            "  never: *, 1302, *",
+            "faults: 1 of 5",
+            "  met: drip (1)",
+            "  never: reset, *",
+            "callbacks: 3 of 7",
+            "*% of the behaviour of the service was met",
+        ]
+    )
+    found = json.loads((pytester.path / "met.json").read_text())
+    assert found["met"]["errors"] == {"1201": 1, "1303": 1}
+    assert found["met"]["callbacks"] == {"delivered": 3, "repeated": 3, "twice": 3}
+    assert found["never"]["faults"] == ["reset", "reset-within", "cut", "delay"]
+    number = sum(map(len, found["met"].values()))
+    total = number + sum(map(len, found["never"].values()))
+    assert found["percent"] == round(100 * number / total, 1)
+
+
+@pytest.mark.parametrize(("minimum", "code"), [("5", 0), ("60", 1)])
+def test_coverage_of_behaviour_is_a_gate(pytester: pytest.Pytester, minimum: str, code: int) -> None:
+    result = run(pytester, MEETS, "--klingkit-coverage-min", minimum)
+
+    assert result.ret == code
+    assert ("is less than --klingkit-coverage-min 60" in result.stdout.str()) == bool(code)
+    assert run(pytester, MEETS, "--klingkit-coverage-min", minimum, "--collect-only").ret == 0
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "says"),
+    [
+        ("json", "no/met.json", "there is no folder no; make it first"),
+        ("json", ".", "that is a folder; name a file"),
+        ("min", "nan", "give a percentage from 0 to 100"),
+        ("min", "101", "give a percentage from 0 to 100"),
+        ("min", "-1", "give a percentage from 0 to 100"),
+    ],
+)
+def test_an_option_of_coverage_that_cannot_be_used_is_said_to_be_so(
+    pytester: pytest.Pytester, option: str, value: str, says: str
+) -> None:
+    result = run(pytester, "def test(): pass\n", f"--klingkit-coverage-{option}={value}")
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: --klingkit-coverage-{option} *: {says}"])
+
+
+def test_an_answer_that_no_caller_has_read_is_not_covered(pytester: pytest.Pytester) -> None:
+    tests = """
+def test(kling_mock):
+    import requests
+    kling_mock.scenario("reset")
+    with pytest.raises(requests.ConnectionError):
+        create()
+"""
+    run(pytester, tests, "--klingkit-coverage-json", "met.json")
+    met = json.loads((pytester.path / "met.json").read_text())["met"]
+
+    assert (met["faults"], met["statuses"]) == ({"reset": 1}, {})
+
+
+def test_a_run_that_does_not_use_it_loads_nothing(pytester: pytest.Pytester) -> None:
+    tests = """
+import sys
+
+def test():
+    heavy = {"flask", "hypothesis", "responses", "httpx", "jsonschema_rs", "yaml", "click"}
+    assert not heavy & set(sys.modules), heavy & set(sys.modules)
+    ours = {each for each in sys.modules if each.startswith("klingkit")}
+    assert ours == {"klingkit", "klingkit.pytest_plugin", "klingkit.pytest_contract_plugin"}
+"""
+    pytester.makepyfile(tests)
+    others = ["pytest_httpserver", "xdist", "hypothesispytest", "randomly", "asyncio"]
+    blocked = [argument for name in others for argument in ("-p", f"no:{name}")]
+    pytester.runpytest_subprocess(*blocked).assert_outcomes(passed=1)
+
+
+# Installed where the project has packages of the same names
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Our wheel, unpacked as an installation does."""
+    folder = tmp_path_factory.mktemp("wheel")
+    source = tmp_path_factory.mktemp("source")
+    for name in ("client", "contract", "klingkit", "mock_server"):
+        shutil.copytree(ROOT / name, source / name)
+    for name in ("pyproject.toml", "openapi.yaml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(source)]
+    subprocess.run(command, capture_output=True, check=True)
+    with zipfile.ZipFile(next(folder.glob("*.whl"))) as archive_of_wheel:
+        archive_of_wheel.extractall(folder / "site")
+    return folder / "site"
+
+
+@pytest.mark.parametrize("installed", ["editable", "wheel"])
+def test_a_project_has_packages_of_the_same_names(
+    pytester: pytest.Pytester, installed: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if installed == "wheel":
+        monkeypatch.setenv("PYTHONPATH", str(request.getfixturevalue("wheel")))
+    for name in ("client", "contract", "mock_server"):
+        pytester.mkpydir(name).joinpath("own.py").write_text(f"NAME = {name!r}\n")
+    tests = f"""
+import client.own, contract.own, mock_server.own
+import klingkit.client, klingkit.contract, klingkit.mock_server
+
+def test(kling_client, kling_mock):
+    assert [client.own.NAME, contract.own.NAME, mock_server.own.NAME] == ["client", "contract", "mock_server"]
+    assert create()["code"] == 0
+    assert ("site" in klingkit.mock_server.__file__) is {installed == "wheel"}
+"""
+    run(pytester, tests, "--import-mode=prepend").assert_outcomes(passed=1)
+    pytester.makeini("[pytest]\npythonpath = .\n")
+    run(pytester, tests, "--import-mode=importlib").assert_outcomes(passed=1)

@@ -1,0 +1,217 @@
+"""The kit catches every mutant and says what is wrong with it; the right simulator raises no alarm."""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from klingkit.contract import Contract, load_contract
+from klingkit.contract.targets.target import Request
+from klingkit.contract.verify.results import DEVIATES, HOLDS
+from klingkit.contract.verify.run import verify
+from klingkit.contract.verify.selection import Options
+from klingkit.mock_server.mutants.making import KEY, OTHER_KEY, answers, at, contract, created, does, reads, right
+from klingkit.mock_server.mutants.table import MUTANTS, Mutant, hunt
+from tests.conftest import PATH, body
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from klingkit.contract.verify.results import Report
+    from klingkit.mock_server.serving.in_process import SimulatorTarget
+
+BY_NAME = {mutant.name: mutant for mutant in MUTANTS}
+LIMITS = (
+    "minItems",
+    "maxItems",
+    "maxLength",
+    "minimum",
+    "maximum",
+    "maxMegabytes",
+    "minPixels",
+    "maxRatio",
+    "maxDepth",
+)
+
+
+def verified(target: SimulatorTarget, seed: int = 0, *, stop_early: bool = False) -> Report:
+    options = Options(KEY, OTHER_KEY, Decimal(5), seed=seed, stop_early=stop_early)
+    return verify(target, load_contract(), options)
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_a_mutant_is_killed_and_its_guilty_rule_is_named(name: str) -> None:
+    [catch] = hunt([BY_NAME[name]])
+
+    assert catch.killed, "it survived"
+    assert catch.named, f"{catch.case} blames {', '.join(catch.blamed)}"
+    assert catch.creates <= 120
+    assert catch.spent < 1
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_right_simulator_raises_no_alarm(seed: int) -> None:
+    report = verified(right(seed), seed)
+
+    assert [
+        (result.case.id, result.reason, result.deviations) for result in report.results if result.state != HOLDS
+    ] == []
+    assert len(report.results) > 100
+
+
+def test_the_right_simulator_holds_as_a_hunt_looks_at_it() -> None:
+    [catch] = hunt([Mutant("none", "answer.schema", "nothing", right)])
+
+    assert not catch.killed
+    assert not catch.named
+    assert catch.creates > 100
+
+
+def test_the_table_is_long_and_sound() -> None:
+    promised = [*load_contract().rules, *load_contract().promises]
+
+    assert len(MUTANTS) >= 60
+    assert [name for name, times in Counter(mutant.name for mutant in MUTANTS).items() if times > 1] == []
+    assert {mutant.guilty for mutant in MUTANTS} <= set(promised)
+    assert {f"{limit}-{way}" for limit in LIMITS for way in ("lower", "higher")} <= BY_NAME.keys()
+
+
+def test_every_rule_and_promise_that_can_be_tested_has_a_mutant() -> None:
+    rules = load_contract()
+    spared = {f"account.{name}" for name in ("rate", "quota", "balance", "concurrency")} | {"body.size", "moderation"}
+    own_kinds = {
+        rule for rule in rules.rules if rule.endswith((".maxBytes", ".pixels"))
+    }  # the limits are those of subjects
+
+    assert {*rules.rules, *rules.promises} - {mutant.guilty for mutant in MUTANTS} - spared - own_kinds == set()
+
+
+# A row changes what it says, and nothing else
+
+
+def differences(left: Any, right: Any, place: str = "") -> list[str]:
+    """Places at which two documents differ."""
+    if isinstance(left, dict) and isinstance(right, dict):
+        names = sorted({*map(str, left), *map(str, right)})
+        return [found for name in names for found in differences(left.get(name), right.get(name), f"{place}/{name}")]
+    return [] if left == right else [place]
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("minItems-lower", "/components/schemas/CreateRequest/properties/subject_image_list/minItems"),
+        ("maxMegabytes-higher", "/x-image/maxMegabytes"),
+        ("minimum-text", "/x-rule-defaults/minimum/message"),
+        ("no-subjects", "/components/schemas/CreateRequest/required"),
+        ("code-1200", "/components/schemas/CreateRequest/properties/prompt/x-rules"),
+        ("unknown-task-404", "/x-gateway-errors/task_not_exist/http"),
+    ],
+)
+def test_a_contract_differs_in_one_place(name: str, place: str) -> None:
+    changed = BY_NAME[name].make(0).simulator.contract.document
+
+    assert differences(load_contract().document, changed) == [place]
+
+
+def test_the_contract_of_the_kit_is_never_touched() -> None:
+    before = copy.deepcopy(load_contract().document)
+
+    for mutant in MUTANTS:
+        mutant.make(0)
+
+    assert load_contract().document == before
+    assert load_contract().request.judge.__func__ is Contract(before).request.judge.__func__  # type: ignore[attr-defined]
+
+
+def created_by(make: Callable[[int], SimulatorTarget], **fields: Any) -> Any:
+    """The answer to a create."""
+    return make(0).send(Request("POST", PATH, body(**fields), content_type="application/json"), KEY).body
+
+
+def test_a_changed_answer_differs_in_one_place() -> None:
+    changed = created_by(answers(created, "data", "task_id", to=int))
+    as_it_was = created_by(right)
+
+    assert differences(changed, as_it_was) == ["/data/task_id"]
+    assert changed["data"]["task_id"] == int(as_it_was["data"]["task_id"])
+
+
+def test_a_request_is_read_otherwise_only_where_the_row_says_so() -> None:
+    text_is_number = reads("n", to=lambda value: 1 if value == "1" else value)
+
+    assert created_by(text_is_number, n="1")["code"] == 0
+    assert created_by(text_is_number, n="2") == {
+        **created_by(right, n="2"),
+        "request_id": created_by(text_is_number, n="2")["request_id"],
+    }
+    assert created_by(text_is_number) == created_by(right)
+
+
+def test_another_behaviour_gets_the_right_one() -> None:
+    seen = []
+
+    def create(_: object, create: Callable[..., Any], *arguments: Any, **more: Any) -> Any:
+        seen.append(arguments[1]["prompt"])
+        return create(*arguments, **more)
+
+    assert created_by(does("create", create), prompt="hello") == created_by(right, prompt="hello")
+    assert seen == ["hello"]
+
+
+def test_a_place_that_is_not_there() -> None:
+    value = {"a": [{"b": 1}]}
+
+    at("a", 0, "b", to=lambda old: old + 1)(value)
+    at("a", 5, "b", to=lambda old: old + 1)(value)
+    at("a", 0, "c", to=str)(value)
+    at("x", "y", to=2)(value)
+    at("z")(value)
+
+    assert value == {"a": [{"b": 2}], "x": {"y": 2}}
+
+
+# The kit itself
+
+
+def test_a_mutant_of_no_row_is_caught_too() -> None:
+    report = verified(contract("x-lifecycle", "submitted", to="queued")(0), stop_early=True)
+
+    assert {each.subject for result in report.of(DEVIATES) for each in result.deviations} == {"answer.schema"}
+
+
+def test_a_callback_that_is_repeated_as_it_was_is_no_deviation() -> None:
+    def twice(_: object, send: Callable[..., int], *arguments: Any, **more: Any) -> int:
+        send(*arguments, **more)
+        return send(*arguments, **more)
+
+    assert verified(does("callbacks.send", twice)(0)).of(DEVIATES) == []
+
+
+def test_a_run_that_stops_early_sends_nothing_after_the_first_deviation() -> None:
+    late, early = hunt([BY_NAME["refused-calls-back"], BY_NAME["id-number"]])
+
+    assert (early.requests, early.creates) == (1, 1)
+    assert early.spent == load_contract().price_per_picture
+    assert late.creates > 100
+
+
+def test_a_boundary_that_is_refused_leaves_no_strangers_behind() -> None:
+    """The parts of a pack that are tried one after the other make tasks, which call back."""
+    report = verified(BY_NAME["no-empty-external-id"].make(0))
+    found = [each for result in report.of(DEVIATES) for each in result.deviations]
+
+    assert [each.subject for each in found if each.kind == "refused"] == ["external_task_id.type"]
+    assert "refusal.nothing" not in {each.subject for each in found}
+
+
+def test_what_everything_is_refused_for_is_named_by_its_text() -> None:
+    report = verified(BY_NAME["minItems-higher"].make(0))
+    refused = [each for result in report.of(DEVIATES) for each in result.deviations if each.kind == "refused"]
+
+    assert {each.subject for each in refused} == {"subject_image_list.minItems"}
+    assert report.creates <= 120

@@ -1,0 +1,168 @@
+"""Faults, as a raw socket sees them."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+
+from klingkit.client import KlingClient, TaskExistsError, TransportError, UnknownFateError
+from klingkit.mock_server.control.client import Control
+from tests.conftest import PATH, URL, Running, body, serving
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+REQUEST = json.dumps(body()).encode()
+
+
+@pytest.fixture(scope="module")
+def faulty() -> Iterator[Running]:
+    with serving("--instant", "--seed", "1") as running:
+        yield running
+
+
+def ask(server: Running, scenario: str, key: str = "faults") -> tuple[bytes, str]:
+    """Send a create; return what came until the answer is whole, and how it ended."""
+    head = (
+        f"POST {PATH} HTTP/1.1\r\nHost: {server.host}:{server.port}\r\nAuthorization: Bearer {key}\r\n"
+        f'Prefer: scenario="{scenario}"\r\nContent-Type: application/json\r\nContent-Length: {len(REQUEST)}\r\n\r\n'
+    )
+    got = b""
+    with socket.create_connection((server.host, server.port), timeout=30) as connection:
+        connection.sendall(head.encode() + REQUEST)
+        try:
+            while data := connection.recv(65536):
+                got += data
+                top, _, rest = got.partition(b"\r\n\r\n")
+                if rest and len(rest) == announced(top):
+                    return got, "whole"
+        except ConnectionResetError:
+            return got, "reset"
+    return got, "closed"
+
+
+def announced(head: bytes) -> int:
+    fields = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:])
+    return int(fields.get(b"content-length", b"-1"))
+
+
+def test_a_reset_comes_before_the_first_byte(faulty: Running) -> None:
+    """The request was carried out: its task is there."""
+    control = Control.over_http(faulty.url, key="reset-key")
+    assert ask(faulty, "reset", "reset-key") == (b"", "reset")
+    assert len(control.tasks()) == 1
+    assert control.journal()[0]["scenario"] == "reset; source=prefer"
+
+
+@pytest.mark.parametrize(("scenario", "end"), [("reset-within", "reset"), ("cut", "closed")])
+def test_an_answer_breaks_off_in_the_middle(faulty: Running, scenario: str, end: str) -> None:
+    got, ended = ask(faulty, scenario)
+    head, _, rest = got.partition(b"\r\n\r\n")
+
+    assert ended == end
+    assert head.startswith(b"HTTP/1.1 200 ")
+    assert 0 < len(rest) < announced(head)
+    assert rest.startswith(b'{"code":0,')
+
+
+def test_a_drip_is_whole_in_the_end(faulty: Running) -> None:
+    got, ended = ask(faulty, "drip:100ms")
+    assert ended == "whole"
+    assert json.loads(got.partition(b"\r\n\r\n")[2])["code"] == 0
+
+
+def test_a_drip_comes_in_pieces(faulty: Running) -> None:
+    with requests.post(
+        faulty.url + PATH,
+        json=body(),
+        headers={"Authorization": "Bearer drip", "Prefer": 'scenario="drip:300ms"'},
+        stream=True,
+        timeout=30,
+    ) as response:
+        pieces = sum(1 for _ in response.raw.stream(1))
+    assert pieces > 50
+
+
+def test_a_delay_outlasts_a_short_timeout(faulty: Running) -> None:
+    """And the task is made all the same: the client's question in real life."""
+    headers = {"Authorization": "Bearer delay", "Prefer": 'scenario="delay:2s"'}
+    with pytest.raises(requests.ReadTimeout):
+        requests.post(faulty.url + PATH, json=body(), headers=headers, timeout=0.3)
+    assert len(Control.over_http(faulty.url, key="delay").tasks()) == 1
+    got, ended = ask(faulty, "delay:lognormal:10ms")
+    assert (got[:12], ended) == (b"HTTP/1.1 200", "whole")
+
+
+@pytest.mark.parametrize("scenario", ["reset", "reset-within", "cut", "drip:2s", "delay:2s"])
+def test_200_at_once_stay_real_and_leave_the_others_alone(faulty: Running, scenario: str) -> None:
+    """Others are answered meanwhile, and long before those that wait."""
+    end = {"reset": "reset", "reset-within": "reset", "cut": "closed"}.get(scenario, "whole")
+    headers = {"Authorization": "Bearer other"}
+
+    with ThreadPoolExecutor(200) as pool, requests.Session() as session:
+        asked = [pool.submit(ask, faulty, scenario) for _ in range(200)]
+        for _ in range(20):
+            assert session.post(faulty.url + PATH, json=body(), headers=headers, timeout=30).status_code == 200
+        waiting = [each for each in asked if not each.done()]
+        ends = {each.result()[1] for each in asked}
+
+    assert ends == {end}
+    assert waiting or "s" not in scenario.partition(":")[2]
+
+
+def test_faults_side_by_side_do_not_disturb_each_other(faulty: Running) -> None:
+    """A cut beside resets ends as a cut, and an answer on a connection that is closed after it is whole."""
+
+    def closing(number: int) -> bool:
+        headers = {"Authorization": "Bearer c", "Connection": "close", "Prefer": f'scenario="delay:{number * 10}ms"'}
+        response = requests.post(faulty.url + PATH, json=body(), headers=headers, timeout=30)
+        return bool(response.json()["code"] == 0)
+
+    with ThreadPoolExecutor(60) as pool:
+        others = [pool.submit(closing, number) for number in range(40)]
+        ends = list(pool.map(lambda scenario: (scenario, ask(faulty, scenario)[1]), ["reset", "cut"] * 60))
+    assert all(other.result() for other in others)
+    assert set(ends) == {("reset", "reset"), ("cut", "closed")}
+
+
+def test_after_resets_connections_end_as_usual(faulty: Running) -> None:
+    """A connection that the server closes ends with an end of stream, not with a reset."""
+    ask(faulty, "reset")
+    time_is_up = time.monotonic() + 20
+    while True:  # the moment in which connections fail hard passes by itself
+        with socket.create_connection((faulty.host, faulty.port), timeout=20) as connection:
+            connection.sendall(
+                f"GET /_mock/health HTTP/1.1\r\nHost: {faulty.host}\r\nConnection: close\r\n\r\n".encode()
+            )
+            try:
+                while connection.recv(65536):
+                    pass
+            except ConnectionResetError:
+                assert time.monotonic() < time_is_up
+                continue
+            break
+
+
+def test_the_client_knows_what_a_reset_means(faulty: Running) -> None:
+    """Its fate is unknown; with an external id the task is found to exist, and nothing is paid twice."""
+    control = Control.over_http(faulty.url, key="fate")
+    with KlingClient("fate", faulty.url) as client:
+        control.scenario("reset")
+        with pytest.raises(UnknownFateError, match="may exist and cost money"):
+            client.create([URL, URL])
+        control.scenario("reset")
+        with pytest.raises(TaskExistsError, match="'once' exists"):
+            client.create([URL, URL], external_task_id="once")
+        task_id = control.tasks()[-1]["task_id"]
+        control.scenario("reset-within", operation="get_task", times=2)
+        assert client.get(task_id).succeeded
+        control.scenario("cut", operation="get_task", times=1000)
+        with KlingClient("fate", faulty.url, retry_for=0) as impatient, pytest.raises(TransportError):
+            impatient.get(task_id)
+    assert len(control.tasks()) == 2

@@ -1,0 +1,218 @@
+"""Likely mistakes of a client: each is named, with the request that shows it, and good clients get no advice."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner
+
+from klingkit.cli import main
+from klingkit.client import KlingClient
+from klingkit.mock_server.advice import KINDS
+from klingkit.mock_server.control.client import Control
+from klingkit.mock_server.settings import Settings
+from klingkit.mock_server.simulator import Simulator
+from tests.conftest import PATH, Api, Running, b64, body, data_of, png, subjects
+
+if TYPE_CHECKING:
+    from openapi_core import OpenAPI
+
+    from klingkit.mock_server.clock import Clock
+
+
+@pytest.fixture
+def wall(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The machine's time in s, as a list of one, which a test can move."""
+    now = [1000.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+    return now
+
+
+def kinds(api: Api, key: str | None = None) -> list[str]:
+    return [each["kind"] for each in Control.of(api.simulator, key=key).advice()]
+
+
+def ended(api: Api, clock: Clock) -> str:
+    task_id: str = data_of(api.create())["task_id"]
+    clock.move_to(clock.now() + 60_000)
+    return task_id
+
+
+def fetch(api: Api, task_id: str) -> None:
+    api.send("GET", f"/_mock/pictures/{task_id}/0.png", key=None)
+
+
+def test_a_good_client_gets_no_advice(api: Api, clock: Clock, wall: list[float]) -> None:
+    task_id = data_of(api.create(body(external_task_id="a")))["task_id"]
+    for _ in range(40):
+        clock.move_to(clock.now() + 100)
+        wall[0] += 1.0
+        if data_of(api.query(task_id))["task_status"] == "succeed":
+            break
+    fetch(api, task_id)
+    assert kinds(api) == []
+
+
+def test_unknown_fields_and_data_urls(api: Api) -> None:
+    api.create(body(scene_image="https://example.com/x.png"))
+    api.create(body(subject_image_list=subjects("data:image/png;base64," + b64(png()), "https://example.com/a.png")))
+
+    advice = Control.of(api.simulator).advice()
+    assert [(each["kind"], each["request"]) for each in advice] == [("unknown-field", 1), ("data-url", 2)]
+    assert "did you mean 'scence_image'" in advice[0]["text"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/images/generations/{}", "/kling/v1/tasks/{}", "/kling/v1/images/generations/{}/", "/kling/x", "/t/{}"]
+)
+def test_an_invented_path(api: Api, path: str) -> None:
+    task_id = data_of(api.create())["task_id"]
+    response = api.send("GET", path.format(task_id))
+
+    assert response.status_code == 404
+    assert f"{PATH}/TASK_ID" in response.headers["Klingkit-Warning"]
+    assert kinds(api, "key") == ["wrong-path"]
+    assert kinds(api, "another") == []
+
+
+def test_other_wrong_paths_are_no_advice(api: Api) -> None:
+    for path in ("/", "/favicon.ico", "/robots.txt"):
+        api.send("GET", path)
+    assert kinds(api) == []
+
+
+def test_an_id_that_passed_through_a_float(api: Api) -> None:
+    task_id = data_of(api.create())["task_id"]
+    response = api.query(str(int(float(task_id))))
+
+    assert response.status_code == 400
+    assert task_id in response.headers["Klingkit-Warning"]
+    assert kinds(api) == ["mangled-id"]
+    api.query("100000000000000000")
+    assert kinds(api) == ["mangled-id"]
+
+
+def test_polling_after_the_end(api: Api, clock: Clock) -> None:
+    task_id = ended(api, clock)
+    fetch(api, task_id)
+    assert "Klingkit-Warning" not in api.query(task_id).headers
+    assert "has ended" in api.query(task_id).headers["Klingkit-Warning"]
+    assert kinds(api) == ["poll-after-end"]
+
+
+@pytest.mark.parametrize(
+    ("pauses", "found"),
+    [
+        ([0.1] * 10, ["poll-too-fast"]),
+        ([0.9] * 4, ["poll-too-fast"]),
+        ([1.0] * 10, []),
+        ([0.1, 0.2, 0.4, 0.8, 1.6, 3.2], []),
+        ([0.5, 0.5], []),
+    ],
+)
+def test_polling_faster_than_once_a_second(
+    referee: OpenAPI, wall: list[float], pauses: list[float], found: list[str]
+) -> None:
+    """In the machine's time, and not where the pauses grow."""
+    api = Api(Simulator(Settings(speed=0.001)), referee)
+    task_id = data_of(api.create())["task_id"]
+    api.query(task_id)
+    for pause in pauses:
+        wall[0] += pause
+        api.query(task_id)
+    assert kinds(api) == found
+
+
+def test_where_the_clock_stands_still_nobody_has_to_wait(api: Api) -> None:
+    task_id = data_of(api.create())["task_id"]
+    for _ in range(10):
+        api.query(task_id)
+    assert kinds(api) == []
+
+
+def test_a_request_id_taken_for_the_id_of_the_task(api: Api) -> None:
+    request_id = json.loads(api.create().data)["request_id"]
+    assert "data.task_id" in api.query(request_id).headers["Klingkit-Warning"]
+    assert kinds(api) == ["request-id"]
+
+
+def test_the_same_thing_twice(api: Api) -> None:
+    for prompt in ("a", "b", "a"):
+        api.create(body(prompt=prompt))
+    for _ in range(2):
+        api.create(body(external_task_id="x"))
+    (advice,) = Control.of(api.simulator).advice()
+    assert (advice["kind"], advice["request"]) == ("same-again", 3)
+    assert "first: request 1" in advice["text"]
+
+
+def test_pictures_that_are_never_fetched(api: Api, clock: Clock) -> None:
+    task_id = ended(api, clock)
+    api.query(task_id)
+    assert kinds(api) == ["never-fetched"]
+    fetch(api, task_id)
+    assert kinds(api) == []
+
+
+def test_repeating_1102(api: Api) -> None:
+    Control.of(api.simulator, key="key").configure(balance="0")
+    for _ in range(3):
+        api.create()
+    assert kinds(api) == ["retry-1102", "retry-1102"]
+
+
+def test_advice_is_of_one_account(api: Api) -> None:
+    api.create(body(scene_image="x"), key="one")
+    assert (kinds(api, "one"), kinds(api, "two"), kinds(api)) == (["unknown-field"], [], ["unknown-field"])
+
+
+def test_the_same_mistake_is_named_once(api: Api, clock: Clock, wall: list[float]) -> None:
+    task_id = ended(api, clock)
+    fetch(api, task_id)
+    for _ in range(5):
+        wall[0] += 1.0
+        api.query(task_id)
+    assert kinds(api) == ["poll-after-end"]
+
+
+@pytest.mark.parametrize(
+    ("marker", "says"),
+    [("Instant", "did you mean [[instant]]?"), ("error-13003", "[[error-1303]]"), ("slow:abc", "is not a factor")],
+)
+def test_what_looks_like_a_scenario_and_is_none(api: Api, marker: str, says: str) -> None:
+    response = api.create(body(prompt=f"[[{marker}]] [[friends]] é"))
+    assert response.status_code == 200
+    assert says in response.headers["Klingkit-Warning"]
+    assert kinds(api) == ["unknown-scenario"]
+
+
+def test_every_kind_says_what_to_do() -> None:
+    assert all(KINDS.values())
+
+
+def run(*arguments: str) -> Any:
+    return CliRunner().invoke(main, ["advice", *arguments])
+
+
+def test_the_command_prints_advice_and_exits_with_1(server: Running) -> None:
+    url = ["--base-url", server.url, "--key", "advice-test"]
+    nothing = run(*url)
+    assert (nothing.exit_code, "no requests of that key" in nothing.stderr) == (2, True)
+    with KlingClient("advice-test", server.url) as client:
+        client.create(["https://example.com/a.png"] * 2)
+        clean = run(*url)
+        assert (clean.exit_code, clean.stdout) == (0, "no mistakes found; requests: 1\n")
+        client.create(["https://example.com/a.png"] * 2)
+    found = run(*url)
+    assert found.exit_code == 1
+    assert found.stdout.startswith("same-again (request ")
+    assert "external_task_id" in found.stdout
+    as_json = run(*url, "--json")
+    assert as_json.exit_code == 1
+    assert [each["kind"] for each in json.loads(as_json.stdout)] == ["same-again"]
+    assert run("--base-url", "foo").exit_code == 2
+    nobody = run("--base-url", "http://127.0.0.1:1")
+    assert (nobody.exit_code, "nothing there answers" in nobody.stderr) == (2, True)

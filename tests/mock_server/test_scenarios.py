@@ -1,0 +1,330 @@
+"""Scenarios: what each does, how one is chosen, and which wins."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from klingkit.contract import load_contract
+from klingkit.mock_server.clock import parse_duration
+from klingkit.mock_server.control.client import Control
+from klingkit.mock_server.control.operations import ControlError
+from klingkit.mock_server.scenarios import parse_scenario, scenario_table
+from tests.conftest import PATH, Api, body, data_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from werkzeug.test import TestResponse
+
+    from klingkit.mock_server.clock import Clock
+
+TABLE = scenario_table(load_contract())
+
+
+def create(api: Api, prefer: str = "", prompt: str = "", key: str = "key") -> TestResponse:
+    headers = {"Prefer": prefer} if prefer else {}
+    return api.send("POST", PATH, key=key, json=body(prompt=prompt), headers=headers)
+
+
+def create_with(api: Api, scenario: str, **fields: Any) -> dict[str, Any]:
+    return data_of(api.send("POST", PATH, json=body(**fields), headers={"Prefer": f'scenario="{scenario}"'}))
+
+
+def statuses(api: Api, clock: Clock, task_id: str) -> list[str]:
+    """Each status that a query shows within 100 s, once."""
+    seen: list[str] = []
+    for pause in [20] * 50 + [1000] * 100:
+        status = data_of(api.query(task_id))["task_status"]
+        if status not in seen:
+            seen.append(status)
+        clock.move_to(clock.now() + pause)
+    return seen
+
+
+def test_every_code_and_gateway_error_has_its_scenario() -> None:
+    codes = {error.code for error in load_contract().errors.values() if error.envelope == "kling"} - {0}
+    assert len(codes) == 21
+    assert {f"error-{code}" for code in codes} <= TABLE.keys()
+    assert {f"gateway-{http}" for http in (401, 403, 429, 500, 503)} <= TABLE.keys()
+
+
+@pytest.mark.parametrize("name", [name for name in TABLE if name.startswith("error-")])
+def test_an_error_scenario_answers_its_code_and_makes_nothing(api: Api, name: str) -> None:
+    response = create(api, f"scenario={name}")
+    error = load_contract().errors[name.removeprefix("error-")]
+
+    answer = json.loads(response.data)
+    assert (response.status_code, answer["code"], answer["message"]) == (error.http, error.code, error.message)
+    assert "data" not in answer
+    assert response.headers["Klingkit-Scenario"] == f"{name}; source=prefer"
+    assert api.simulator.store.tasks() == []
+
+
+@pytest.mark.parametrize("http", [401, 403, 429, 500, 503])
+def test_a_gateway_scenario_answers_in_its_envelope(api: Api, http: int) -> None:
+    response = create(api, f"scenario=gateway-{http}")
+
+    assert response.status_code == http
+    assert json.loads(response.data)["error"]["type"] == "comet_api_error"
+
+
+def test_a_scenario_with_an_answer_of_its_own_skips_the_rules(api: Api) -> None:
+    headers = {"Prefer": "scenario=error-1303", "Content-Type": "application/json"}
+    for data in (b"not json", b'{"n": 0}'):
+        assert api.send("POST", PATH, data=data, headers=headers).status_code == 429
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("fail-moderation", "Failure to pass the risk control system"),
+        ("fail-pixels", "Image pixel is invalid"),
+        ("fail-fetch", "Something went wrong when we tried to get the contents of the file."),
+    ],
+)
+def test_a_task_fails_as_wished(api: Api, clock: Clock, name: str, message: str) -> None:
+    task_id = create_with(api, name)["task_id"]
+
+    assert statuses(api, clock, task_id) == ["submitted", "processing", "failed"]
+    assert data_of(api.query(task_id))["task_status_msg"] == message
+    assert "evidence=recorded" in api.query(task_id).headers["Klingkit-Rule"]
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("stuck-submitted", ["submitted"]),
+        ("stuck-processing", ["submitted", "processing"]),
+        ("path:submitted>succeed", ["submitted", "succeed"]),
+        ("path:submitted>failed", ["submitted", "failed"]),
+        ("path:submitted>processing>failed", ["submitted", "processing", "failed"]),
+    ],
+)
+def test_a_task_takes_any_path(api: Api, clock: Clock, name: str, path: list[str]) -> None:
+    assert statuses(api, clock, create_with(api, name)["task_id"]) == path
+
+
+def test_slow_and_instant_change_the_durations(api: Api, clock: Clock) -> None:
+    slow, instant = create_with(api, "slow:100")["task_id"], create_with(api, "instant")["task_id"]
+    assert data_of(api.query(instant))["task_status"] == "succeed"
+    clock.move_to(clock.now() + 100_000)
+    assert data_of(api.query(slow))["task_status"] == "processing"
+
+
+def test_late_visible_is_not_found_on_the_first_query(api: Api) -> None:
+    task_id = create_with(api, "late-visible")["task_id"]
+    responses = [api.query(task_id) for _ in range(3)]
+    assert [response.status_code for response in responses] == [400, 200, 200]
+    assert {response.headers["Klingkit-Scenario"] for response in responses} == {"late-visible; source=task"}
+
+
+def test_results_without_url_and_with_an_expired_one(api: Api, clock: Clock) -> None:
+    no_url, expired = (create_with(api, name, n=2)["task_id"] for name in ("no-url", "expired-url"))
+    clock.move_to(clock.now() + 60_000)
+
+    assert data_of(api.query(no_url))["task_result"]["images"] == [{"index": 0, "url": ""}, {"index": 1, "url": ""}]
+    url = data_of(api.query(expired))["task_result"]["images"][0]["url"]
+    assert api.send("GET", url.removeprefix("https://api.cometapi.com"), key=None).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("string-code", lambda answer, data: answer == {**answer, "code": "0", "data": data}),
+        ("shape-no-code", lambda answer, data: "code" not in answer and answer["data"] == data),
+        ("shape-flat", lambda answer, data: "data" not in answer and data.items() <= answer.items()),
+        ("shape-nested", lambda answer, data: answer["data"] == {"data": data}),
+    ],
+)
+def test_other_shapes_stay_with_the_task(
+    api: Api, name: str, shape: Callable[[dict[str, Any], dict[str, Any]], bool]
+) -> None:
+    client = api.simulator.contract  # answers of another shape are no answers of the contract: not checked against it
+    api.simulator.store.configure(None, {"scenario": parse_scenario(name, client)}, 0)
+    raw = api.send_unchecked("POST", PATH, json=body())
+    task = api.simulator.store.tasks()[0]
+    again = api.send_unchecked("GET", f"{PATH}/{task.task_id}")
+
+    for response in (raw, again):
+        answer = json.loads(response.data)
+        data = find_task(answer)
+        assert data["task_id"] == task.task_id
+        assert shape(answer, data)
+    assert again.headers["Klingkit-Scenario"] == f"{name}; source=task"
+
+
+def find_task(answer: dict[str, Any]) -> dict[str, Any]:
+    """The task, wherever it lies."""
+    if "task_id" in answer:
+        return {name: value for name, value in answer.items() if name not in {"code", "message", "request_id"}}
+    return find_task(answer["data"])
+
+
+def test_an_error_under_200(api: Api) -> None:
+    response = api.send_unchecked("POST", PATH, json=body(), headers={"Prefer": "scenario=code-under-200"})
+    assert (response.status_code, json.loads(response.data)["code"]) == (200, 5000)
+
+
+@pytest.mark.parametrize(("name", "http"), [("html-200", 200), ("html-502", 502), ("html-504", 504)])
+def test_pages_instead_of_json(api: Api, name: str, http: int) -> None:
+    task_id = data_of(create(api))["task_id"]
+    for response in (
+        create(api, f"scenario={name}"),
+        api.send("GET", f"{PATH}/{task_id}", headers={"Prefer": f"scenario={name}"}),
+    ):
+        assert (response.status_code, response.mimetype) == (http, "text/html")
+
+
+def test_a_redirect(api: Api) -> None:
+    response = create(api, "scenario=redirect-301")
+    assert (response.status_code, response.headers["Location"]) == (301, "/")
+
+
+# Which one applies
+
+
+def test_the_first_choice_wins(api: Api) -> None:
+    """Header, queue of the account, marker, default of the account, default of the server: one after the other goes."""
+    server, account = Control.of(api.simulator), Control.of(api.simulator, key="key")
+    server.configure(scenario="error-1000")
+    account.configure(scenario="error-1001")
+    account.scenario("error-1003")
+    applied = [
+        create(api, "scenario=error-1004", "[[error-1002]]"),
+        create(api, prompt="[[error-1002]]"),
+        create(api, prompt="[[error-1002]]"),
+        create(api),
+        create(api, key="another"),
+    ]
+
+    names = [response.headers["Klingkit-Scenario"] for response in applied]
+    assert names == [
+        "error-1004; source=prefer",
+        "error-1003; source=queue",
+        "error-1002; source=prompt",
+        "error-1001; source=account",
+        "error-1000; source=server",
+    ]
+    assert [json.loads(response.data)["code"] for response in applied] == [1004, 1003, 1002, 1001, 1000]
+
+
+def test_a_queued_scenario_is_used_up_by_creates_of_its_account(api: Api) -> None:
+    Control.of(api.simulator, key="key").scenario("error-1303", times=2)
+
+    assert create(api, key="another").status_code == 200
+    assert [create(api).status_code for _ in range(3)] == [429, 429, 200]
+
+
+def test_a_queue_without_a_key_is_for_everybody(api: Api) -> None:
+    Control.of(api.simulator).scenario("error-1303", times=2)
+    assert [create(api, key=key).status_code for key in ("a", "b", "c")] == [429, 429, 200]
+
+
+def test_a_query_uses_up_only_what_was_queued_for_queries(api: Api) -> None:
+    control = Control.of(api.simulator, key="key")
+    task_id = data_of(create(api))["task_id"]
+    control.scenario("error-5000")
+    control.scenario("error-5001", operation="get_task")
+
+    assert [api.query(task_id).status_code for _ in range(2)] == [503, 200]
+    assert create(api).status_code == 500
+
+
+def test_a_refused_create_does_not_use_it_up(api: Api) -> None:
+    control = Control.of(api.simulator, key="key")
+    control.scenario("fail-moderation")
+    assert "Klingkit-Scenario" not in api.create(body(n=0)).headers
+    assert "Klingkit-Scenario" not in api.send("POST", PATH, data=b"{", content_type="application/json").headers
+    assert control.scenarios()["queued"] == [{"operation": "create_task", "scenario": "fail-moderation", "times": 1}]
+    assert create(api).headers["Klingkit-Scenario"] == "fail-moderation; source=queue"
+    assert control.scenarios()["queued"] == []
+
+
+def test_the_marker_may_stand_anywhere_and_unknown_brackets_are_text(api: Api) -> None:
+    assert create(api, prompt="two [[friends]] [[error-1301]] in Paris").status_code == 400
+    for prompt in ("[[friends]]", "[[]]", "[[ ]]", "[[error-1]]", "[[slow:x]]", "[error-1301]", "]][["):
+        response = create(api, prompt=prompt)
+        assert response.status_code == 200
+        assert "Klingkit-Scenario" not in response.headers
+
+
+@pytest.mark.parametrize(
+    ("prefer", "says"),
+    [
+        ("scenario=error-13", "did you mean error-1304? The valid ones: error-1000,"),
+        ("scenario=error-1303:5", "takes no argument"),
+        ('scenario="slow:often"', "is not a factor"),
+        ('scenario="delay:soon"', "is not a duration"),
+        ('scenario="path:succeed>submitted"', "is no path"),
+        ('scenario="reset@2"', "is not a probability"),
+        ("progression=sometimes", "did you mean time? The valid ones: time, polls, manual"),
+    ],
+)
+def test_an_unknown_preference_is_refused_and_names_the_valid_ones(api: Api, prefer: str, says: str) -> None:
+    response = create(api, prefer)
+
+    assert response.status_code == 400
+    assert says in json.loads(response.data)["error"]["message"]
+    assert api.simulator.store.tasks() == []
+
+
+def test_of_two_preferences_the_first_counts(api: Api) -> None:
+    assert create(api, "scenario=error-1303, scenario=error-5000").status_code == 429
+    assert create(api, "scenario=").status_code == 400
+
+
+def test_what_shapes_a_task_is_refused_for_queries(api: Api) -> None:
+    task_id = data_of(create(api))["task_id"]
+    refused = api.send("GET", f"{PATH}/{task_id}", headers={"Prefer": "scenario=slow"})
+    assert refused.status_code == 400
+    assert "does nothing to get_task" in json.loads(refused.data)["error"]["message"]
+
+
+def test_other_preferences_are_ignored(api: Api) -> None:
+    assert create(api, "respond-async, wait=10, handling=lenient").status_code == 200
+
+
+def test_a_probability_follows_from_the_seed(make_api: Callable[..., Api]) -> None:
+    def refused(seed: int) -> list[int]:
+        api = make_api(seed=seed)
+        return [create(api, 'scenario="error-1303@0.3"').status_code for _ in range(200)]
+
+    once = refused(1)
+    assert once == refused(1) != refused(2)
+    assert 30 < once.count(429) < 90
+
+
+def test_probability_zero_and_one(api: Api) -> None:
+    assert create(api, "scenario=error-1303@0").status_code == 200
+    assert create(api, "scenario=error-1303@1").status_code == 429
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_a_scenario_or_one_clear_error(text: str) -> None:
+    with suppress(ValueError):
+        assert parse_scenario(text, load_contract()).name == text.strip().partition("@")[0]
+
+
+@given(st.text(max_size=40) | st.from_regex(r"\d{1,20}(\.\d*)?(ms|s|m|h|d|)", fullmatch=True))
+def test_any_text_is_a_duration_or_one_clear_error(text: str) -> None:
+    with suppress(ValueError):
+        assert 0 <= parse_duration(text) <= 100 * 366 * 86_400_000
+
+
+def test_the_control_api_names_the_valid_ones_too(api: Api) -> None:
+    control = Control.of(api.simulator)
+    for call in (
+        lambda: control.scenario("error-13"),
+        lambda: control.configure(scenario="error-13"),
+    ):
+        with pytest.raises(ControlError, match="did you mean error-1304"):
+            call()
+    with pytest.raises(ControlError, match="create_task, get_task"):
+        control.scenario("error-1303", operation="list")
+    assert control.account()["scenario"] is None
