@@ -35,4 +35,4 @@ def send_case(target: Target, contract: Contract, case: Case, key: str | None) -
     __tracebackhide__ = True
     reply = without([key or target.key], target.send(case.request, key))
     found = judge(contract, schemas_of(contract), case, reply)
-    return reply, [f"{each.subject}: expected {each.expected}, got {each.got}" for each in found]
+    return reply, [f"{wrong.requirement}: expected {wrong.expected}, got {wrong.got}" for wrong in found]

@@ -21,5 +21,5 @@ def prose(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    text = "".join(each if each.isprintable() else " " for each in text)
+    text = "".join(char if char.isprintable() else " " for char in text)
     return text.replace("|", "\u00a6").replace("`", "'")

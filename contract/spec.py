@@ -124,8 +124,8 @@ class Contract:
         """Return a copy in which some rules are replaced, by their id."""
         changed = copy(self)
         changed.request = copy(self.request)
-        changed.request.rules = {place: rules.get(each.id, each) for place, each in self.request.rules.items()}
-        changed.rules = {name: rules.get(name, each) for name, each in self.rules.items()}
+        changed.request.rules = {place: rules.get(rule.id, rule) for place, rule in self.request.rules.items()}
+        changed.rules = {name: rules.get(name, rule) for name, rule in self.rules.items()}
         return changed
 
     def _global_rules(self) -> list[Rule]:
@@ -174,7 +174,7 @@ def _operations(document: dict[str, Any]) -> Iterator[tuple[str, Operation]]:
                 content = spec.get("requestBody", {}).get("content", {})
                 media_type: str | None = next(iter(content), None)
                 examples = content[media_type].get("examples", {}) if media_type else {}
-                example = next((each["value"] for each in examples.values()), None)
+                example = next((entry["value"] for entry in examples.values()), None)
                 operation_id = spec["operationId"]
                 yield operation_id, Operation(operation_id, spec["summary"], method.upper(), path, media_type, example)
 

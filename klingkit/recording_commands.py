@@ -16,8 +16,8 @@ from .run_options import INCOMPLETE, INTERRUPTED, prepare, print_plan, run, run_
 
 if TYPE_CHECKING:
     from klingkit.contract import Contract
-    from klingkit.contract.recordings.masking import Secret
     from klingkit.contract.recordings.recording import Recording
+    from klingkit.contract.recordings.secret import Secret
     from klingkit.contract.targets.target import Target
     from klingkit.contract.verify.results import Report
     from klingkit.contract.verify.selection import Options
@@ -37,7 +37,7 @@ def record(url: str, *, out: Path, plan: bool, real: bool, **given: Any) -> None
     """
     from klingkit.contract import load_contract
     from klingkit.contract.recordings.files import BrokenRecordingError, SecretFoundError, check_folder, load, save
-    from klingkit.contract.recordings.recording import record as keep
+    from klingkit.contract.recordings.from_run import record as keep
     from klingkit.contract.targets.target import SHORTEST_SECRET
     from klingkit.contract.verify.report import not_tested
 
@@ -78,14 +78,14 @@ def record(url: str, *, out: Path, plan: bool, real: bool, **given: Any) -> None
 def refuse_loss(old: Recording, contract: Contract, options: Options, out: Path) -> None:
     """Refuse to replace answers, which may have cost money, by a run that will not ask for them again."""
     from klingkit.contract.cases.catalogue import build_cases
-    from klingkit.contract.recordings.recording import key_of, place_of
+    from klingkit.contract.recordings.recording import key_of, section_of
     from klingkit.contract.verify.selection import select_cases, why_not
 
     asked = {case.id for case in select_cases(contract, options) if not why_not(case, options)}
     lost = [
         case.id
         for case in build_cases(contract, options.run)
-        if case.id not in asked and old.find(place_of(case), key_of(case, options.run))
+        if case.id not in asked and old.find(section_of(case), key_of(case, options.run))
     ]
     if lost:
         raise WrongUsage(
@@ -96,7 +96,7 @@ def refuse_loss(old: Recording, contract: Contract, options: Options, out: Path)
 
 def secrets(*options: Options) -> list[Secret]:
     """Return what must not be written or shown."""
-    from klingkit.contract.recordings.masking import Secret, secrets_of
+    from klingkit.contract.recordings.secret import Secret, secrets_of
 
     keys = [
         Secret(name, value)
@@ -120,10 +120,10 @@ def drift(a: str, b: str, *, as_json: bool, plan: bool, real: bool, **given: Any
     Exits with 0 if there is no drift, 1 if there is, 2 if nothing could be compared, 3 if there was less to compare
     than was asked for, 130 after a Ctrl-C.
     """
-    from klingkit.contract.recordings import drift as forms
     from klingkit.contract import load_contract
-    from klingkit.contract.recordings.masking import find_secret
-    from klingkit.contract.recordings.recording import record as keep
+    from klingkit.contract.recordings import drift as forms
+    from klingkit.contract.recordings.from_run import record as keep
+    from klingkit.contract.recordings.secret import find_secret
 
     contract = load_contract()
     sides = [side(each, real=real or plan, contract=contract, given=given) for each in (a, b)]

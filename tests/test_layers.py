@@ -5,10 +5,15 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from klingkit.contract import load_contract
+from klingkit.contract.recordings.files import save
+from klingkit.contract.recordings.recording import Recording
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -127,10 +132,14 @@ def test_no_two_files_import_each_other() -> None:
     assert both == []
 
 
-def loaded_by(statement: str) -> set[str]:
+def modules_loaded_by(statement: str) -> set[str]:
     code = f"import sys\n{statement}\nprint(*sys.modules)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return {name.partition(".")[0] for name in result.stdout.split()}
+    return set(result.stdout.split())
+
+
+def loaded_by(statement: str) -> set[str]:
+    return {name.partition(".")[0] for name in modules_loaded_by(statement)}
 
 
 @pytest.mark.parametrize(
@@ -147,3 +156,17 @@ def loaded_by(statement: str) -> set[str]:
 )
 def test_importing_it_does_not_load(statement: str, never: set[str]) -> None:
     assert loaded_by(statement) & never == set()
+
+
+def test_a_simulator_with_a_recording_loads_nothing_of_the_verifier(tmp_path: Path) -> None:
+    made = datetime(2026, 11, 25, tzinfo=UTC)
+    save(Recording("https://example.com", load_contract().name, made, {}), tmp_path / "rec", [])
+    statement = f"""
+from klingkit.mock_server.settings import Settings
+from klingkit.mock_server.simulator import Simulator
+Simulator(Settings(recording={str(tmp_path / "rec")!r}))
+"""
+    loaded = modules_loaded_by(statement)
+
+    assert "klingkit.contract.recordings.replay" in loaded
+    assert {name for name in loaded if name.startswith("klingkit.contract.verify")} == set()

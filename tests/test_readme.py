@@ -18,7 +18,7 @@ import klingkit
 from klingkit.cli import main
 from klingkit.contract import load_contract
 from klingkit.contract.recordings.files import save
-from klingkit.contract.recordings.masking import Secret
+from klingkit.contract.recordings.secret import Secret
 from klingkit.mock_server.control.client import Control
 from klingkit.mock_server.scenarios import parse_scenario, scenario_table
 from tests.conftest import serving

@@ -10,7 +10,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from klingkit.contract import load_contract
-from klingkit.contract.recordings.recording import Recording, record
+from klingkit.contract.recordings.from_run import record
 from klingkit.contract.verify.run import verify
 from klingkit.contract.verify.selection import Options
 from klingkit.mock_server.app import create_app
@@ -22,6 +22,7 @@ from klingkit.mock_server.simulator import Simulator
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from klingkit.contract.recordings.recording import Recording
     from klingkit.contract.targets.target import Reply, Request, Target
     from klingkit.contract.verify.results import Report
 

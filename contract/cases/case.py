@@ -75,13 +75,13 @@ class Case:
         return self.rule is None or self.rule.phase == "async"
 
     @property
-    def subject(self) -> str:
+    def requirement(self) -> str:
         """Id of the rule or promise that the case is about; empty for a pack, which is about many."""
         return self.promise or (self.rule.id if self.rule else "")
 
-    def is_about(self, subject: str) -> bool:
+    def is_about(self, requirement: str) -> bool:
         """Tell whether it tests a rule or promise."""
-        return self.subject == subject or any(each.rule == subject for each in self.covers)
+        return self.requirement == requirement or any(boundary.rule == requirement for boundary in self.covers)
 
     @property
     def creates(self) -> bool:

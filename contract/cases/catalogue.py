@@ -72,7 +72,7 @@ class _Maker:
         """
         by_rule: dict[str, list[Case]] = defaultdict(list)
         for case in chain(self._keyword_cases(), self._body_cases(), self._gate_cases()):
-            by_rule[case.subject].append(case)
+            by_rule[case.requirement].append(case)
         heavy = [rule for rule in by_rule if rule.endswith(".maxBytes")]
         large = [case for rule in heavy for case in by_rule.pop(rule)]
         first, *rest = zip_longest(*by_rule.values())
@@ -89,7 +89,7 @@ class _Maker:
     def _leave(self, case: Case) -> Case:
         """Give a refused create the external id that a pack takes later, which shows that nothing was left behind."""
         body = case.request.body
-        if body is None or case.request.raw is not None or case.subject.startswith("external_task_id"):
+        if body is None or case.request.raw is not None or case.requirement.startswith("external_task_id"):
             return case
         name = {"external_task_id": self._left}
         mended = case.mended

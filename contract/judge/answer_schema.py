@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import jsonschema_rs
 
-from .reply import Deviation, envelope_of, shown
+from .deviation import Deviation, shown
+from .reading import envelope_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from ..targets.target import Reply
 
 ENVELOPES = {"kling": "KlingError", "gateway": "GatewayError", "task": "TaskError"}
-SUBJECT = "answer.schema"
+REQUIREMENT = "answer.schema"
 JSON = "application/json"
 
 
@@ -56,19 +57,19 @@ class AnswerSchemas:
         evidence = self._evidence(operation_id, reply)
         try:
             problems = [
-                each for error in self._referee.iter_response_errors(asked, answered) for each in _problems(error)
+                problem for error in self._referee.iter_response_errors(asked, answered) for problem in _problems(error)
             ]
         except ValueError:  # a Content-Type that openapi-core cannot take apart
             problems = [("schema", f"Content-Type {JSON}", shown(content_type))]
         for kind, expected, got in problems:
-            yield Deviation(SUBJECT, kind, expected, got, evidence)
+            yield Deviation(REQUIREMENT, kind, expected, got, evidence)
 
     def _is_right(self, operation_id: str, reply: Reply) -> bool:
         """Tell whether there is clearly nothing wrong with an answer."""
-        place = (operation_id, reply.http)
-        if place not in self._validators:
-            self._validators[place] = self._compile(*place)
-        validator = self._validators[place]
+        asked_for = (operation_id, reply.http)
+        if asked_for not in self._validators:
+            self._validators[asked_for] = self._compile(*asked_for)
+        validator = self._validators[asked_for]
         if validator is None or reply.headers.get("content-type") != JSON:
             return False
         if not self._gateway_id.search(reply.headers.get(self._contract.request_id_header, "")):
@@ -127,8 +128,8 @@ def _problems(error: Exception) -> Iterator[tuple[str, str, str]]:
     cause = error.__cause__
     schema_errors = getattr(cause, "schema_errors", None)
     if schema_errors is not None:
-        for each in schema_errors:
-            yield from _schema_problems(each)
+        for schema_error in schema_errors:
+            yield from _schema_problems(schema_error)
     elif type(error).__name__ in {"MissingRequiredHeader", "MissingHeader"}:
         yield "missing_field", f"a header {getattr(error, 'name', '')}", "none"
     elif type(error).__name__ == "ResponseNotFound":
@@ -140,15 +141,14 @@ def _problems(error: Exception) -> Iterator[tuple[str, str, str]]:
 def _schema_problems(error: Any) -> Iterator[tuple[str, str, str]]:
     if error.context:  # of several allowed schemas, what the nearest one says
         branches: dict[Any, list[Any]] = {}
-        for each in error.context:
-            branches.setdefault(each.schema_path[0], []).append(each)
-        for each in min(
-            branches.values(), key=lambda branch: (any(e.validator == "required" for e in branch), len(branch))
-        ):
-            yield from _schema_problems(each)
+        for cause in error.context:
+            branches.setdefault(cause.schema_path[0], []).append(cause)
+        # The nearest lacks nothing that it requires, or else has the fewest faults:
+        for cause in min(branches.values(), key=lambda branch: (_lacks_something(branch), len(branch))):
+            yield from _schema_problems(cause)
         return
-    place = ".".join(str(step) for step in error.absolute_path)
-    inside = f" in {place}" if place else ""
+    field = ".".join(str(step) for step in error.absolute_path)
+    inside = f" in {field}" if field else ""
     if error.validator == "required":
         name = error.message.partition("'")[2].partition("'")[0]
         yield "missing_field", f"{name}{inside}", "none"
@@ -160,4 +160,8 @@ def _schema_problems(error: Any) -> Iterator[tuple[str, str, str]]:
         (name,) = error.validator_value["required"]
         yield "undocumented_field", f"no {name}{inside} here", name
     else:
-        yield "schema", f"{place}: {error.validator} {shown(error.validator_value)}", shown(error.instance)
+        yield "schema", f"{field}: {error.validator} {shown(error.validator_value)}", shown(error.instance)
+
+
+def _lacks_something(errors: list[Any]) -> bool:
+    return any(error.validator == "required" for error in errors)

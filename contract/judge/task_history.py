@@ -6,7 +6,8 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 from ..pictures import measure
-from .reply import shown
+from .deviation import shown
+from .reading import images_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 Finding = tuple[str, str, str]
 """Id of a promise, what was expected, what came."""
 RATIO_TOLERANCE = 0.01
-ORDER = ("submitted", "processing", "succeeded", "failed")
 
 
 def goes_on(lifecycle: Lifecycle, data: dict[str, Any]) -> bool:
@@ -60,8 +60,8 @@ def judge_history(
     elif last.get("task_status") == lifecycle.failed:
         message = last.get("task_status_msg")
         named = [rule.id for rule in contract.rules.values() if rule.phase == "async" and rule.text() == message]
-        subject = next((each for each in named if each in tried), "") or "".join(named[:1]) or "task.success"
-        yield subject, lifecycle.succeeded, f"{lifecycle.failed}, {message!r}"
+        requirement = next((rule_id for rule_id in named if rule_id in tried), "") or "".join(named[:1])
+        yield requirement or "task.success", lifecycle.succeeded, f"{lifecycle.failed}, {message!r}"
     elif last.get("task_status") == lifecycle.succeeded:
         yield from _judge_success(last, request.get("n", contract.request.defaults.get("n", 1)))
 
@@ -88,8 +88,8 @@ def _judge_statuses(lifecycle: Lifecycle, history: Sequence[dict[str, Any]]) -> 
 def _reachable(lifecycle: Lifecycle, status: str) -> set[str]:
     """Return the statuses that can follow, some of which nobody may have seen."""
     following = set(lifecycle.transitions[status])
-    for each in list(following):
-        following |= _reachable(lifecycle, each)
+    for next_status in list(following):
+        following |= _reachable(lifecycle, next_status)
     return following
 
 
@@ -123,18 +123,11 @@ def _judge_success(last: dict[str, Any], n: int) -> Iterator[Finding]:
     images = images_of(last)
     if len(images) != n:
         yield "task.result", f"{n} pictures", str(len(images))
-    elif [each.get("index") for each in images] != list(range(n)):
-        yield "task.result", f"index 0 to {n - 1}", str([each.get("index") for each in images])
-    urls = [each.get("url") for each in images]
+    elif [image.get("index") for image in images] != list(range(n)):
+        yield "task.result", f"index 0 to {n - 1}", str([image.get("index") for image in images])
+    urls = [image.get("url") for image in images]
     if len(set(map(str, urls))) != len(urls) or not all(isinstance(url, str) and "://" in url for url in urls):
         yield "task.result", "a URL for each picture", "a URL that is missing, or is there twice"
-
-
-def images_of(data: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the results of a task; empty if there are none, or not in the form of a list of objects."""
-    result = data.get("task_result")
-    images = result.get("images") if isinstance(result, dict) else None
-    return [each for each in images if isinstance(each, dict)] if isinstance(images, list) else []
 
 
 def judge_picture(contract: Contract, request: dict[str, Any], reply: Reply) -> Iterator[Finding]:
@@ -153,19 +146,19 @@ def judge_picture(contract: Contract, request: dict[str, Any], reply: Reply) -> 
 def judge_callbacks(contract: Contract, last: dict[str, Any], received: Sequence[Received]) -> Iterator[Finding]:
     """Yield what is wrong with the callbacks of a task that ended as `last` shows it."""
     lifecycle = contract.lifecycle
-    bodies = [each.body for each in received]
+    bodies = [callback.body for callback in received]
     first: dict[str, Received] = {}
-    for each in received:
-        earlier = first.setdefault(str(each.body.get("task_status")), each)
-        if earlier.body != each.body:
+    for callback in received:
+        earlier = first.setdefault(str(callback.body.get("task_status")), callback)
+        if earlier.body != callback.body:
             yield "callback.sequence", "the same body again", "another body for the same status"
     wanted = [lifecycle.submitted, lifecycle.processing, str(last.get("task_status"))]
     if list(first) != wanted:
         yield "callback.sequence", " > ".join(wanted), " > ".join(first) or "none"
     validator = contract.callback_validator
-    for each in received:
-        if each.content_type != contract.callbacks.content_type:
-            yield "callback.body", f"Content-Type {contract.callbacks.content_type}", each.content_type[:80]
+    for callback in received:
+        if callback.content_type != contract.callbacks.content_type:
+            yield "callback.body", f"Content-Type {contract.callbacks.content_type}", callback.content_type[:80]
             break
     if problem := next(filter(None, (_problem(validator, body) for body in bodies)), ""):
         yield "callback.body", "the schema CallbackTask", problem
@@ -185,7 +178,7 @@ def _problem(validator: jsonschema_rs.Draft202012Validator, body: dict[str, Any]
 
 def _differing(one: dict[str, Any], other: dict[str, Any]) -> tuple[str, str] | None:
     """Return what of two views of a task differs, but for its URLs, which may be signed anew each time."""
-    views = [{**each, "task_result": [image.get("index") for image in images_of(each)]} for each in (one, other)]
+    views = [{**view, "task_result": [image.get("index") for image in images_of(view)]} for view in (one, other)]
     names = sorted(name for name in {*views[0], *views[1]} if views[0].get(name) != views[1].get(name))
     first, second = (", ".join(f"{name} {shown(view.get(name))}" for name in names) for view in views)
     return (first, second) if names else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -10,19 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ApiError, render
 from ..judge.answer_schema import documented_fields
-from ..judge.reply import shown
+from ..judge.deviation import shown
+from ..judge.reading import inner_of, results_of
 from ..markdown import code, prose
+from ..nearest import nearest
 from ..verify.selection import Options, select_cases
-from .recording import ACCEPTED, key_of, place_of
+from .recording import ACCEPTED, key_of, section_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..cases.case import Case
     from ..spec import Contract
-    from .recording import Answer, Recording
+    from .recording import RecordedAnswer, Recording
 
-KINDS = {
+DRIFT_KINDS = {
     "stricter": "B is stricter",
     "looser": "B is looser",
     "status": "other status",
@@ -47,18 +48,18 @@ class Difference:
     """One way in which two answers to a case differ."""
 
     kind: str
-    """One of KINDS."""
+    """One of DRIFT_KINDS."""
     a: str
     b: str
-    subject: str = ""
+    requirement: str = ""
     """The rule or promise that it is about; empty for that of the case."""
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class DriftRow:
     """A difference, and the cases that show it."""
 
-    subject: str
+    requirement: str
     kind: str
     documented: str
     """What the contract expects, and how well it knows that."""
@@ -73,7 +74,7 @@ class Drift:
 
     a: Recording
     b: Recording
-    rows: list[Row] = field(default_factory=list)
+    rows: list[DriftRow] = field(default_factory=list)
     agree: int = 0
     missing: dict[str, list[str]] = field(default_factory=dict)
     """The cases that were not compared, by the reason."""
@@ -91,23 +92,23 @@ def compare(a: Recording, b: Recording, contract: Contract, only: str | None = N
     drift = Drift(a, b)
     found: dict[tuple[str, str, str, str, str], list[str]] = defaultdict(list)
     cases = select_cases(contract, Options("", only=only, run=RUN))
-    places = {case.id: (place_of(case), key_of(case, RUN)) for case in cases}
+    keys = {case.id: (section_of(case), key_of(case, RUN)) for case in cases}
     for case in cases:
-        first, second = a.find(*places[case.id]), b.find(*places[case.id])
+        first, second = a.find(*keys[case.id]), b.find(*keys[case.id])
         if first is None or second is None:
             who = "neither" if not first and not second else "not A" if not first else "not B"
             drift.missing.setdefault(who, []).append(case.id)
             continue
         differences = list(_compare(contract, case, first, second))
         drift.agree += not differences
-        for each in differences:
-            subject = each.subject or case.subject or first.blamed or second.blamed or ACCEPTED
-            documented = FIELDS.get(each.kind, "") if subject == SCHEMA else _expected(contract, case)
-            found[subject, each.kind, documented, each.a, each.b].append(case.id)
-    drift.rows = [Row(*what, names) for what, names in found.items()]
-    drift.rows.sort(key=lambda row: (row.subject == SCHEMA, row.subject, list(KINDS).index(row.kind)))
+        for difference in differences:
+            requirement = difference.requirement or case.requirement or first.blamed or second.blamed or ACCEPTED
+            documented = FIELDS.get(difference.kind, "") if requirement == SCHEMA else _expected(contract, case)
+            found[requirement, difference.kind, documented, difference.a, difference.b].append(case.id)
+    drift.rows = [DriftRow(*what, names) for what, names in found.items()]
+    drift.rows.sort(key=lambda row: (row.requirement == SCHEMA, row.requirement, list(DRIFT_KINDS).index(row.kind)))
     if only is None:
-        drift.orphans = [line for side in (a, b) for line in _orphans(side, set(places.values()))]
+        drift.orphans = [line for side in (a, b) for line in _orphans(side, set(keys.values()))]
     return drift
 
 
@@ -122,11 +123,11 @@ def _expected(contract: Contract, case: Case) -> str:
         return f"a redirect or an HTML page ({rule.evidence})"
     error = ApiError(rule, **case.details)
     body = render(error, contract.gateway, request_id="", gateway_request_id="<gateway request id>").body
-    inner = body.get("error", body) if isinstance(body, dict) else {}
+    inner = inner_of(body)
     return f"{error.error.http}/{shown(inner['code'])} {shown(inner['message'])} ({rule.evidence})"
 
 
-def _compare(contract: Contract, case: Case, a: Answer, b: Answer) -> Iterator[Difference]:
+def _compare(contract: Contract, case: Case, a: RecordedAnswer, b: RecordedAnswer) -> Iterator[Difference]:
     if a.accepted != b.accepted:
         yield Difference("stricter" if a.accepted else "looser", a.summary, b.summary)
         return
@@ -135,8 +136,8 @@ def _compare(contract: Contract, case: Case, a: Answer, b: Answer) -> Iterator[D
         return
     if a.http != b.http:
         yield Difference("status", str(a.http), str(b.http))
-    code, other = (shown(each.inner.get("code")) for each in (a, b))
-    text, another = (shown(each.inner.get("message")) for each in (a, b))
+    code, other = (shown(answer.inner.get("code")) for answer in (a, b))
+    text, another = (shown(answer.inner.get("message")) for answer in (a, b))
     if code != other:
         yield Difference("code", f"{code} {text}", f"{other} {another}")
     elif a.inner.get("message") != b.inner.get("message"):
@@ -165,7 +166,7 @@ def _compare_tasks(contract: Contract, a: list[dict[str, Any]], b: list[dict[str
     text, another = (task[-1].get("task_status_msg") for task in (a, b))
     if text is not None and another is not None and text != another:
         yield Difference("text", f"task_status_msg {shown(text)}", f"task_status_msg {shown(another)}")
-    pictures, others = (_pictures(task[-1]) for task in (a, b))
+    pictures, others = (len(results_of(task[-1])) for task in (a, b))
     if pictures != others:
         yield Difference("task", f"{pictures} pictures", f"{others} pictures", "task.result")
         return
@@ -180,20 +181,14 @@ def _path(task: list[dict[str, Any]]) -> str:
 
 
 def _statuses(task: list[dict[str, Any]]) -> list[str]:
-    statuses = [str(each.get("task_status")) for each in task]
-    return [each for number, each in enumerate(statuses) if number == 0 or each != statuses[number - 1]]
+    statuses = [str(view.get("task_status")) for view in task]
+    return [status for number, status in enumerate(statuses) if number == 0 or status != statuses[number - 1]]
 
 
 def _follows(a: list[dict[str, Any]], b: list[dict[str, Any]]) -> bool:
     """Tell whether all that was seen of one task was seen of the other: a query can come too late for a status."""
     left = iter(_statuses(b))
     return all(status in left for status in _statuses(a))
-
-
-def _pictures(data: dict[str, Any]) -> int:
-    result = data.get("task_result")
-    images = result.get("images") if isinstance(result, dict) else None
-    return len(images) if isinstance(images, list) else 0
 
 
 def _compare_objects(
@@ -206,7 +201,7 @@ def _compare_objects(
             yield from _compare_values(known, inner, a[name], b[name], prefix)
         else:
             yield from _compare_fields(
-                {shown_as: ""} if inner in known else {}, shown_as, *(shape(each.get(name, _ABSENT)) for each in (a, b))
+                {shown_as: ""} if inner in known else {}, shown_as, *(shape(side.get(name, _ABSENT)) for side in (a, b))
             )
 
 
@@ -229,7 +224,7 @@ def _compare_fields(known: dict[str, str], name: str, a: str | None, b: str | No
         return
     if a is None or b is None:
         kind = "missing_field" if name in known else "undocumented_field"
-        first, second = (f"{name}, {each}" if each else f"no {name}" for each in (a, b))
+        first, second = (f"{name}, {form}" if form else f"no {name}" for form in (a, b))
         yield Difference(kind, first, second, SCHEMA)
     else:
         yield Difference("shape", f"{name}: {a}", f"{name}: {b}", SCHEMA)
@@ -252,17 +247,16 @@ def _compare_values(known: dict[str, str], path: str, a: Any, b: Any, prefix: st
 
 def _orphans(recording: Recording, used: set[tuple[str, str]]) -> list[str]:
     """Return the answers that no case uses, each with the nearest rule there is if its own is not one."""
-    places = {place for place, _ in used}
+    sections = {section for section, _ in used}
     lines = []
-    for place, answers in recording.answers.items():
-        if place not in places:
-            near = difflib.get_close_matches(place, sorted(places), n=3, cutoff=0.3)
-            hint = f"; the nearest are {', '.join(near)}" if near else ""
-            lines.append(f"{place}.json of {recording.target}: no case is about a rule {place}{hint}")
+    for section, answers in recording.answers.items():
+        if section not in sections:
+            hint = nearest(section, sorted(sections))
+            lines.append(f"{section}.json of {recording.target}: no case is about a rule {section}{hint}")
             continue
         for key, answer in answers.items():
-            if (place, key) not in used:
-                lines.append(f"{place}.json of {recording.target}: no case sends what {answer.case} sent")
+            if (section, key) not in used:
+                lines.append(f"{section}.json of {recording.target}: no case sends what {answer.case} sent")
     return lines
 
 
@@ -271,10 +265,10 @@ def _orphans(recording: Recording, used: set[tuple[str, str]]) -> list[str]:
 
 def summary(drift: Drift) -> str:
     """Say in one line what it comes to."""
-    sides = " and ".join(f"{each.target} ({each.at:%Y-%m-%d})" for each in (drift.a, drift.b))
+    sides = " and ".join(f"{side.target} ({side.at:%Y-%m-%d})" for side in (drift.a, drift.b))
     count = len(drift.rows)
     differ = f"{count} differences" if count > 1 else "1 difference" if count else "no drift"
-    rules = len({row.subject for row in drift.rows})
+    rules = len({row.requirement for row in drift.rows})
     where = f" in {rules} rules" if rules > 1 else ""
     left = sum(map(len, drift.missing.values()))
     return f"{differ}{where} between {sides}; of {drift.compared} cases {drift.agree} agree, {left} were not compared"
@@ -282,7 +276,7 @@ def summary(drift: Drift) -> str:
 
 def as_markdown(drift: Drift) -> str:
     """Return the comparison as Markdown that fits into a comment of a pull request."""
-    a, b = (f"{letter}: {prose(each.target)}, {each.at:%Y-%m-%d}" for letter, each in (("A", drift.a), ("B", drift.b)))
+    a, b = (f"{letter}: {prose(side.target)}, {side.at:%Y-%m-%d}" for letter, side in (("A", drift.a), ("B", drift.b)))
     head = [f"**{prose(summary(drift))}**"]
     tail = [prose(line) for line in notes(drift)]
     lines: list[str] = []
@@ -316,20 +310,25 @@ def _listed(names: list[str], most: int) -> str:
     return ", ".join(names[:most]) + rest
 
 
-def _row(row: Row) -> str:
-    cells = [f"`{row.subject}`", KINDS[row.kind], *map(code, (row.documented, row.a, row.b)), _listed(row.cases, 3)]
+def _row(row: DriftRow) -> str:
+    cells = [
+        f"`{row.requirement}`",
+        DRIFT_KINDS[row.kind],
+        *map(code, (row.documented, row.a, row.b)),
+        _listed(row.cases, 3),
+    ]
     return f"| {' | '.join(cells)} |"
 
 
 def as_json(drift: Drift) -> str:
     """Return the comparison as one JSON object."""
     sides = {
-        letter: {"target": each.target, "at": each.at.isoformat(timespec="seconds")}
-        for letter, each in (("a", drift.a), ("b", drift.b))
+        letter: {"target": side.target, "at": side.at.isoformat(timespec="seconds")}
+        for letter, side in (("a", drift.a), ("b", drift.b))
     }
     rows = [
         {
-            "rule": row.subject,
+            "rule": row.requirement,
             "class": row.kind,
             "documented": row.documented,
             "a": row.a,

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-import secrets as random
 import shutil
 from datetime import UTC, datetime
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
-from .masking import find_secret
-from .recording import Answer, Recording
+from .recording import RecordedAnswer, Recording
+from .secret import find_secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from ..spec import Contract
-    from .masking import Secret
+    from .secret import Secret
 
 FORMAT = 1
 HEAD = "recording.json"
@@ -40,7 +40,7 @@ def save(recording: Recording, folder: Path, secrets: Iterable[Secret]) -> None:
     files = dict(_files(recording))
     _refuse_secrets(files, list(secrets))
     folder.parent.mkdir(parents=True, exist_ok=True)
-    mark = random.token_hex(4)
+    mark = token_hex(4)
     new, old = (folder.with_name(f".{folder.name}.{mark}.{word}") for word in ("new", "old"))
     try:
         new.mkdir()
@@ -62,13 +62,13 @@ def save(recording: Recording, folder: Path, secrets: Iterable[Secret]) -> None:
 def check_folder(folder: Path) -> None:
     """Raise BrokenRecordingError if a recording must not be written there, since something else would be lost."""
     if not folder.exists():
-        parent = next(each for each in folder.resolve().parents if each.exists())
+        parent = next(parent for parent in folder.resolve().parents if parent.exists())
         if not (parent.is_dir() and os.access(parent, os.W_OK)):
             raise BrokenRecordingError(f"{folder}: cannot be made, {parent} cannot be written to")
         return
     if not folder.is_dir():
         raise BrokenRecordingError(f"{folder} is a file; name a folder")
-    foreign = sorted(each.name for each in folder.iterdir() if each.suffix != ".json" or each.is_dir())
+    foreign = sorted(path.name for path in folder.iterdir() if path.suffix != ".json" or path.is_dir())
     if foreign:
         raise BrokenRecordingError(f"{folder} holds {foreign[0]}, which is of no recording; choose another folder")
     if any(folder.iterdir()) and not (folder / HEAD).exists():
@@ -78,12 +78,13 @@ def check_folder(folder: Path) -> None:
 def _files(recording: Recording) -> Iterator[tuple[str, dict[str, Any]]]:
     at = recording.at.astimezone(UTC).isoformat(timespec="seconds")
     yield HEAD, {"format": FORMAT, "target": recording.target, "contract": recording.contract, "at": at}
-    for place, answers in recording.answers.items():
-        yield f"{place}.json", {"rule": place, "answers": {key: _as_json(each) for key, each in answers.items()}}
+    for section, answers in recording.answers.items():
+        entries = {key: _as_json(answer) for key, answer in answers.items()}
+        yield f"{section}.json", {"rule": section, "answers": entries}
 
 
-def _as_json(answer: Answer) -> dict[str, Any]:
-    values = {name: getattr(answer, name) for name in Answer.__dataclass_fields__}
+def _as_json(answer: RecordedAnswer) -> dict[str, Any]:
+    values = {name: getattr(answer, name) for name in RecordedAnswer.__dataclass_fields__}
     return {name: value for name, value in values.items() if value not in ("", [], None)}
 
 
@@ -156,7 +157,7 @@ TYPES = {
 OPTIONAL = {"other", "blamed", "value", "task"}
 
 
-def _load_answer(entry: Any, where: str) -> Answer:
+def _load_answer(entry: Any, where: str) -> RecordedAnswer:
     if not isinstance(entry, dict):
         raise BrokenRecordingError(f"{where} is no JSON object")
     if strange := sorted(entry.keys() - TYPES.keys() - {"body"}):
@@ -166,11 +167,11 @@ def _load_answer(entry: Any, where: str) -> Answer:
     }
     body = entry.get("body")
     tasks = values.get("task", [])
-    if not (body is None or isinstance(body, dict)) or not all(isinstance(each, dict) for each in tasks):
+    if not (body is None or isinstance(body, dict)) or not all(isinstance(view, dict) for view in tasks):
         raise BrokenRecordingError(f"{where}: 'body' and each of 'task' must be JSON objects")
-    if not all(isinstance(each, str) for each in values["headers"].values()):
+    if not all(isinstance(value, str) for value in values["headers"].values()):
         raise BrokenRecordingError(f"{where}: 'headers' must be texts")
-    return Answer(body=body, **values)
+    return RecordedAnswer(body=body, **values)
 
 
 def _value(entry: Mapping[str, Any], name: str, kind: type, where: object) -> Any:

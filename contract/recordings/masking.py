@@ -5,22 +5,19 @@ The same value becomes the same placeholder wherever it stands, so an answer tha
 
 from __future__ import annotations
 
-import base64
 import ipaddress
 import re
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
-from functools import cache
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, quote_plus
 
 from ..cases.case import UNKNOWN_KEY
 from ..judge.answer_schema import documented_fields
-from ..judge.reply import envelope_of
+from ..judge.reading import envelope_of
 from ..targets.target import SHORTEST_SECRET
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from ..targets.target import Reply
     from ..verify.results import Report, Result
@@ -36,12 +33,9 @@ DEEPEST = 30
 URL = re.compile(r"\b([a-zA-Z][a-zA-Z0-9+.-]{1,20})://[^\s\"'<>\\)\]}]+")
 E_MAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 ADDRESS = re.compile(r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-fA-F]{0,4}(?::[0-9a-fA-F]{0,4}){2,7})(?![\w:])")
-LOOKS_SECRET = re.compile(r"(?<![A-Za-z0-9])(?i:sk-)[\w*-]{6,}|(?<![\w-])eyJ[\w-]{10,}\.[\w-]{10,}")
-"""What keys and JSON Web Tokens look like."""
-SECRET_NAMES = ("KEY", "TOKEN", "SECRET")
 UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 WORDS = re.compile(r"[\w.:-]+|[^\w.:-]")
-KINDS = {dict: "object", list: "list", str: "string", bool: "boolean", int: "number", float: "number"}
+JSON_TYPES = {dict: "object", list: "list", str: "string", bool: "boolean", int: "number", float: "number"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +76,8 @@ class Masker:
         for result in report.results:
             for reply in (result.reply, result.again):
                 self._learn_ids(result, reply)
-        long = sorted((each for each in self._ids if len(each) >= SHORTEST_ID), key=len, reverse=True)
+        long = sorted((known for known in self._ids if len(known) >= SHORTEST_ID), key=len, reverse=True)
+        # The longest first, since an id can begin with another one; `(?!)` is found nowhere.
         self._long_ids = re.compile("|".join(map(re.escape, long)) or "(?!)")
         self._varying: set[tuple[str, str]] = set()
         self._patterns: dict[tuple[str, str], list[re.Pattern[str]]] = {}
@@ -147,12 +142,12 @@ class Masker:
         for (path, before), (other, after) in zip(*leaves, strict=False):
             if path != other or before == after or path.startswith("data"):
                 continue
-            place = (envelope, path)
+            leaf = (envelope, path)
             patterns = _varying_parts(before, after) if isinstance(before, str) and isinstance(after, str) else None
             if patterns:
-                self._patterns.setdefault(place, []).extend(patterns)
+                self._patterns.setdefault(leaf, []).extend(patterns)
             else:
-                self._varying.add(place)
+                self._varying.add(leaf)
 
     # Masking
 
@@ -182,7 +177,7 @@ class Masker:
     def _child(self, node: dict[str, Any], name: str, path: str, scope: _Scope) -> Any:
         inner = f"{path}.{name}" if path else name
         if inner not in scope.fields:  # nobody knows whether what stands there is private, or the same the next time
-            return f"<undocumented {KINDS.get(type(node[name]), 'null')}>"
+            return f"<undocumented {JSON_TYPES.get(type(node[name]), 'null')}>"
         return self._walk(node[name], inner, scope)
 
     def _whole(self, text: str, scope: _Scope) -> str:
@@ -257,52 +252,3 @@ def _varying_parts(first: str, second: str) -> list[re.Pattern[str]]:
         ends = f"({re.escape(right)})" if right else "($)"
         patterns.append(re.compile(f"({re.escape(left) or '^'})[\\w.:-]+{ends}"))
     return patterns
-
-
-# Secrets
-
-
-@dataclass(frozen=True, slots=True)
-class Secret:
-    """A secret, and what it is called without being told."""
-
-    name: str
-    value: str = field(repr=False)
-
-    @property
-    def long(self) -> bool:
-        """Whether it can be told from ordinary text."""
-        return len(self.value) >= SHORTEST_SECRET
-
-
-def secrets_of(environ: Mapping[str, str]) -> list[Secret]:
-    """Return the values of environment variables that are secret by their name."""
-    found = [
-        Secret(name, value) for name, value in environ.items() if any(each in name.upper() for each in SECRET_NAMES)
-    ]
-    return [each for each in found if each.long]
-
-
-def find_secret(texts: Iterable[str], secrets: Iterable[Secret]) -> str:
-    """Return the name of a secret that stands in one of the texts, in whatever form; empty if there is none."""
-    forms = [(each.name, form) for each in secrets if each.long for form in _forms(each.value)]
-    for text in texts:
-        for name, form in forms:
-            if form in text:
-                return name
-        if LOOKS_SECRET.search(text):
-            return "something that looks like a key"
-    return ""
-
-
-@cache
-def _forms(secret: str) -> tuple[str, ...]:
-    """Return a secret as it is, URL-encoded and in Base64, where its place in the encoded text gives three forms."""
-    data = secret.encode("utf-8", "surrogateescape")
-    forms = {secret, quote(secret, safe=""), quote_plus(secret), quote(secret)}
-    forms |= {re.sub("%..", lambda match: match[0].lower(), form) for form in forms}
-    for offset in range(3):
-        encoded = base64.b64encode(b"\0" * offset + data).decode().rstrip("=")
-        core = encoded[-(-offset * 8 // 6) : (offset + len(data)) * 8 // 6]  # what its neighbours have no part in
-        forms |= {core, core.replace("+", "-").replace("/", "_")}
-    return tuple(sorted(forms))

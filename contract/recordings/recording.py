@@ -1,7 +1,6 @@
-"""Recordings: what a service answered to the cases, by rule and by what was sent.
+"""What a recording is: the answers of a service to the cases, by rule and by what was sent.
 
-What varies from run to run and what is private is masked (`recordings/masking.py`), so that a new recording differs from the old one only
-where the service does.
+It knows nothing of the run that it was made from (`from_run.py`): a simulator that answers as recorded needs no verifier.
 """
 
 from __future__ import annotations
@@ -12,34 +11,30 @@ import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import pybase64
 
-from ..judge.reply import describe, envelope_of, shown
+from ..judge.deviation import shown
+from ..judge.reading import code_and_message, envelope_of, inner_of
 from ..pictures import measure
-from ..verify.run import takes_any_key
-from .masking import Masker
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..cases.case import Case
-    from ..verify.results import Report, Result
 
 ACCEPTED = "accepted"
-"""Name of the file for the cases that are of no single rule."""
+"""The section for the cases that are of no single rule."""
 OLD = timedelta(days=90)
 LONGEST_SENT = 300
 LARGE = 100_000
 """Bytes of a picture file that was made so large on purpose; the size of others depends on the version of a library."""
-REPEATED = re.compile(r"(.)\1{40,}")
 PICTURE = re.compile(r"(?:iVBORw0KGgo|/9j/)[A-Za-z0-9+/_\-\n]{20,}={0,2}")
 """A PNG or JPEG in Base64 of any dialect."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class RecordedAnswer:
     """What a service answered to one case, masked."""
 
     case: str
@@ -72,8 +67,7 @@ class Answer:
     @property
     def inner(self) -> dict[str, Any]:
         """What holds code and message."""
-        inner = (self.body or {}).get("error", self.body)
-        return inner if isinstance(inner, dict) else {}
+        return inner_of(self.body)
 
     @property
     def summary(self) -> str:
@@ -84,7 +78,7 @@ class Answer:
             end = self.task[-1] if self.task else {}
             reason = f", {shown(end['task_status_msg'])}" if end.get("task_status_msg") else ""
             return f"accepted, then {end.get('task_status')}{reason}" if end else f"{self.http}, accepted"
-        return f"{self.http}/{shown(self.inner.get('code'))} {shown(self.inner.get('message'))}"
+        return code_and_message(self.http, self.body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +88,12 @@ class Recording:
     target: str
     contract: str
     at: datetime
-    answers: Mapping[str, Mapping[str, Answer]]
+    answers: Mapping[str, Mapping[str, RecordedAnswer]]
     """By rule (or promise, or ACCEPTED), then by the key of the case."""
 
-    def find(self, place: str, key: str) -> Answer | None:
-        """Return the answer to a case, if there is one; `place_of` and `key_of` tell where it stands."""
-        return self.answers.get(place, {}).get(key)
+    def find(self, section: str, key: str) -> RecordedAnswer | None:
+        """Return the answer to a case, if there is one; `section_of` and `key_of` tell where it stands."""
+        return self.answers.get(section, {}).get(key)
 
     def is_old(self, now: datetime) -> bool:
         """Tell whether it should be made anew."""
@@ -109,9 +103,9 @@ class Recording:
 # What was sent
 
 
-def place_of(case: Case) -> str:
-    """Return under which name the answers to a case are kept."""
-    return case.subject or ACCEPTED
+def section_of(case: Case) -> str:
+    """Return the section of a recording in which the answers to a case are kept, a file of that name."""
+    return case.requirement or ACCEPTED
 
 
 def key_of(case: Case, run: str) -> str:
@@ -148,9 +142,8 @@ def _without_pictures(node: Any) -> Any:
     if isinstance(node, list):
         return [_without_pictures(child) for child in node]
     if isinstance(node, str) and len(node) > LONGEST_SENT:
-        starts = [node.find(start) for start in ("iVBORw0KGgo", "/9j/")]
-        start = min((each for each in starts if each >= 0), default=-1)
-        return node if start < 0 else node[:start] + _picture(node[start:])
+        starts = [start for start in map(node.find, ("iVBORw0KGgo", "/9j/")) if start >= 0]
+        return node[: min(starts)] + _picture(node[min(starts) :]) if starts else node
     return node
 
 
@@ -158,6 +151,7 @@ def _picture(text: str) -> str:
     """Describe a picture in Base64; two libraries pack the same picture into different bytes."""
     plain = text.replace("\n", "") if "\n" in text else text
     size = len(plain.rstrip("=")) * 3 // 4
+    # The size in px stands in the first bytes; 4000 characters are whole groups of four, so a cut can be decoded.
     head = plain[:4000].replace("-", "+").replace("_", "/").rstrip("=")
     pixels = measure(pybase64.b64decode(head + "=" * (-len(head) % 4)))
     facts = ["PNG" if plain.startswith("iVBOR") else "JPEG"]
@@ -167,48 +161,3 @@ def _picture(text: str) -> str:
     facts += ["no padding"] if len(plain) % 4 else []
     facts += ["URL-safe"] if "_" in plain or "-" in plain else []
     return f"<{', '.join(facts)}>"
-
-
-# From a run
-
-
-def record(report: Report, at: datetime) -> Recording:
-    """Return the answers of a run, masked. Its options must have had `keep`."""
-    masker = Masker(report)
-    answers: dict[str, dict[str, Answer]] = {}
-    for result in report.results:
-        if result.reply and not takes_any_key(report.contract, report.options, result.case, result.reply):
-            key = key_of(result.case, report.options.run)
-            answers.setdefault(place_of(result.case), {})[key] = _answer(report, masker, result)
-    return Recording(_public(report.target), report.contract.name, at, answers)
-
-
-def _answer(report: Report, masker: Masker, result: Result) -> Answer:
-    case, reply = result.case, result.reply
-    assert reply  # noqa: S101 - only answered cases come here
-    masked = masker.mask(result, reply)
-    body = canonical_body(case, report.options.run)
-    body = REPEATED.sub(r"\1\1\1...", body)[:LONGEST_SENT]
-    sent = masker.text(f"{case.request.method} {case.request.path} {body}".strip())
-    blamed = next((each.subject for each in result.deviations if each.kind == "refused"), "")
-    value = case.details.get("value")
-    quotable = isinstance(value, (str, int, float)) and not isinstance(value, bool) and len(str(value)) <= LONGEST_SENT
-    return Answer(
-        case=case.id,
-        sent=sent,
-        http=reply.http,
-        headers=masked.headers,
-        body=masked.body,
-        other="" if masked.body is not None else describe(reply).partition(", ")[2],
-        blamed=blamed if case.accepted else "",
-        value=masker.text(str(value)) if quotable else "",
-        task=masked.task,
-    )
-
-
-def _public(target: str) -> str:
-    """Return the name of a target without what could be private in a URL."""
-    if "://" not in target:
-        return target
-    parts = urlsplit(target)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import ErrorSpec
-from ..judge.reply import shown
-from .recording import ACCEPTED, Answer, Recording
+from ..judge.deviation import shown
+from ..nearest import nearest
+from .recording import ACCEPTED, RecordedAnswer, Recording
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -25,23 +25,23 @@ def apply(recording: Recording, contract: Contract) -> tuple[Contract, list[str]
     """Return the contract with the recorded answers in place of its own, and what of them could not be applied."""
     rules: dict[str, Rule] = {}
     problems: list[str] = []
-    for place, answers in recording.answers.items():
-        rule = contract.rules.get(place)
+    for section, answers in recording.answers.items():
+        rule = contract.rules.get(section)
         if rule is None:
-            problems += _refused_goods(place, answers, contract)
+            problems += _refused_goods(section, answers, contract)
             continue
-        changed: list[tuple[Answer, Rule]] = []
-        for answer in sorted(answers.values(), key=lambda each: each.case):
+        changed: list[tuple[RecordedAnswer, Rule]] = []
+        for answer in sorted(answers.values(), key=lambda recorded: recorded.case):
             outcome = _recorded_rule(recording, contract, rule, answer)
             if isinstance(outcome, str):
                 problems.append(f"{answer.case}: {outcome}")
             else:
                 changed.append((answer, outcome))
         if changed:
-            rules[place] = _most_alike([each for _, each in changed])
-            others = [answer.case for answer, each in changed if not _says_the_same(rules[place], each, answer)]
+            rules[section] = _most_alike([outcome for _, outcome in changed])
+            others = [answer.case for answer, other in changed if not _says_the_same(rules[section], other, answer)]
             if others:
-                problems.append(f"{', '.join(others)}: recorded with another answer than other cases of {place}")
+                problems.append(f"{', '.join(others)}: recorded with another answer than other cases of {section}")
     return contract.with_rules(rules), problems
 
 
@@ -50,23 +50,22 @@ def _most_alike(rules: list[Rule]) -> Rule:
     return max(rules, key=lambda rule: (rules.count(rule), "{value}" in rule.message))
 
 
-def _says_the_same(given: Rule, recorded: Rule, answer: Answer) -> bool:
+def _says_the_same(given: Rule, recorded: Rule, answer: RecordedAnswer) -> bool:
     return given.error == recorded.error and given.text(value=answer.value) == recorded.text(value=answer.value)
 
 
-def _refused_goods(place: str, answers: Mapping[str, Answer], contract: Contract) -> Iterator[str]:
-    if place in contract.promises:
+def _refused_goods(section: str, answers: Mapping[str, RecordedAnswer], contract: Contract) -> Iterator[str]:
+    if section in contract.promises:
         return
-    if place != ACCEPTED:
-        near = difflib.get_close_matches(place, contract.rules, n=3, cutoff=0.3)
-        yield f"unknown rule {place}" + (f"; the nearest are {', '.join(near)}" if near else "")
+    if section != ACCEPTED:
+        yield f"unknown rule {section}{nearest(section, contract.rules)}"
         return
     for answer in answers.values():
         if not answer.accepted:
             yield f"{answer.case}: it was refused, which this contract does not know; {answer.summary}"
 
 
-def _recorded_rule(recording: Recording, contract: Contract, rule: Rule, answer: Answer) -> Rule | str:
+def _recorded_rule(recording: Recording, contract: Contract, rule: Rule, answer: RecordedAnswer) -> Rule | str:
     """Return a rule as it was answered, or why it cannot be so."""
     source = f"{recording.target}, {recording.at:%Y-%m-%d}"
     outcome = _recorded_error(contract, rule.error, answer) if rule.error else _recorded_failure(contract, answer)
@@ -79,14 +78,14 @@ def _recorded_rule(recording: Recording, contract: Contract, rule: Rule, answer:
     return replace(rule, message=message, error=error, evidence="recorded", source=source)
 
 
-def _recorded_failure(contract: Contract, answer: Answer) -> tuple[None, str] | str:
+def _recorded_failure(contract: Contract, answer: RecordedAnswer) -> tuple[None, str] | str:
     end = answer.task[-1] if answer.task else {}
     if not answer.accepted or end.get("task_status") != contract.lifecycle.failed:
         return f"the contract lets its task fail, and the recording has {answer.summary}"
     return None, str(end.get("task_status_msg", ""))
 
 
-def _recorded_error(contract: Contract, error: ErrorSpec, answer: Answer) -> tuple[ErrorSpec, str | None] | str:
+def _recorded_error(contract: Contract, error: ErrorSpec, answer: RecordedAnswer) -> tuple[ErrorSpec, str | None] | str:
     """Return error and text; None for the page that the contract has."""
     problem = ""
     code, text = answer.inner.get("code"), answer.inner.get("message")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..judge.reply import Deviation, clipped, describe, limit_of
-from ..judge.task_history import goes_on, images_of, judge_callbacks, judge_history, judge_picture
+from ..judge.deviation import Deviation, clipped
+from ..judge.reading import describe, images_of
+from ..judge.reply import limit_of
+from ..judge.task_history import goes_on, judge_callbacks, judge_history, judge_picture
 from ..targets.target import NoAnswerError
 from .results import DEVIATES, SKIPPED
 from .sending import NotTestedError
@@ -70,7 +72,7 @@ class Follower:
         return self._options.stop_early and any(each.state == DEVIATES for each in results)
 
     def _has_ended(self, result: Result) -> bool:
-        lost = any(each.subject == "task.end" for each in result.deviations)
+        lost = any(each.requirement == "task.end" for each in result.deviations)
         return lost or result.state == SKIPPED or not goes_on(self._contract.lifecycle, result.history[-1])
 
     def _query(self, result: Result) -> None:

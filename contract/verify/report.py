@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
-from ..judge.reply import KINDS
+from ..judge.deviation import DEVIATION_KINDS
 from ..markdown import code, prose
 from .reproduce import curl, python
 from .results import DEVIATES, HOLDS, SKIPPED
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from ..judge.reply import Deviation
+    from ..judge.deviation import Deviation
     from ..spec import Contract
     from .results import Report, Result
 
@@ -38,8 +38,8 @@ def case_text(report: Report, result: Result) -> str:
         return ""
     lines = []
     for each in result.deviations:
-        lines += [f"{each.subject}  {meaning(report.contract, each.subject)}", *_lines(result, each)]
-    return "\n".join([*lines, *commands(report, result, result.deviations[0].subject)])
+        lines += [f"{each.requirement}  {meaning(report.contract, each.requirement)}", *_lines(result, each)]
+    return "\n".join([*lines, *commands(report, result, result.deviations[0].requirement)])
 
 
 def commands(report: Report, result: Result, subject: str) -> list[str]:
@@ -48,7 +48,7 @@ def commands(report: Report, result: Result, subject: str) -> list[str]:
 
 
 def _lines(result: Result, deviation: Deviation) -> Iterator[str]:
-    yield f"{result.case.id}: {KINDS[deviation.kind]}"
+    yield f"{result.case.id}: {DEVIATION_KINDS[deviation.kind]}"
     yield f"  expected {deviation.expected}"
     yield f"  got {deviation.got}"
     yield f"  evidence {deviation.evidence}"
@@ -83,7 +83,13 @@ def as_markdown(report: Report, at: datetime) -> str:
         lines += ["", f"## {subject}", "", meaning(report.contract, subject), ""]
         lines += ["| case | what | expected | got | evidence |", "|---|---|---|---|---|"]
         for result, each in found:
-            cells = (code(result.case.id), KINDS[each.kind], code(each.expected), code(each.got), each.evidence)
+            cells = (
+                code(result.case.id),
+                DEVIATION_KINDS[each.kind],
+                code(each.expected),
+                code(each.got),
+                each.evidence,
+            )
             lines.append(f"| {' | '.join(cells)} |")
         first = found[0][0]
         lines += ["", "```sh", curl(report, first, subject), "```"]
@@ -113,15 +119,21 @@ def as_json(report: Report, at: datetime) -> str:
 
 def _result(report: Report, result: Result) -> dict[str, Any]:
     case = result.case
-    row: dict[str, Any] = {"case": case.id, "rule": case.subject, "state": result.state}
+    row: dict[str, Any] = {"case": case.id, "rule": case.requirement, "state": result.state}
     if result.state == SKIPPED:
         row["reason"] = result.reason
     if result.deviations:
         row["deviations"] = [
-            {name: getattr(each, name) for name in ("subject", "kind", "expected", "got", "evidence")}
+            {
+                "subject": each.requirement,
+                "kind": each.kind,
+                "expected": each.expected,
+                "got": each.got,
+                "evidence": each.evidence,
+            }
             for each in result.deviations
         ]
-        subject = result.deviations[0].subject
+        subject = result.deviations[0].requirement
         row |= {"curl": curl(report, result, subject), "python": python(report, result, subject)}
     return row
 
@@ -131,7 +143,7 @@ def as_junit(report: Report, at: datetime) -> str:
     root = ET.Element("testsuites", name=f"klingkit verify {report.target}")
     suites: dict[str, list[Result]] = defaultdict(list)
     for result in report.results:
-        suites[result.case.subject or "accepted"].append(result)
+        suites[result.case.requirement or "accepted"].append(result)
     for subject, results in suites.items():
         failed, skipped = (sum(each.state == state for each in results) for state in (DEVIATES, SKIPPED))
         suite = ET.SubElement(root, "testsuite", name=subject, timestamp=at.isoformat(timespec="seconds"))
@@ -142,9 +154,11 @@ def as_junit(report: Report, at: datetime) -> str:
             if result.state == SKIPPED:
                 ET.SubElement(test, "skipped", message=result.reason)
             for each in result.deviations:
-                failure = ET.SubElement(test, "failure", type=each.kind, message=f"{each.subject}: {KINDS[each.kind]}")
+                failure = ET.SubElement(
+                    test, "failure", type=each.kind, message=f"{each.requirement}: {DEVIATION_KINDS[each.kind]}"
+                )
                 lines = (f"expected {each.expected}", f"got {each.got}", f"evidence {each.evidence}")
-                failure.text = _xml_safe("\n".join([*lines, *commands(report, result, each.subject)]))
+                failure.text = _xml_safe("\n".join([*lines, *commands(report, result, each.requirement)]))
     ET.indent(root, " ")
     return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
@@ -158,7 +172,7 @@ def by_subject(report: Report) -> dict[str, list[tuple[Result, Deviation]]]:
     found: dict[str, list[tuple[Result, Deviation]]] = defaultdict(list)
     for result in report.results:
         for deviation in result.deviations:
-            found[deviation.subject].append((result, deviation))
+            found[deviation.requirement].append((result, deviation))
     return found
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ..cases.case import Case
-    from ..judge.reply import Deviation
+    from ..judge.deviation import Deviation
     from ..spec import Contract
     from ..targets.target import Reply
     from .selection import Options

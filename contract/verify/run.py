@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 
 from ..cases.case import COSTS, FAILS, SMALLEST, UNKNOWN_TASK, Case
 from ..judge.answer_schema import schemas_of
-from ..judge.reply import Deviation, describe, envelope_of, judge, limit_of, may_cost, named_rules, task_id_of
+from ..judge.deviation import Deviation
+from ..judge.reading import describe, envelope_of, task_id_of
+from ..judge.reply import judge, limit_of, may_cost
+from ..judge.rule_texts import named_rules
 from ..targets.target import NoAnswerError, Reply, Request, without
 from .budget import BudgetError, make_plan
 from .following import Follower
@@ -216,7 +219,7 @@ class Run:
         self._stop = f"was not sent, since {case.id} may cost money: it was answered {answer}"
         price = self._contract.price_per_picture * case.pictures
         self._report.notes.append(
-            f"{case.id} was not refused ({answer}): breaking {case.subject} may have cost {price} {self._contract.currency}"
+            f"{case.id} was not refused ({answer}): breaking {case.requirement} may have cost {price} {self._contract.currency}"
         )
 
     def _ask_again(self, results: list[Result]) -> None:
@@ -245,7 +248,7 @@ class Run:
 
     def _note_silence(self, result: Result, error: NoAnswerError) -> None:
         case = result.case
-        subject = case.subject or "answer.schema"
+        subject = case.requirement or "answer.schema"
         result.add(Deviation(subject, "no_answer", "an answer", str(error), limit_of(self._contract, subject)))
         self._silences += 1
         if self._silences >= MAX_SILENCES and not self._silent:
@@ -260,7 +263,9 @@ class Run:
         """Find the boundary for which a pack was refused, if its text does not name the rule: try the halves."""
         named = self._named(case)
         tried = {each.rule for each in case.covers}
-        sure = deviation.subject == "refusal.nothing" or not tried.isdisjoint(named) or self._refuses_all or self._stop
+        sure = (
+            deviation.requirement == "refusal.nothing" or not tried.isdisjoint(named) or self._refuses_all or self._stop
+        )
         if deviation.kind != "refused" or len(case.covers) < 2 or sure:
             return deviation
         suspects = list(case.covers)
@@ -276,7 +281,7 @@ class Run:
         subject = next((rule for rule in named if found.place and rule.startswith(f"{found.place[0]}.")), found.rule)
         return replace(
             deviation,
-            subject=subject,
+            requirement=subject,
             expected=f"accepted, with {found.label}",
             evidence=limit_of(self._contract, subject),
         )

@@ -8,7 +8,8 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from ..judge.reply import describe, inner_of, may_cost, task_id_of
+from ..judge.reading import describe, inner_of, task_id_of
+from ..judge.reply import may_cost
 from ..targets.target import NoAnswerError, Request, without
 from .budget import Purse
 

@@ -95,7 +95,7 @@ def hunt(mutants: Iterable[Mutant] | None = None, *, seed: int = 0) -> Iterator[
     for mutant in MUTANTS if mutants is None else mutants:
         report = verify(mutant.make(seed), load_contract(), options)
         first = next(iter(report.of(DEVIATES)), None)
-        blamed = tuple(dict.fromkeys(each.subject for each in first.deviations)) if first else ()
+        blamed = tuple(dict.fromkeys(each.requirement for each in first.deviations)) if first else ()
         yield Catch(mutant, first.case.id if first else "", blamed, report.requests, report.creates, report.spent)
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from klingkit.contract.check import check_create
 from klingkit.contract.recordings.files import save
-from klingkit.contract.recordings.masking import Secret
+from klingkit.contract.recordings.secret import Secret
 from klingkit.mock_server.control.client import Control
 from klingkit.mock_server.serving.in_process import in_process_target
 from tests.conftest import serving

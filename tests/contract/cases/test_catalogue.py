@@ -13,7 +13,7 @@ import pytest
 from klingkit.contract import Contract, load_contract
 from klingkit.contract.cases.case import FAILS, PICTURES, Case
 from klingkit.contract.cases.catalogue import build_cases, put
-from klingkit.contract.judge.reply import envelope_of, task_id_of
+from klingkit.contract.judge.reading import envelope_of, task_id_of
 from klingkit.contract.verify.selection import EXPLORED, MAX_CREATES
 from klingkit.mock_server.serving.in_process import SimulatorTarget, in_process_target
 
@@ -106,7 +106,7 @@ def test_an_accepted_case_breaks_no_rule() -> None:
 
 
 def test_only_what_nobody_can_bring_about_from_outside_has_no_case() -> None:
-    about = {case.subject for case in CASES.values()}
+    about = {case.requirement for case in CASES.values()}
 
     assert load_contract().rules.keys() - about == {
         "body.size",

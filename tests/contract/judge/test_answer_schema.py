@@ -176,4 +176,4 @@ def test_what_is_wrong_is_found_after_what_is_right(contract: Contract, wrong: R
     schemas = AnswerSchemas(contract)
 
     assert list(schemas.judge("create_task", PATH, answer())) == []
-    assert [each.subject for each in schemas.judge("create_task", PATH, wrong)] == ["answer.schema"]
+    assert [each.requirement for each in schemas.judge("create_task", PATH, wrong)] == ["answer.schema"]

@@ -15,9 +15,9 @@ from click.testing import CliRunner, Result
 
 from klingkit import recording_commands
 from klingkit.cli import main
-from klingkit.contract.recordings.drift import KINDS, LONGEST, Drift, Row, as_json, as_markdown, compare
+from klingkit.contract.recordings.drift import DRIFT_KINDS, LONGEST, Drift, DriftRow, as_json, as_markdown, compare
 from klingkit.contract.recordings.files import save
-from klingkit.contract.recordings.masking import Secret
+from klingkit.contract.recordings.secret import Secret
 from klingkit.contract.verify.selection import Options
 from tests.wrong_targets import KEY, NOW, OTHER_KEY, Exchange, recording_of, wrong_target
 
@@ -51,7 +51,7 @@ def run(*arguments: str) -> Result:
     return result
 
 
-def drift_of(contract: Contract, right: Recording, rule: str | None, **hands: Any) -> list[Row]:
+def drift_of(contract: Contract, right: Recording, rule: str | None, **hands: Any) -> list[DriftRow]:
     """What differs between the right simulator and one whose answers go through some hands."""
     return compare(right, recording_of(wrong_target(**hands), only=rule), contract, rule).rows
 
@@ -86,7 +86,7 @@ def test_what_varies_by_itself_is_learnt_and_masked(right: Recording, contract: 
     text = next(iter(two.answers["n.maximum"].values())).inner["message"]
     assert text == "n: must be less than or equal to 9 [trace <varies>]"
     rows = compare(right, two, contract, "n.maximum").rows
-    assert {(row.subject, row.kind) for row in rows} >= {
+    assert {(row.requirement, row.kind) for row in rows} >= {
         ("n.maximum", "text"),
         ("answer.schema", "undocumented_field"),
     }
@@ -115,7 +115,7 @@ def test_an_answer_that_quotes_the_id_of_another_task_differs(right: Recording, 
             exchange.say(f"{exchange.text}, as task {made[0]}")
 
     row, *_ = drift_of(contract, right, "external_task_id.unique", change=change)
-    assert (row.subject, row.kind) == ("external_task_id.unique", "text")
+    assert (row.requirement, row.kind) == ("external_task_id.unique", "text")
     assert re.search(r"as task <task of \S+>'$", row.b)
 
 
@@ -131,7 +131,7 @@ def test_a_task_that_is_shown_under_another_id_differs(right: Recording, contrac
                 exchange.answer(answer)
 
     rows = drift_of(contract, right, "aspect_ratio.enum", change=change)
-    assert {(row.subject, row.kind) for row in rows} == {("answer.schema", "shape")}
+    assert {(row.requirement, row.kind) for row in rows} == {("answer.schema", "shape")}
     first, second = rows[0].a, rows[0].b
     assert first.startswith("task.data.task_id: '<task of accepted/")
     assert second.startswith("task.data.task_id: '<task of accepted/")
@@ -235,9 +235,9 @@ def test_a_difference_has_its_class(
 ) -> None:
     kind, subject, words = expected
     rows = drift_of(contract, right, "n.maximum", **hands)
-    assert {(row.kind, row.subject) for row in rows} == {(kind, subject)}
+    assert {(row.kind, row.requirement) for row in rows} == {(kind, subject)}
     assert any(words in row.b for row in rows)
-    assert kind in KINDS
+    assert kind in DRIFT_KINDS
 
 
 def test_the_status_of_a_redirect_counts_and_the_text_of_a_page_does_not(right: Recording, contract: Contract) -> None:
@@ -308,7 +308,7 @@ def test_the_markdown_is_a_table_whatever_a_service_says(right: Recording, contr
 
 
 def test_the_markdown_fits_into_a_comment(right: Recording) -> None:
-    rows = [Row(f"rule.{number}", "text", "x" * 300, "y" * 300, "z" * 300, ["case"] * 9) for number in range(500)]
+    rows = [DriftRow(f"rule.{number}", "text", "x" * 300, "y" * 300, "z" * 300, ["case"] * 9) for number in range(500)]
     text = as_markdown(Drift(right, right, rows, missing={"not A": ["case"] * 500}, orphans=["x" * 90] * 500))
 
     assert 40_000 < len(text) <= LONGEST

@@ -22,9 +22,9 @@ from klingkit import recording_commands
 from klingkit.cli import main
 from klingkit.contract.cases.catalogue import build_cases
 from klingkit.contract.recordings.files import BrokenRecordingError, SecretFoundError, check_folder, load, save
-from klingkit.contract.recordings.masking import Secret, find_secret, secrets_of
-from klingkit.contract.recordings.recording import Recording, canonical_body, key_of, place_of
+from klingkit.contract.recordings.recording import Recording, canonical_body, key_of, section_of
 from klingkit.contract.recordings.replay import apply
+from klingkit.contract.recordings.secret import Secret, find_secret, secrets_of
 from klingkit.contract.verify.selection import Options
 from tests.conftest import PATH, b64, body, serving, subjects
 from tests.wrong_targets import KEY, NOW, OTHER_KEY, Exchange, recording_of, report_of, wrong_target
@@ -72,9 +72,9 @@ def message_of(recording: Recording, case_id: str) -> str:
 def test_a_case_has_the_same_key_in_each_run_and_no_two_cases_have_one(contract: Contract) -> None:
     cases, others = build_cases(contract, "klingkit-1"), build_cases(contract, "klingkit-22")
 
-    keys = [(place_of(case), key_of(case, "klingkit-1")) for case in cases]
+    keys = [(section_of(case), key_of(case, "klingkit-1")) for case in cases]
 
-    assert keys == [(place_of(case), key_of(case, "klingkit-22")) for case in others]
+    assert keys == [(section_of(case), key_of(case, "klingkit-22")) for case in others]
     assert len(set(keys)) == len(keys)
 
 

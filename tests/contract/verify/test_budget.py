@@ -140,7 +140,7 @@ def test_what_calls_back_after_a_create_without_an_answer_is_no_stranger() -> No
 
     report = run(Wrong(lost))
 
-    assert "refusal.nothing" not in {each.subject for result in report.results for each in result.deviations}
+    assert "refusal.nothing" not in {each.requirement for result in report.results for each in result.deviations}
 
 
 # A purse

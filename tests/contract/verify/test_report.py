@@ -16,11 +16,11 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from klingkit.contract import load_contract
-from klingkit.contract.verify import report as forms
 from klingkit.contract.check import check_create
-from klingkit.contract.judge.reply import Deviation
+from klingkit.contract.judge.deviation import Deviation
 from klingkit.contract.targets.callback_receiver import receiving
 from klingkit.contract.targets.target import HttpTarget
+from klingkit.contract.verify import report as forms
 from klingkit.contract.verify.reproduce import curl, python
 from klingkit.contract.verify.run import UnusableTargetError, verify
 from klingkit.mock_server.serving.in_process import in_process_target
@@ -50,7 +50,7 @@ def report_on(url: str, options: Options = PAID) -> Report:
     report = run(in_process_target(), options)
     report.url = url
     for result in report.results:
-        result.add(Deviation(result.case.subject or "answer.schema", "text", "a", "b", "inferred"))
+        result.add(Deviation(result.case.requirement or "answer.schema", "text", "a", "b", "inferred"))
     return report
 
 
@@ -69,7 +69,7 @@ def test_every_curl_line_and_program_of_a_report_runs_as_it_is(live: Running) ->
     chosen = random.Random(1).sample(refused, 5) + [each for each in refused if each.case.id in special]
     for result in chosen:
         assert result.reply
-        subject = result.case.subject
+        subject = result.case.requirement
         for answer in (
             shell(curl(report, result, subject), COMETAPI_KEY="any"),
             shell(f"python - <<'EOF'\n{python(report, result, subject)}\nEOF", COMETAPI_KEY="any"),
@@ -83,7 +83,7 @@ def test_a_command_needs_the_key_that_the_run_was_given(live: Running) -> None:
     keyed, keyless = report_on(live.url), report_on(live.url, replace(PAID, key="run-key"))
     for report, text in ((keyed, "COMETAPI_KEY"), (keyless, "prompt: size must be")):
         (result,) = (each for each in report.results if each.case.id == "prompt.maxLength/one-too-long")
-        subject = result.case.subject
+        subject = result.case.requirement
         assert text in shell(curl(report, result, subject)).splitlines()[-1]
         assert text in shell(f"python - <<'EOF'\n{python(report, result, subject)}\nEOF").splitlines()[-1]
 
@@ -121,7 +121,7 @@ def test_what_is_wrong_with_callbacks_is_shown_by_a_run_that_receives_them(live:
 def test_a_command_that_costs_money_says_so() -> None:
     report = report_on("https://api.cometapi.com")
     report.local = False
-    lines = {each.case.id: curl(report, each, each.case.subject or "answer.schema") for each in report.results}
+    lines = {each.case.id: curl(report, each, each.case.requirement or "answer.schema") for each in report.results}
 
     assert lines["accepted/smallest"].endswith("  # 0.0133 USD each time, if it is accepted")
     assert lines["n.maximum/one-too-high"].endswith("  # 0.1330 USD each time, if it is accepted")
@@ -148,7 +148,7 @@ def test_nothing_that_a_target_says_can_break_a_report() -> None:
     report = run(Spoilt(wrong))
 
     assert len(report.of("deviates")) > 100
-    assert "callback.body" in {each.subject for each in report.counted("inferred")}
+    assert "callback.body" in {each.requirement for each in report.counted("inferred")}
     for text in (forms.as_text(report), forms.as_markdown(report, AT), forms.as_json(report, AT)):
         text.encode()
         assert not set(text) & set("\x1b\r\x00")
@@ -157,7 +157,7 @@ def test_nothing_that_a_target_says_can_break_a_report() -> None:
 
 def test_a_report_groups_by_rule_in_all_forms(live: Running) -> None:
     report = report_on(live.url)
-    subjects = {result.case.subject or "answer.schema" for result in report.results}
+    subjects = {result.case.requirement or "answer.schema" for result in report.results}
 
     markdown = forms.as_markdown(report, AT)
     assert {line[3:] for line in markdown.splitlines() if line.startswith("## ")} == subjects
@@ -228,7 +228,7 @@ def test_a_line_of_a_command_stays_one_whatever_its_body_holds() -> None:
     body = {"prompt": "a\u2028b\u0085c\x0bd"}
     drawn.case = replace(drawn.case, request=replace(drawn.case.request, body=body))
 
-    lines = forms.commands(report, drawn, drawn.case.subject)
+    lines = forms.commands(report, drawn, drawn.case.requirement)
 
     assert lines[0].endswith("'")
     assert len(lines) == 4

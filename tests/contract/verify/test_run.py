@@ -74,9 +74,9 @@ def test_without_a_budget_the_first_acceptance_ends_the_run() -> None:
     (result,) = report.of("deviates")
 
     assert [each.kind for each in result.deviations] == ["accepted"]
-    assert result.deviations[0].subject == result.case.subject
+    assert result.deviations[0].requirement == result.case.requirement
     assert target.sent[-1].data == result.case.request.data
-    assert any(str(PRICE) in note and result.case.subject in note for note in report.notes)
+    assert any(str(PRICE) in note and result.case.requirement in note for note in report.notes)
 
 
 @given(
@@ -295,7 +295,7 @@ def test_a_wrong_refusal_is_named_by_what_is_wrong(change: Callable[[Reply], Rep
         return change(reply) if rule.startswith("prompt.maxLength") else reply
 
     found = {
-        (each.subject, each.kind)
+        (each.requirement, each.kind)
         for result in run(Wrong(wrong), replace(FREE, only="prompt.maxLength")).of("deviates")
         for each in result.deviations
     }
@@ -318,7 +318,7 @@ def test_a_boundary_that_no_text_names_is_found_by_halves() -> None:
         each for result in run(Wrong(wrong)).of("deviates") for each in result.deviations if each.kind == "refused"
     ]
 
-    assert [(each.subject, each.expected) for each in found] == [("aspect_ratio.enum", "accepted, with enum/21:9")]
+    assert [(each.requirement, each.expected) for each in found] == [("aspect_ratio.enum", "accepted, with enum/21:9")]
 
 
 def test_a_deviation_counts_by_its_evidence() -> None:
@@ -328,8 +328,8 @@ def test_a_deviation_counts_by_its_evidence() -> None:
 
     report = run(Wrong(wrong))
 
-    assert {each.subject for each in report.counted("inferred")} == {"n.maximum", "aspect_ratio.enum"}
-    assert {each.subject for each in report.counted("recorded")} == {"aspect_ratio.enum"}
+    assert {each.requirement for each in report.counted("inferred")} == {"n.maximum", "aspect_ratio.enum"}
+    assert {each.requirement for each in report.counted("recorded")} == {"aspect_ratio.enum"}
     assert report.counted("documented") == []
 
 
@@ -340,7 +340,7 @@ def test_what_is_drawn_follows_from_the_seed() -> None:
         code = (
             "from klingkit.contract import load_contract\n"
             "from klingkit.contract.verify.selection import explored_cases\n"
-            f"print([(case.subject, case.request.body) for case in explored_cases(load_contract(), {seed}, 8)])"
+            f"print([(case.requirement, case.request.body) for case in explored_cases(load_contract(), {seed}, 8)])"
         )
         return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
 
@@ -489,7 +489,7 @@ def test_a_content_type_of_any_kind_is_judged(content_type: str) -> None:
 
     deviations = [each for result in run(Wrong(wrong)).of("deviates") for each in result.deviations]
 
-    assert {each.subject for each in deviations} <= {"answer.schema"}
+    assert {each.requirement for each in deviations} <= {"answer.schema"}
     assert bool(deviations) == (content_type != "application/json; a=b")
 
 
@@ -499,7 +499,7 @@ def test_what_is_no_page_and_no_redirect_does_not_stand_for_one() -> None:
 
     report = run(Wrong(wrong), FREE)
 
-    assert {each.subject for result in report.of("deviates") for each in result.deviations} == {"path.known"}
+    assert {each.requirement for result in report.of("deviates") for each in result.deviations} == {"path.known"}
 
 
 def test_a_connection_that_drops_says_nothing_of_a_task() -> None:

@@ -181,7 +181,7 @@ def test_a_place_that_is_not_there() -> None:
 def test_a_mutant_of_no_row_is_caught_too() -> None:
     report = verified(contract("x-lifecycle", "submitted", to="queued")(0), stop_early=True)
 
-    assert {each.subject for result in report.of(DEVIATES) for each in result.deviations} == {"answer.schema"}
+    assert {each.requirement for result in report.of(DEVIATES) for each in result.deviations} == {"answer.schema"}
 
 
 def test_a_callback_that_is_repeated_as_it_was_is_no_deviation() -> None:
@@ -205,13 +205,13 @@ def test_a_boundary_that_is_refused_leaves_no_strangers_behind() -> None:
     report = verified(BY_NAME["no-empty-external-id"].make(0))
     found = [each for result in report.of(DEVIATES) for each in result.deviations]
 
-    assert [each.subject for each in found if each.kind == "refused"] == ["external_task_id.type"]
-    assert "refusal.nothing" not in {each.subject for each in found}
+    assert [each.requirement for each in found if each.kind == "refused"] == ["external_task_id.type"]
+    assert "refusal.nothing" not in {each.requirement for each in found}
 
 
 def test_what_everything_is_refused_for_is_named_by_its_text() -> None:
     report = verified(BY_NAME["minItems-higher"].make(0))
     refused = [each for result in report.of(DEVIATES) for each in result.deviations if each.kind == "refused"]
 
-    assert {each.subject for each in refused} == {"subject_image_list.minItems"}
+    assert {each.requirement for each in refused} == {"subject_image_list.minItems"}
     assert report.creates <= 120
