@@ -1,8 +1,9 @@
 """The contract kit: everything that knows `openapi.yaml`. It imports neither the simulator nor the client."""
 
-from .errors import Answer, ApiError, ErrorSpec
+from .errors import Answer, ApiError
 from .pictures import Picture
-from .rules import Rule, Violation
+from .rule import ErrorSpec, Rule
+from .rules import Violation
 from .spec import Assumption, Contract, Lifecycle, Operation, Promise, load_contract
 
 __all__ = [

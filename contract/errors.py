@@ -1,27 +1,16 @@
-"""The error catalogue of the contract and the one place that turns an error into an answer."""
+"""The refusal of a request, and the one place that turns it into an answer."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from .rule import ErrorSpec
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .rules import Rule
-
-
-@dataclass(frozen=True, slots=True)
-class ErrorSpec:
-    """One row of the catalogue (`x-errors`, `x-gateway-errors`): what the service answers, and how well that is known."""
-
-    key: str
-    http: int
-    envelope: str
-    """`kling`, `gateway`, `task` or `html`."""
-    code: int | str
-    message: str
-    evidence: str
+    from .rule import Rule
 
 
 @dataclass(frozen=True, slots=True)

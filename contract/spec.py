@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import jsonschema_rs
 import yaml
 
-from .errors import ErrorSpec
-from .rules import RequestRules, Rule, make_rule
+from .rule import ErrorSpec, Rule, make_rule
+from .rules import RequestRules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

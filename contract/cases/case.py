@@ -12,7 +12,7 @@ from ..targets.target import Request
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ..rules import Rule
+    from ..rule import Rule
     from ..spec import Contract
 
 NEVER, MAY, PICTURES, FAILS = "never", "may", "pictures", "fails"

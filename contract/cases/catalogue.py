@@ -19,7 +19,7 @@ from .sample_pictures import encode, padded, picture
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from ..rules import Rule
+    from ..rule import Rule
     from ..spec import Contract
 
 MISSING: Any = object()

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     import jsonschema_rs
 
-    from ..rules import Rule
+    from ..rule import Rule
     from ..spec import Contract, Lifecycle
     from ..targets.callback_receiver import Received
     from ..targets.target import Reply

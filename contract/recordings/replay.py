@@ -6,15 +6,15 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..errors import ErrorSpec
 from ..judge.deviation import shown
 from ..nearest import nearest
+from ..rule import ErrorSpec
 from .recording import ACCEPTED, RecordedAnswer, Recording
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from ..rules import Rule
+    from ..rule import Rule
     from ..spec import Contract
 
 VARYING = re.compile(r"<(?:run|key|varies|e-mail|address|(?:gateway )?request id|[\w ]+ of [^>]+)[^<>]*>")

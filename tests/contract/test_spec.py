@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
 from klingkit.contract import load_contract
-from klingkit.contract.rules import ContractError
+from klingkit.contract.rule import ContractError
 from klingkit.contract.spec import Contract
 from klingkit.mock_server.handlers import HANDLERS
 

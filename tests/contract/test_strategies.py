@@ -16,7 +16,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from klingkit.contract import Contract, load_contract
 from klingkit.contract.pictures import decode_base64, measure
-from klingkit.contract.strategies import InvalidRequest, invalid_requests, pictures, state_machine, valid_requests
+from klingkit.contract.strategies import InvalidRequest, draw, invalid_requests, pictures, state_machine, valid_requests
 from klingkit.mock_server.accounts import AccountSettings
 from klingkit.mock_server.serving.in_process import SimulatorTarget, in_process_target
 
@@ -188,6 +188,17 @@ def test_pictures_are_valid_up_to_the_limits(contract: Contract, extremes: set[t
     assert sizes >= extremes
     assert formats == set(limits.formats)
     assert {url.partition("://")[0] for url in urls} == {scheme.removesuffix("://") for scheme in limits.schemes}
+
+
+def test_the_largest_request_is_short_enough_to_be_shown() -> None:
+    """Hypothesis warns of a larger one when it shows what failed, and pytest can make an error of that."""
+    limits = CONTRACT.request.nodes["subject_image_list",]["maxItems"], CONTRACT.request.nodes["prompt",]["maxLength"]
+    longest = max(map(len, draw(pictures(), 1, 500)))
+
+    too_many = invalid_requests(rule="subject_image_list.maxItems")
+    most = max(len(drawn.body["subject_image_list"]) for drawn in draw(too_many, 1, 200))
+    assert most > limits[0]
+    assert longest * (most + 2) + limits[1] + 1000 < 30_000
 
 
 SMALLEST: dict[str, dict[str, Any]] = {

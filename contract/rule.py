@@ -1,0 +1,98 @@
+"""One rule of the API, and the error that it answers, as `openapi.yaml` has them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class ContractError(Exception):
+    """`openapi.yaml` itself is wrong; the message says where and what."""
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorSpec:
+    """One row of the catalogue (`x-errors`, `x-gateway-errors`): what the service answers, and how well that is known."""
+
+    key: str
+    http: int
+    envelope: str
+    """`kling`, `gateway`, `task` or `html`."""
+    code: int | str
+    message: str
+    evidence: str
+
+
+class _Known(dict[str, Any]):
+    """What is known of a text; of the rest the braces stay."""
+
+    def __missing__(self, name: str) -> str:
+        return f"{{{name}}}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One thing that a request must satisfy."""
+
+    id: str
+    pointer: str
+    """JSON pointer into `openapi.yaml`."""
+    phase: str
+    """`sync` (refused at once) or `async` (accepted, then the task fails)."""
+    stage: str
+    """One of `x-stages` for a sync rule, else empty."""
+    error: ErrorSpec | None
+    """None for an async rule."""
+    message: str
+    """Template of the text; filled from `params` and the details of the violation."""
+    evidence: str
+    """How well the answer to a violation is known: `documented`, `recorded` or `inferred`."""
+    limit_evidence: str
+    """How well it is known that the rule is there, with this limit."""
+    source: str = ""
+    params: Mapping[str, Any] = field(default_factory=dict)
+    rank: tuple[int, ...] = ()
+    """Place in the documented order of checks."""
+
+    def text(self, **details: object) -> str:
+        """Return the message of a violation."""
+        return self.message.format_map({**self.params, **details})
+
+    @property
+    def template(self) -> str:
+        """The message with what is known before a violation; the rest stays in braces."""
+        return self.message.format_map(_Known(self.params))
+
+    def require_error(self) -> ErrorSpec:
+        """Return the error of a sync rule."""
+        if self.error is None:
+            raise ContractError(f"rule {self.id} ends a task; it refuses no request")
+        return self.error
+
+    @property
+    def explanation(self) -> str:
+        """Id, place in the contract and evidence, in one line."""
+        return f'{self.id}; spec="#{self.pointer}"; evidence={self.evidence}'
+
+
+def make_rule(
+    rule_id: str, pointer: str, entry: Mapping[str, Any], errors: Mapping[str, ErrorSpec], **more: Any
+) -> Rule:
+    """Build a rule from its entry in the contract; the message is that of the error where the entry has none."""
+    phase = entry.get("phase", "sync")
+    error = None if phase == "async" else errors[entry["error"]]
+    return Rule(
+        id=rule_id,
+        pointer=pointer,
+        phase=phase,
+        stage=more.pop("stage", "") or entry.get("stage", ""),
+        error=error,
+        message=entry.get("message") or (error.message if error else ""),
+        evidence=entry["evidence"],
+        limit_evidence=entry.get("limit-evidence", entry["evidence"]),
+        source=entry.get("source", ""),
+        **more,
+    )
