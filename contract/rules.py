@@ -83,7 +83,7 @@ class RequestRules:
                 if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.Required):
                     place = (*place, error.kind.property)
                 elif keyword == "type" and error.instance is None and path_of(place) in self._table.missing_if_null:
-                    keyword = "required"
+                    keyword = "required"  # a null is answered there as if nothing had been sent
                 yield place, Violation(self.rules[path_of(place), keyword], error.instance)
         for name in self._table.integers:
             if isinstance(body.get(name), float):  # JSON Schema takes 1.0 for an integer; the service does not
@@ -94,7 +94,7 @@ class RequestRules:
     ) -> Iterator[Picture | Violation]:
         for path, role in self._table.picture_roles:
             for place, value in _at(body, path):
-                if place in broken or not isinstance(value, str):
+                if place in broken or not isinstance(value, str):  # a rule of its form has refused it already
                     continue
                 if self.limits.is_url(value):
                     yield Picture(place, role, value, None)

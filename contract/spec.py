@@ -122,7 +122,7 @@ class Contract:
 
     def with_rules(self, rules: Mapping[str, Rule]) -> Contract:
         """Return a copy in which some rules are replaced, by their id."""
-        changed = copy(self)
+        changed = copy(self)  # shallow: only texts and codes are others, and what is compiled is shared
         changed.request = copy(self.request)
         changed.request.rules = {place: rules.get(rule.id, rule) for place, rule in self.request.rules.items()}
         changed.rules = {name: rules.get(name, rule) for name, rule in self.rules.items()}

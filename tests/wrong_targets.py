@@ -30,7 +30,7 @@ KEY, OTHER_KEY = "sesame-open-1234", "sesame-open-5678"
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 
 
-class Exchange:
+class AlteredExchange:
     """One request on its way: what was sent, and the answer, which a test may change."""
 
     def __init__(self, environ: dict[str, Any], raw: bytes) -> None:
@@ -73,8 +73,8 @@ class Exchange:
 
 
 def wrong_target(
-    change: Callable[[Exchange], object] = lambda _: None,
-    before: Callable[[Exchange], object] = lambda _: None,
+    change: Callable[[AlteredExchange], object] = lambda _: None,
+    before: Callable[[AlteredExchange], object] = lambda _: None,
     **settings: Any,
 ) -> SimulatorTarget:
     """Return a simulator whose answers, or whose requests, go through the hands of a test."""
@@ -83,7 +83,7 @@ def wrong_target(
     right = create_app(simulator).wsgi_app
 
     def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        exchange = Exchange(environ, environ["wsgi.input"].read())
+        exchange = AlteredExchange(environ, environ["wsgi.input"].read())
         before(exchange)
         environ = {**environ, "wsgi.input": BytesIO(exchange.raw), "CONTENT_LENGTH": str(len(exchange.raw))}
 

@@ -34,7 +34,7 @@ Place = tuple[str | int, ...]
 class Boundary:
     """One thing that an accepted request tries: the good side of a rule."""
 
-    rule: str
+    requirement: str
     """Id of the rule or promise."""
     label: str
     place: Place = ()
@@ -81,7 +81,7 @@ class Case:
 
     def is_about(self, requirement: str) -> bool:
         """Tell whether it tests a rule or promise."""
-        return self.requirement == requirement or any(boundary.rule == requirement for boundary in self.covers)
+        return self.requirement == requirement or any(boundary.requirement == requirement for boundary in self.covers)
 
     @property
     def creates(self) -> bool:

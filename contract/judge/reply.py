@@ -46,7 +46,7 @@ def _judge_acceptance(contract: Contract, case: Case, reply: Reply) -> Iterator[
         if body.get("code") != 0 or isinstance(body.get("code"), bool):
             yield Deviation("answer.schema", "code", "0", shown(body.get("code")), _evidence(contract, "answer.schema"))
         return
-    tried = [boundary.rule for boundary in case.covers]
+    tried = [boundary.requirement for boundary in case.covers]
     named = named_rules(contract, reply)
     likely = [rule for rule in named if rule in tried or field_of(rule) == field_of(case.requirement)]
     requirement = next(iter(filter(None, (case.promise, *likely, *named, case.requirement, *tried))), "")

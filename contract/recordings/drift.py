@@ -187,7 +187,7 @@ def _statuses(task: list[dict[str, Any]]) -> list[str]:
 
 def _follows(a: list[dict[str, Any]], b: list[dict[str, Any]]) -> bool:
     """Tell whether all that was seen of one task was seen of the other: a query can come too late for a status."""
-    left = iter(_statuses(b))
+    left = iter(_statuses(b))  # `in` uses it up to what it finds, so the statuses must come in the same order
     return all(status in left for status in _statuses(a))
 
 
@@ -212,7 +212,7 @@ def shape(value: Any) -> str | None:
     """Return what kind of JSON a value is; None if it is not there."""
     if value is _ABSENT:
         return None
-    if isinstance(value, str):
+    if isinstance(value, str):  # of an undocumented field only the type is kept
         return "a string" if not value.startswith("<undocumented ") else f"a {value[14:-1]}"
     names = {dict: "an object", list: "a list", bool: "a boolean", int: "a number", float: "a number"}
     return names.get(type(value), "null")

@@ -115,4 +115,5 @@ def _template(text: str, value: str) -> str:
     if not value:
         return text
     value = value.replace("{", "{{").replace("}", "}}")
+    # As a word of its own: where 10 was sent, the 10 in 2100 does not quote it.
     return re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", "{value}", text)

@@ -76,7 +76,7 @@ def values_of(contract: Contract, path: Path, spoilt: Spoilt | None = None) -> S
     """Valid values of a place in the request, but that the `spoilt` place has values of its own, and is there once."""
     if spoilt and spoilt[0] == path:
         return spoilt[1]
-    if spoilt and spoilt[0][: len(path)] != path:
+    if spoilt and spoilt[0][: len(path)] != path:  # it lies elsewhere, so all within this place is valid
         spoilt = None
     node = contract.request.nodes[path]
     if "enum" in node:

@@ -212,6 +212,7 @@ class HttpTarget:
                 headers = {name.lower(): value for name, value in response.headers.items()}
                 return Reply(response.status_code, headers, content)
         except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
+            # If there was no connection, nothing has arrived; requests has one class for that and for one that breaks off.
             refused = "refused" in str(error) or "resolve" in str(error)
             return NoAnswerError(
                 "nothing answers there" if refused else "the connection broke off", arrived=not refused

@@ -106,7 +106,7 @@ class Follower:
         for result in results:
             request = dict(result.case.request.body or {})
             failure = result.case.rule
-            tried = {each.rule for each in result.case.covers}
+            tried = {each.requirement for each in result.case.covers}
             for finding in judge_history(self._contract, request, result.history, failure, tried):
                 self.find(result, *finding)
             if failure and result.history[-1].get("task_status") == self._contract.lifecycle.failed:

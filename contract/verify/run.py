@@ -262,7 +262,7 @@ class Run:
     def _blamed(self, case: Case, deviation: Deviation) -> Deviation:
         """Find the boundary for which a pack was refused, if its text does not name the rule: try the halves."""
         named = self._named(case)
-        tried = {each.rule for each in case.covers}
+        tried = {each.requirement for each in case.covers}
         sure = (
             deviation.requirement == "refusal.nothing" or not tried.isdisjoint(named) or self._refuses_all or self._stop
         )
@@ -278,7 +278,9 @@ class Run:
         if len(suspects) > 1 or not self._refuses(case, suspects):
             return deviation
         found = suspects[0]
-        subject = next((rule for rule in named if found.place and rule.startswith(f"{found.place[0]}.")), found.rule)
+        subject = next(
+            (rule for rule in named if found.place and rule.startswith(f"{found.place[0]}.")), found.requirement
+        )
         return replace(
             deviation,
             requirement=subject,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..cases.case import FAILS, NEVER, PICTURES, Case, create_case
 from ..cases.catalogue import build_cases
+from ..nearest import nearest_names
 from ..targets.target import HIDDEN, SHORTEST_SECRET
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def check_subject(contract: Contract, wanted: str) -> None:
         raise ValueError(f"{wanted} cannot be brought about from outside, so no case tests it")
     if wanted not in subjects:
         of_case = next((case.requirement for case in cases if case.id == wanted and case.requirement), "")
-        close = difflib.get_close_matches(wanted, subjects, n=3, cutoff=0)
+        close = nearest_names(wanted, subjects, alike=0)
         hint = f"that is a case of {of_case}" if of_case else f"the nearest are {', '.join(close)}"
         raise ValueError(f"unknown rule {wanted!r}; {hint}; `klingkit rules` lists all")
 
@@ -117,7 +117,7 @@ def why_not(case: Case, options: Options) -> str:
 
 def untested(contract: Contract, cases: Iterable[Case]) -> list[str]:
     """Return the rules that no case is about: what they say cannot be brought about from outside."""
-    about = {case.requirement for case in cases} | {each.rule for case in cases for each in case.covers}
+    about = {case.requirement for case in cases} | {each.requirement for case in cases for each in case.covers}
     return [rule for rule in contract.rules if rule not in about]
 
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from klingkit.contract import Contract, load_contract
+from klingkit.contract.cases.builder import put
 from klingkit.contract.cases.case import FAILS, PICTURES, Case
-from klingkit.contract.cases.catalogue import build_cases, put
+from klingkit.contract.cases.catalogue import build_cases
 from klingkit.contract.judge.reading import envelope_of, task_id_of
 from klingkit.contract.verify.selection import EXPLORED, MAX_CREATES
 from klingkit.mock_server.serving.in_process import SimulatorTarget, in_process_target

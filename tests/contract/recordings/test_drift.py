@@ -19,7 +19,7 @@ from klingkit.contract.recordings.drift import DRIFT_KINDS, LONGEST, Drift, Drif
 from klingkit.contract.recordings.files import save
 from klingkit.contract.recordings.secret import Secret
 from klingkit.contract.verify.selection import Options
-from tests.wrong_targets import KEY, NOW, OTHER_KEY, Exchange, recording_of, wrong_target
+from tests.wrong_targets import KEY, NOW, OTHER_KEY, AlteredExchange, recording_of, wrong_target
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,11 +67,11 @@ def test_two_right_services_do_not_differ(settings: dict[str, Any], right: Recor
     assert found.agree == found.compared > 110
 
 
-def noisy(start: int) -> Callable[[Exchange], None]:
+def noisy(start: int) -> Callable[[AlteredExchange], None]:
     """A service that puts a number of its own into each text, and a field with the time into each answer."""
     numbers = itertools.count(start)
 
-    def change(exchange: Exchange) -> None:
+    def change(exchange: AlteredExchange) -> None:
         if exchange.text and "error" not in exchange.body:
             exchange.answer({**exchange.body, "served_at": f"12:00:{next(numbers)}"})
             exchange.say(f"{exchange.text} [trace x{next(numbers)}y]")
@@ -95,7 +95,7 @@ def test_what_varies_by_itself_is_learnt_and_masked(right: Recording, contract: 
 def test_a_text_that_is_another_each_time_as_a_whole_is_masked(contract: Contract) -> None:
     numbers = itertools.count(1)
 
-    def change(exchange: Exchange) -> None:
+    def change(exchange: AlteredExchange) -> None:
         if exchange.body.get("code") == 1202:
             exchange.say(f"e{next(numbers)}")
 
@@ -107,7 +107,7 @@ def test_a_text_that_is_another_each_time_as_a_whole_is_masked(contract: Contrac
 def test_an_answer_that_quotes_the_id_of_another_task_differs(right: Recording, contract: Contract) -> None:
     made: list[str] = []
 
-    def change(exchange: Exchange) -> None:
+    def change(exchange: AlteredExchange) -> None:
         data = exchange.body.get("data")
         if isinstance(data, dict) and exchange.method == "POST":
             made.append(data["task_id"])
@@ -122,7 +122,7 @@ def test_an_answer_that_quotes_the_id_of_another_task_differs(right: Recording, 
 def test_a_task_that_is_shown_under_another_id_differs(right: Recording, contract: Contract) -> None:
     made: list[str] = []
 
-    def change(exchange: Exchange) -> None:
+    def change(exchange: AlteredExchange) -> None:
         answer = exchange.body
         if isinstance(answer.get("data"), dict):
             made.append(answer["data"]["task_id"])
@@ -141,15 +141,15 @@ def test_a_task_that_is_shown_under_another_id_differs(right: Recording, contrac
 # Classes
 
 
-def refusal(change: Callable[[Exchange], object]) -> Callable[[Exchange], object]:
+def refusal(change: Callable[[AlteredExchange], object]) -> Callable[[AlteredExchange], object]:
     """Change the refusal of an n that is too high, and nothing else."""
     return lambda exchange: change(exchange) if "equal to 9" in exchange.text else None
 
 
-def ended(change: Callable[[dict[str, Any]], object]) -> Callable[[Exchange], None]:
+def ended(change: Callable[[dict[str, Any]], object]) -> Callable[[AlteredExchange], None]:
     """Change a task that is shown as ended."""
 
-    def apply(exchange: Exchange) -> None:
+    def apply(exchange: AlteredExchange) -> None:
         answer = exchange.body
         if isinstance(answer.get("data"), dict) and "task_status_msg" in answer["data"]:
             change(answer["data"])
@@ -158,16 +158,16 @@ def ended(change: Callable[[dict[str, Any]], object]) -> Callable[[Exchange], No
     return apply
 
 
-def without(exchange: Exchange, name: str) -> None:
+def without(exchange: AlteredExchange, name: str) -> None:
     exchange.answer({key: value for key, value in exchange.body.items() if key != name})
 
 
-def lenient(exchange: Exchange) -> None:
+def lenient(exchange: AlteredExchange) -> None:
     if exchange.sent.get("n") == 10:
         exchange.raw = json.dumps({**exchange.sent, "n": 9}).encode()
 
 
-def strict(exchange: Exchange) -> None:
+def strict(exchange: AlteredExchange) -> None:
     if exchange.sent.get("n") == 9:
         exchange.raw = json.dumps({**exchange.sent, "n": 10}).encode()
 
@@ -241,11 +241,11 @@ def test_a_difference_has_its_class(
 
 
 def test_the_status_of_a_redirect_counts_and_the_text_of_a_page_does_not(right: Recording, contract: Contract) -> None:
-    def page(exchange: Exchange) -> None:
+    def page(exchange: AlteredExchange) -> None:
         if exchange.content.startswith(b"<!DOCTYPE"):
             exchange.content = b"<html>Go away</html>"
 
-    def moved(exchange: Exchange) -> None:
+    def moved(exchange: AlteredExchange) -> None:
         if exchange.content.startswith(b"<!DOCTYPE"):
             exchange.status = "410 Gone"
 

@@ -27,7 +27,7 @@ from klingkit.contract.recordings.replay import apply
 from klingkit.contract.recordings.secret import Secret, find_secret, secrets_of
 from klingkit.contract.verify.selection import Options
 from tests.conftest import PATH, b64, body, serving, subjects
-from tests.wrong_targets import KEY, NOW, OTHER_KEY, Exchange, recording_of, report_of, wrong_target
+from tests.wrong_targets import KEY, NOW, OTHER_KEY, AlteredExchange, recording_of, report_of, wrong_target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -135,7 +135,7 @@ def test_what_is_private_is_not_kept(tmp_path: Path) -> None:
         "Jane Doe",
     ]
 
-    def change(exchange: Exchange) -> None:
+    def change(exchange: AlteredExchange) -> None:
         exchange.headers |= {"set-cookie": f"session={KEY}", "x-served-by": "203.0.113.77"}
         if "n:" in exchange.text:
             exchange.answer({**exchange.body, "user": "Jane Doe", "owner": {"name": "Jane Doe"}})
@@ -158,7 +158,7 @@ def test_what_is_private_is_not_kept(tmp_path: Path) -> None:
 
 
 def test_result_urls_keep_their_references_only() -> None:
-    def change(exchange: Exchange) -> None:
+    def change(exchange: AlteredExchange) -> None:
         if '"images"' in exchange.content.decode("utf-8", "replace"):
             answer = exchange.body
             images = answer["data"]["task_result"]["images"]
@@ -510,7 +510,7 @@ def test_a_secret_ends_the_command_with_1_and_is_not_shown(tmp_path: Path, monke
 def test_what_came_before_the_budget_ended_it_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, contract: Contract
 ) -> None:
-    def lenient(exchange: Exchange) -> None:
+    def lenient(exchange: AlteredExchange) -> None:
         if len(str(exchange.sent.get("prompt"))) > 2500:
             exchange.raw = json.dumps({**exchange.sent, "prompt": ""}).encode()
 

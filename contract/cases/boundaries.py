@@ -1,0 +1,81 @@
+"""What a boundary looks like from the good side: the values, and other things, that must just be accepted."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from .builder import nested
+from .case import Boundary
+from .sample_pictures import encode, padded, picture
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .builder import Builder
+
+
+def field_boundaries(builder: Builder, name: str) -> list[Boundary]:
+    """Return the good side of every rule of a field."""
+    return [
+        Boundary(_rule_of(builder, name, label), label, (name,), value) for label, value in _good_values(builder, name)
+    ]
+
+
+def _good_values(builder: Builder, name: str) -> Iterator[tuple[str, Any]]:
+    """Yield keyword and value of each boundary of a field, from the good side."""
+    node = builder.rules.nodes[(name,)]
+    limits = builder.rules.limits
+    if "x-role" in node:
+        yield "pixels/smallest-jpeg", encode(picture(builder.side, builder.side, "JPEG"))
+        yield "pixels/widest", encode(picture(builder.long, builder.side))
+        yield "pixels/tallest", encode(picture(builder.side, builder.long))
+        yield "maxBytes/largest", encode(padded(limits.max_bytes, builder.side))
+    elif node["type"] == "array":
+        kinds = [(builder.side, builder.side, "JPEG"), (builder.long, builder.side), (builder.side, builder.long)]
+        varied = [encode(picture(*kind)) for kind in kinds]
+        yield "minItems/fewest", builder.items(node["minItems"])
+        # One of each kind, filled up with squares; the slice is for a contract that allows fewer than there are kinds.
+        yield "maxItems/most", builder.subjects(*(varied + [builder.square] * node["maxItems"])[: node["maxItems"]])
+        yield "maxBytes/largest", builder.subjects(builder.square, encode(padded(limits.max_bytes, builder.side)))
+    elif "enum" in node:
+        yield from ((f"enum/{value}", value) for value in node["enum"])
+    elif "maxLength" in node:
+        yield "maxLength/longest", "x" * node["maxLength"]
+        yield "maxLength/longest-of-4-bytes", "\U0001f600" * node["maxLength"]
+        yield "maxLength/empty", ""
+        yield "type/nul", "a\0b"
+    elif node["type"] == "integer":
+        yield "minimum/lowest", node["minimum"]
+        yield "maximum/highest", node["maximum"]
+    elif name == "external_task_id":
+        yield "unique/new", builder.left
+        yield "type/empty", ""
+    else:
+        yield "type/any-text", "klingkit"
+
+
+def wrappings(builder: Builder) -> Iterator[Boundary]:
+    """Yield the boundaries that are of no field."""
+    rules = builder.contract.rules
+    depth = rules["body.depth"].params["maxDepth"] - 1
+    media_type = f"{builder.create.media_type}; charset=utf-8"
+    yield Boundary("body.mediaType", "charset", change=lambda request: replace(request, content_type=media_type))
+    yield Boundary(
+        "authorization.bearer",
+        "lower-case",
+        change=lambda request: replace(request, authorization="bearer {key}"),
+    )
+    yield Boundary("request.unknown_fields", "unknown-field", ("klingkit",), {"a": [1, None]})
+    yield Boundary("body.depth", "deepest", ("klingkit",), nested(depth))
+    model = json.dumps(builder.rules.nodes[("model_name",)]["enum"][0])
+    # Of a key that is there twice the later one counts, so the wrong model that stands first is none.
+    twice = f'{{"model_name":"klingkit","model_name":{model},'.encode()
+    yield Boundary("body.json", "repeated-key", change=lambda request: replace(request, raw=twice + request.data[1:]))
+
+
+def _rule_of(builder: Builder, name: str, label: str) -> str:
+    keyword = label.partition("/")[0]
+    paths = [(name,), (name, "items", "subject_image")]
+    return next((builder.rules.rules[path, keyword].id for path in paths if (path, keyword) in builder.rules.rules), "")

@@ -1,0 +1,43 @@
+"""Requests that are accepted and whose task must fail, on a picture that cannot be used."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from .builder import put
+from .case import FAILS, Case
+from .sample_pictures import encode, picture
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .builder import Builder
+
+UNREACHABLE = "://klingkit.invalid/picture.png"
+"""No name under `.invalid` is ever given to anybody (RFC 6761)."""
+
+
+def failing_cases(builder: Builder) -> Iterator[Case]:
+    """Yield the cases of pictures that cannot be used, which only the task finds out."""
+    bad = {
+        "pixels": (
+            ("too-small", encode(picture(builder.side - 1, builder.side))),
+            ("too-wide", encode(picture(builder.long + 1, builder.side))),
+            ("too-tall", encode(picture(builder.side, builder.long + 1))),
+            ("no-picture", encode(b"klingkit")),
+            ("other-format", encode(picture(builder.side, builder.side, "GIF"))),
+        ),
+        "fetch": (("unreachable", f"https{UNREACHABLE}"),),
+    }
+    few_bad = {**bad, "fetch": (("unreachable", f"http{UNREACHABLE}"),)}
+    for (path, keyword), rule in builder.rules.rules.items():
+        few = builder.rules.nodes[path].get("x-role") != "subject"
+        for label, value in few_bad.get(keyword, ())[:1] if few else bad.get(keyword, ()):
+            place = tuple(1 if step == "items" else step for step in path)
+            body = put(builder.body, place, value)
+            if label == "too-small" and not few:
+                body["external_task_id"] = builder.failed
+            mended = builder.post(put(body, place, builder.square))
+            case = builder.case(f"{rule.id}/{label}", builder.post(body), rule, mended=mended)
+            yield replace(case, cost=FAILS)

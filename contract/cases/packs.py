@@ -1,0 +1,58 @@
+"""Packs: as few accepted requests as can try every boundary, since only accepted requests cost money."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from .boundaries import field_boundaries, wrappings
+from .builder import put
+from .case import PICTURES, SMALLEST, Boundary, Case
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..targets.target import Request
+    from .builder import Builder
+
+
+def packs(builder: Builder) -> Iterator[Case]:
+    """Yield the request that tries nothing, then those that try every boundary."""
+    yield _pack(builder, SMALLEST, ())
+    columns = [field_boundaries(builder, name) for name in builder.rules.nodes[()]["properties"]]
+    columns.append(list(wrappings(builder)))
+    for number, boundaries in enumerate(_dealt(columns), 1):
+        yield _pack(builder, f"accepted/{number}", tuple(boundaries))
+
+
+def _dealt(columns: list[list[Boundary]]) -> list[list[Boundary]]:
+    """Deal the boundaries of each field, a column, to as many requests as the longest column needs.
+
+    No request has two boundaries of one field. Each column begins one request later than the one before it and goes round:
+    else the first requests would try something of every field, and a refusal of them would leave many suspects, while
+    the last ones would try hardly anything.
+    """
+    height = max(map(len, columns))
+    requests: list[list[Boundary]] = [[] for _ in range(height)]
+    for start, column in enumerate(columns):
+        for row, boundary in enumerate(column):
+            requests[(start + row) % height].append(boundary)
+    return requests
+
+
+def _pack(builder: Builder, case_id: str, covers: tuple[Boundary, ...]) -> Case:
+    request, repack = _pack_request(builder, covers), partial(_pack_request, builder)
+    return Case(case_id, request, builder.create.operation_id, PICTURES, covers=covers, repack=repack)
+
+
+def _pack_request(builder: Builder, covers: tuple[Boundary, ...]) -> Request:
+    """Return the request that tries some boundaries at once."""
+    body = builder.body
+    for boundary in covers:
+        if boundary.place:
+            body = put(body, boundary.place, boundary.value)
+    request = builder.post(body)
+    for boundary in covers:  # after the body is whole, since some change its bytes
+        if boundary.change:
+            request = boundary.change(request)
+    return request

@@ -1,0 +1,140 @@
+"""Requests that must be refused, each of which breaks one rule."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from .bad_values import bad_values
+from .builder import nested, put
+from .case import SMALLEST, UNKNOWN_KEY, UNKNOWN_TASK, Case, Place
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..rule import Rule
+    from .bad_values import Bad
+    from .builder import Builder
+
+LATER = "@@@"
+"""Stands in a body for JSON that Python cannot write."""
+
+
+def keyword_cases(builder: Builder) -> Iterator[Case]:
+    """Yield the cases of the fields."""
+    for (path, keyword), rule in builder.rules.rules.items():
+        node = builder.rules.nodes[path]
+        # of the pictures, the subjects are tried in every way and the others in the most likely ones
+        few = "x-role" in node and node["x-role"] != "subject"
+        place = tuple(1 if step == "items" else step for step in path)
+        for bad in islice(bad_values(builder, keyword, node), 2 if few else None):
+            yield _broken(builder, rule, place, bad)
+
+
+def _broken(builder: Builder, rule: Rule, place: Place, bad: Bad) -> Case:
+    body = put(builder.body, place, LATER if bad.json else bad.value)
+    request = builder.post(body)
+    if bad.json:
+        request = replace(request, raw=request.data.replace(json.dumps(LATER).encode(), bad.json.encode()))
+    sure = bad.sure and rule.limit_evidence != "inferred"
+    mended = builder.post(put(builder.body, place, builder.right_value(place)))
+    return builder.case(f"{rule.id}/{bad.label}", request, rule, sure=sure, value=bad.value, mended=mended)
+
+
+def body_cases(builder: Builder) -> Iterator[Case]:
+    """Yield the cases of bodies that are no right JSON object, or not declared as one."""
+    rules = builder.contract.rules
+    good = builder.post(builder.body)
+    text = good.data.decode()
+    nan = json.dumps({**builder.body, "n": LATER}).replace(json.dumps(LATER), "NaN")
+    surrogate = json.dumps({**builder.body, "prompt": LATER}).replace(LATER, "\\ud800")
+    for label, raw, sure in (
+        ("cut-off", text[:-1].encode(), True),
+        ("empty", b"", True),
+        ("trailing-comma", f"{text[:-1]},}}".encode(), False),
+        ("nan", nan.encode(), False),
+        ("byte-order-mark", b"\xef\xbb\xbf" + text.encode(), False),
+        ("lone-surrogate", surrogate.encode(), False),
+        ("not-utf-8", json.dumps({**builder.body, "prompt": LATER}).encode().replace(b"@@@", b"\xff"), False),
+    ):
+        yield builder.case(f"body.json/{label}", replace(good, raw=raw), rules["body.json"], sure=sure, mended=good)
+    for label, other in (("array", f"[{text}]"), ("null", "null"), ("string", '"kling"')):
+        request = replace(good, raw=other.encode())
+        yield builder.case(f"body.object/{label}", request, rules["body.object"], mended=good)
+    yield from _depth_cases(builder)
+    yield from _media_type_cases(builder)
+
+
+def _depth_cases(builder: Builder) -> Iterator[Case]:
+    rule = builder.contract.rules["body.depth"]
+    depth = rule.params["maxDepth"]
+    deep = builder.post({**builder.body, "klingkit": nested(depth)})
+    mended = builder.post({**builder.body, "klingkit": nested(depth - 1)})
+    yield builder.case("body.depth/one-too-deep", deep, rule, sure=False, mended=mended)
+
+
+def _media_type_cases(builder: Builder) -> Iterator[Case]:
+    rule, good = builder.contract.rules["body.mediaType"], builder.post(builder.body)
+    details = {"mediaType": builder.create.media_type}
+    for label, content_type in (
+        ("missing", None),
+        ("text", "text/plain"),
+        ("form", "application/x-www-form-urlencoded"),
+    ):
+        request = replace(good, content_type=content_type)
+        case = builder.case(f"body.mediaType/{label}", request, rule, sure=False, mended=good)
+        yield replace(case, details=details)
+
+
+def gate_cases(builder: Builder) -> Iterator[Case]:
+    """Yield the cases of what is checked before the body: authentication, path, method; and the id of a task."""
+    yield from _authorization_cases(builder)
+    yield from _path_cases(builder)
+    yield from _method_cases(builder)
+    exists, query = builder.contract.rules["task_id.exists"], builder.get("{task_id}")
+    for label, task_id in (("unknown", UNKNOWN_TASK), ("word", "klingkit"), ("external-id", builder.left)):
+        request = builder.get(task_id)
+        yield builder.case(f"task_id.exists/{label}", request, exists, mended=query)
+
+
+def _authorization_cases(builder: Builder) -> Iterator[Case]:
+    bearer = builder.contract.rules["authorization.bearer"]
+    create, query = builder.post(builder.body), builder.get("{task_id}")
+    for label, header, sure in (
+        ("missing", None, True),
+        ("scheme", "Basic {key}", True),
+        ("empty", "Bearer ", True),
+        ("bare", "{key}", False),
+    ):
+        request = replace(create, authorization=header)
+        yield builder.case(f"authorization.bearer/{label}", request, bearer, sure=sure, mended=create)
+    for label, header in (("query", None), ("unknown-key", f"Bearer {UNKNOWN_KEY}")):
+        request = replace(query, authorization=header)
+        case = builder.case(f"authorization.bearer/{label}", request, bearer, mended=query)
+        yield replace(case, after=SMALLEST)
+
+
+def _path_cases(builder: Builder) -> Iterator[Case]:
+    known = builder.contract.rules["path.known"]
+    query, unknown = builder.get("{task_id}"), builder.get(UNKNOWN_TASK)
+    prefix = builder.create.path.rpartition("/")[0]
+    for label, path in (
+        ("invented", f"{prefix}/tasks/{UNKNOWN_TASK}"),
+        ("without-prefix", "/v1" + unknown.path.partition("/v1")[2]),
+        ("trailing-slash", unknown.path + "/"),
+    ):
+        yield builder.case(f"path.known/{label}", replace(unknown, path=path), known, mended=query)
+
+
+def _method_cases(builder: Builder) -> Iterator[Case]:
+    method = builder.contract.rules["path.method"]
+    create, query = builder.post(builder.body), builder.get("{task_id}")
+    get = replace(query, path=builder.create.path)
+    yield builder.case("path.method/get-create", get, method, mended=query)
+    yield builder.case("path.method/put-create", replace(create, method="PUT"), method, mended=create)
+    for verb in ("DELETE", "POST"):
+        request = replace(query, method=verb)
+        case = builder.case(f"path.method/{verb.lower()}-task", request, method, mended=query)
+        yield replace(case, after=SMALLEST)
