@@ -80,7 +80,7 @@ def imported(file: Path) -> Iterator[tuple[str, ...]]:
             base = base if base[:1] and base[0] in MAY_IMPORT else ("klingkit", *base)
         else:
             continue
-        inner = [(*base, each) for each in names if is_module((*base, each))]
+        inner = [(*base, inner_name) for inner_name in names if is_module((*base, inner_name))]
         yield from inner or [base]
 
 

@@ -90,10 +90,10 @@ def differences(one: Any, other: Any, place: tuple[Any, ...] = ()) -> list[tuple
     if isinstance(one, dict) and isinstance(other, dict):
         names = one.keys() | other.keys()
         return [
-            each for name in names for each in differences(one.get(name, ...), other.get(name, ...), (*place, name))
+            found for name in names for found in differences(one.get(name, ...), other.get(name, ...), (*place, name))
         ]
     if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
-        return [each for index in range(len(one)) for each in differences(one[index], other[index], (*place, index))]
+        return [found for index in range(len(one)) for found in differences(one[index], other[index], (*place, index))]
     return [] if one == other and type(one) is type(other) else [place]
 
 
@@ -121,7 +121,9 @@ def test_only_what_nobody_can_bring_about_from_outside_has_no_case() -> None:
 
 def test_every_boundary_has_a_good_side() -> None:
     """Each limit and each value of an enum of the contract is tried by a pack."""
-    tried = {(each.place[0], each.label) for case in CASES.values() for each in case.covers if each.place}
+    tried = {
+        (boundary.place[0], boundary.label) for case in CASES.values() for boundary in case.covers if boundary.place
+    }
     contract = load_contract()
     for path, node in contract.request.nodes.items():
         for keyword in ("minItems", "maxItems", "maxLength", "minimum", "maximum"):

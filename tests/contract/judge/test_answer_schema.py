@@ -139,8 +139,8 @@ def objects_in(value: Any) -> Iterator[dict[str, Any]]:
     if isinstance(value, dict):
         yield value
     children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    for each in children:
-        yield from objects_in(each)
+    for child in children:
+        yield from objects_in(child)
 
 
 @given(answers())
@@ -155,7 +155,7 @@ def test_what_is_right_is_right_for_openapi_core(drawn: tuple[str, Reply]) -> No
     found = list(AnswerSchemas(contract).judge(operation_id, path, reply))
 
     assert bool(found) == bool(list(referee().iter_response_errors(asked, answered)))
-    assert all(each.got.isprintable() and each.expected.isprintable() for each in found)
+    assert all(deviation.got.isprintable() and deviation.expected.isprintable() for deviation in found)
 
 
 @pytest.mark.parametrize(
@@ -176,4 +176,4 @@ def test_what_is_wrong_is_found_after_what_is_right(contract: Contract, wrong: R
     schemas = AnswerSchemas(contract)
 
     assert list(schemas.judge("create_task", PATH, answer())) == []
-    assert [each.requirement for each in schemas.judge("create_task", PATH, wrong)] == ["answer.schema"]
+    assert [deviation.requirement for deviation in schemas.judge("create_task", PATH, wrong)] == ["answer.schema"]

@@ -101,7 +101,7 @@ def test_a_text_that_is_another_each_time_as_a_whole_is_masked(contract: Contrac
 
     one, two = (recording_of(wrong_target(change), only="path.method") for _ in "ab")
     assert compare(one, two, contract, "path.method").rows == []
-    assert {each.inner["message"] for each in one.answers["path.method"].values()} == {"<varies>"}
+    assert {answer.inner["message"] for answer in one.answers["path.method"].values()} == {"<varies>"}
 
 
 def test_an_answer_that_quotes_the_id_of_another_task_differs(right: Recording, contract: Contract) -> None:
@@ -177,29 +177,38 @@ def strict(exchange: AlteredExchange) -> None:
     [
         (("looser", "n.maximum", "accepted, then submitted"), {"before": lenient}),
         (("stricter", "n.maximum", "400/1201 'n: must be less than or equal to 9'"), {"before": strict}),
-        (("status", "n.maximum", "422"), {"change": refusal(lambda each: each.answer(each.body, "422 No"))}),
-        (("code", "n.maximum", "1200 'n:"), {"change": refusal(lambda each: each.answer({**each.body, "code": 1200}))}),
-        (("text", "n.maximum", "'too much'"), {"change": refusal(lambda each: each.say("too much"))}),
+        (
+            ("status", "n.maximum", "422"),
+            {"change": refusal(lambda exchange: exchange.answer(exchange.body, "422 No"))},
+        ),
+        (
+            ("code", "n.maximum", "1200 'n:"),
+            {"change": refusal(lambda exchange: exchange.answer({**exchange.body, "code": 1200}))},
+        ),
+        (("text", "n.maximum", "'too much'"), {"change": refusal(lambda exchange: exchange.say("too much"))}),
         (
             ("shape", "n.maximum", "400/'invalid_request'"),
-            {"change": refusal(lambda each: each.answer({"error": GATEWAY}))},
+            {"change": refusal(lambda exchange: exchange.answer({"error": GATEWAY}))},
         ),
-        (("shape", "n.maximum", "a page"), {"change": refusal(lambda each: setattr(each, "content", b"<html>"))}),
+        (
+            ("shape", "n.maximum", "a page"),
+            {"change": refusal(lambda exchange: setattr(exchange, "content", b"<html>"))},
+        ),
         (
             ("shape", "answer.schema", "<request id, a number>"),
-            {"change": refusal(lambda each: each.answer({**each.body, "request_id": 7}))},
+            {"change": refusal(lambda exchange: exchange.answer({**exchange.body, "request_id": 7}))},
         ),
         (
             ("undocumented_field", "answer.schema", "hint, a string"),
-            {"change": refusal(lambda each: each.answer({**each.body, "hint": "x"}))},
+            {"change": refusal(lambda exchange: exchange.answer({**exchange.body, "hint": "x"}))},
         ),
         (
             ("missing_field", "answer.schema", "no request_id"),
-            {"change": refusal(lambda each: without(each, "request_id"))},
+            {"change": refusal(lambda exchange: without(exchange, "request_id"))},
         ),
         (
             ("missing_field", "answer.schema", "no header x-cometapi-request-id"),
-            {"change": refusal(lambda each: each.headers.pop("x-cometapi-request-id"))},
+            {"change": refusal(lambda exchange: exchange.headers.pop("x-cometapi-request-id"))},
         ),
         (
             ("task", "accepted", "submitted > processing > succeeded"),
@@ -288,7 +297,7 @@ def test_recordings_that_no_case_uses_are_named(right: Recording, contract: Cont
 
 def test_the_markdown_is_a_table_whatever_a_service_says(right: Recording, contract: Contract) -> None:
     evil = "a | b ` c\n\r\u2028<script>@everyone ![x](https://example.com/x.png) \x1b[31m\\"
-    bad = recording_of(wrong_target(refusal(lambda each: each.say(evil))), only="n.maximum")
+    bad = recording_of(wrong_target(refusal(lambda exchange: exchange.say(evil))), only="n.maximum")
     found = compare(right, replace(bad, target="the <b>real</b> @one |\nservice"), contract, "n.maximum")
     lines = as_markdown(found).splitlines()
 
@@ -303,7 +312,7 @@ def test_the_markdown_is_a_table_whatever_a_service_says(right: Recording, contr
         "A: simulator, 2026-11-25 | B: the &lt;b>real&lt;/b> (at)one ¦ service, 2026-11-25 | cases |"
     )
     assert table[2].count("`") == 8  # rule, documented, A and B are code, in which nothing is markup
-    assert not any(each in table[2] for each in "\x1b\u2028")
+    assert not any(char in table[2] for char in "\x1b\u2028")
     assert "400/1201 'n: must be less than or equal to 9' (inferred)" in table[2]
 
 
@@ -317,7 +326,7 @@ def test_the_markdown_fits_into_a_comment(right: Recording) -> None:
 
 
 def test_json_has_all(right: Recording, contract: Contract) -> None:
-    bad = recording_of(wrong_target(refusal(lambda each: each.say("no"))), only="n.maximum")
+    bad = recording_of(wrong_target(refusal(lambda exchange: exchange.say("no"))), only="n.maximum")
     found = json.loads(as_json(compare(right, bad, contract, "n.maximum")))
 
     assert found["a"] == {"target": "simulator", "at": NOW.isoformat()}
@@ -358,14 +367,14 @@ def test_the_simulator_agrees_with_its_recording_offline(folder: Path) -> None:
 
 def test_drift_ends_with_1_and_an_old_recording_with_a_warning(folder: Path, right: Recording) -> None:
     text = json.dumps({"message": "no", "code": 1201, "request_id": "<request id: UUID>"})
-    answers = {key: replace(each, body=json.loads(text)) for key, each in right.answers["n.maximum"].items()}
+    answers = {key: replace(answer, body=json.loads(text)) for key, answer in right.answers["n.maximum"].items()}
     old = replace(right, at=NOW - timedelta(days=400), answers={**right.answers, "n.maximum": answers})
     save(old, folder, [])
 
     result = run("drift", "simulator", str(folder), "--only", "n.maximum", "--json")
 
     assert result.exit_code == 1
-    assert [each["class"] for each in json.loads(result.stdout)["differences"]] == ["text"]
+    assert [row["class"] for row in json.loads(result.stdout)["differences"]] == ["text"]
     assert re.fullmatch(rf"warning: {folder} was recorded \d+ days ago; record it anew\n", result.stderr)
 
 
@@ -386,7 +395,7 @@ def test_drift_ends_with_1_and_an_old_recording_with_a_warning(folder: Path, rig
 def test_wrong_usage_is_one_line_and_exit_code_2(arguments: list[str], words: str) -> None:
     result = run("drift", *arguments)
     assert result.exit_code == 2
-    (line,) = (each for each in result.stderr.splitlines() if each.startswith("Error: "))
+    (line,) = (line for line in result.stderr.splitlines() if line.startswith("Error: "))
     assert words in line
 
 
@@ -403,7 +412,7 @@ def test_a_url_is_asked_for_free_unless_there_is_a_budget(server: Running) -> No
     found = json.loads(result.stdout)
     assert found["b"]["target"] == server.url
     assert found["compared"] == 1
-    assert all(each.startswith("accepted/") for each in found["not_compared"]["not_B"])
+    assert all(case_id.startswith("accepted/") for case_id in found["not_compared"]["not_B"])
 
     plan = run("drift", server.url, server.url, "--plan", "--budget", "0.5").stdout.splitlines()
     assert sum("of which 0 are drawn at random" in line for line in plan) == 2
@@ -437,7 +446,7 @@ def test_the_budget_is_for_both_together(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_a_secret_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MY_SECRET", "planted-value-77")
-    target = wrong_target(refusal(lambda each: each.say("planted-value-77")))
+    target = wrong_target(refusal(lambda exchange: exchange.say("planted-value-77")))
     options = Options(KEY, OTHER_KEY, only="n.maximum", run="klingkit-0a1b2c")
     monkeypatch.setattr(recording_commands, "prepare", lambda *_, **__: (target, options))
     result = run("drift", "simulator", "http://a", "--budget", "1", "--only", "n.maximum")

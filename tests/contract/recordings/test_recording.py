@@ -62,7 +62,9 @@ def all_text(folder: Path) -> str:
 
 
 def message_of(recording: Recording, case_id: str) -> str:
-    (answer,) = (each for answers in recording.answers.values() for each in answers.values() if each.case == case_id)
+    (answer,) = (
+        recorded for answers in recording.answers.values() for recorded in answers.values() if recorded.case == case_id
+    )
     return str(answer.inner["message"])
 
 
@@ -110,7 +112,7 @@ def test_no_picture_and_no_run_stands_in_a_canonical_body(contract: Contract) ->
 
 def test_two_runs_of_one_service_make_the_same_recording(whole: Recording, tmp_path: Path, contract: Contract) -> None:
     other = recording_of(wrong_target(seed=99), run="klingkit-ffffff")
-    assert len({each.case for answers in whole.answers.values() for each in answers.values()}) > 110
+    assert len({answer.case for answers in whole.answers.values() for answer in answers.values()}) > 110
     assert other == whole
 
     save(whole, tmp_path / "a", SECRETS)
@@ -148,7 +150,7 @@ def test_what_is_private_is_not_kept(tmp_path: Path) -> None:
     save(recording, tmp_path / "rec", SECRETS)
 
     text = all_text(tmp_path / "rec")
-    assert [each for each in planted if each in text] == []
+    assert [secret for secret in planted if secret in text] == []
     assert message_of(recording, "n.maximum/one-too-high") == (
         "n: must be less than or equal to 9 of <e-mail> at <address>, <address> with <key>, see https://recorded.invalid/1"
     )
@@ -170,11 +172,11 @@ def test_result_urls_keep_their_references_only() -> None:
     right = recording_of(only="n.maximum").answers["accepted"]
 
     def urls(answers: Any) -> list[list[str]]:
-        return [[each["url"] for each in answer.task[-1]["task_result"]["images"]] for answer in answers.values()]
+        return [[image["url"] for image in answer.task[-1]["task_result"]["images"]] for answer in answers.values()]
 
     assert "signed" not in str(twice)
-    assert {url for each in urls(twice) for url in each} == {"https://recorded.invalid/1"}
-    assert ["https://recorded.invalid/1", "https://recorded.invalid/2"] in [each[:2] for each in urls(right)]
+    assert {url for pair in urls(twice) for url in pair} == {"https://recorded.invalid/1"}
+    assert ["https://recorded.invalid/1", "https://recorded.invalid/2"] in [pair[:2] for pair in urls(right)]
 
 
 # Secrets
@@ -205,7 +207,7 @@ def test_what_looks_like_a_key_is_one_and_words_are_not() -> None:
 
 def test_environment_variables_are_secret_by_their_name() -> None:
     environ = {"MY_API_KEY": "abcdefgh1", "Some_Token": "tokentoken", "SECRET": "short", "PATH": "/usr/bin:/bin"}
-    assert [each.name for each in secrets_of(environ)] == ["MY_API_KEY", "Some_Token"]
+    assert [secret.name for secret in secrets_of(environ)] == ["MY_API_KEY", "Some_Token"]
     assert "abcdefgh1" not in repr(secrets_of(environ))
 
 
@@ -225,7 +227,7 @@ def test_nothing_is_written_if_a_secret_would_be(whole: Recording, tmp_path: Pat
     with pytest.raises(SecretFoundError):
         save(leaky, folder, SECRETS)
     assert all_text(folder) == before
-    assert [each.name for each in tmp_path.iterdir()] == ["rec"]
+    assert [path.name for path in tmp_path.iterdir()] == ["rec"]
 
 
 # On disk
@@ -250,7 +252,7 @@ def test_a_recording_is_replaced_as_a_whole_or_stays(
         with pytest.raises(OSError, match="No space"):
             save(later, folder, SECRETS)
     assert load(folder, contract) == whole
-    assert [each.name for each in tmp_path.iterdir()] == ["rec"]
+    assert [path.name for path in tmp_path.iterdir()] == ["rec"]
 
     moved: list[Path] = []
     rename = Path.rename
@@ -266,12 +268,12 @@ def test_a_recording_is_replaced_as_a_whole_or_stays(
         with pytest.raises(OSError, match="Permission"):
             save(later, folder, SECRETS)
     assert load(folder, contract) == whole
-    assert [each.name for each in tmp_path.iterdir()] == ["rec"]
+    assert [path.name for path in tmp_path.iterdir()] == ["rec"]
 
     save(later, folder, SECRETS)
     assert load(folder, contract) == later
-    assert [each.name for each in tmp_path.iterdir()] == ["rec"]
-    assert sorted(each.name for each in folder.iterdir()) == ["n.maximum.json", "recording.json"]
+    assert [path.name for path in tmp_path.iterdir()] == ["rec"]
+    assert sorted(path.name for path in folder.iterdir()) == ["n.maximum.json", "recording.json"]
 
 
 def test_other_files_are_not_replaced(tmp_path: Path) -> None:
@@ -344,7 +346,7 @@ def test_a_broken_recording_is_named_with_what_is_wrong(
 def changed(recording: Recording, case_id: str, **fields: Any) -> Recording:
     """The recording with another answer to one case."""
     answers = {
-        place: {key: replace(each, **fields) if each.case == case_id else each for key, each in found.items()}
+        place: {key: replace(answer, **fields) if answer.case == case_id else answer for key, answer in found.items()}
         for place, found in recording.answers.items()
     }
     assert answers != recording.answers
@@ -424,7 +426,7 @@ def test_the_server_answers_as_recorded(recorded_server: tuple[Running, Path]) -
 
     drift = run("drift", running.url, str(folder), "--only", "n.maximum", "--key", "any-1", "--budget", "1")
     assert drift.exit_code == 0, drift.output
-    (line,) = (each for each in running.stop().splitlines() if "cannot be applied" in each)
+    (line,) = (line for line in running.stop().splitlines() if "cannot be applied" in line)
     assert "prompt.maxLength/one-too-long: the contract refuses it, and the recording has accepted" in line
 
 
@@ -451,7 +453,7 @@ def test_record_keeps_answers_that_drift_compares(small: Running, tmp_path: Path
     drift = run("drift", "simulator", str(out), "--json")
     assert drift.exit_code == 1
     found = json.loads(drift.stdout)["differences"]  # that server takes bodies of 7 MB at most
-    assert [each["rule"].rpartition(".")[2] for each in found] == ["maxBytes"] * 3
+    assert [row["rule"].rpartition(".")[2] for row in found] == ["maxBytes"] * 3
     assert run("drift", "simulator", str(out), "--only", "prompt.maxLength").exit_code == 0
 
 

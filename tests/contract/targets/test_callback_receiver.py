@@ -46,5 +46,5 @@ def test_what_is_no_body_hurts_nobody(head: str, capfd: pytest.CaptureFixture[st
         requests.post(url, json={"still": "here"}, timeout=5)
 
     assert received[-1].body == {"still": "here"}
-    assert all(each.content == b"" for each in received[:-1])
+    assert all(callback.content == b"" for callback in received[:-1])
     assert capfd.readouterr().err == ""
