@@ -121,7 +121,8 @@ def drift(a: str, b: str, *, as_json: bool, plan: bool, real: bool, **given: Any
     than was asked for, 130 after a Ctrl-C.
     """
     from klingkit.contract import load_contract
-    from klingkit.contract.recordings import drift as forms
+    from klingkit.contract.recordings import drift_report as forms
+    from klingkit.contract.recordings.drift import compare
     from klingkit.contract.recordings.from_run import record as keep
     from klingkit.contract.recordings.secret import find_secret
 
@@ -148,7 +149,7 @@ def drift(a: str, b: str, *, as_json: bool, plan: bool, real: bool, **given: Any
             budget = max(budget - report.spent, Decimal(0))
             early = early or report.options.without_keys(report.incomplete)
     first, second = recordings
-    found = forms.compare(first, second, contract, given["only"])
+    found = compare(first, second, contract, given["only"])
     text = forms.as_json(found) if as_json else forms.as_markdown(found)
     if secret := find_secret([text], secrets(*(each.options for each in asked))):
         raise CommandFailed(f"the comparison is not shown, since {secret} stands in it")

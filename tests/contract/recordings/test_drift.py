@@ -15,7 +15,8 @@ from click.testing import CliRunner, Result
 
 from klingkit import recording_commands
 from klingkit.cli import main
-from klingkit.contract.recordings.drift import DRIFT_KINDS, LONGEST, Drift, DriftRow, as_json, as_markdown, compare
+from klingkit.contract.recordings.drift import DRIFT_KINDS, Drift, DriftRow, compare
+from klingkit.contract.recordings.drift_report import LONGEST, as_json, as_markdown
 from klingkit.contract.recordings.files import save
 from klingkit.contract.recordings.secret import Secret
 from klingkit.contract.verify.selection import Options
