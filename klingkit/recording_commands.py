@@ -120,8 +120,8 @@ def drift(a: str, b: str, *, as_json: bool, plan: bool, real: bool, **given: Any
     Exits with 0 if there is no drift, 1 if there is, 2 if nothing could be compared, 3 if there was less to compare
     than was asked for, 130 after a Ctrl-C.
     """
-    from klingkit.contract.recordings import drift as forms
     from klingkit.contract import load_contract
+    from klingkit.contract.recordings import drift as forms
     from klingkit.contract.recordings.masking import find_secret
     from klingkit.contract.recordings.recording import record as keep
 
@@ -181,11 +181,11 @@ class Asked:
 def side(text: str, *, real: bool, contract: Contract, given: dict[str, Any]) -> Asked | Recording:
     """Return one side of a comparison."""
     from klingkit.contract.recordings.files import BrokenRecordingError, load
-    from klingkit.contract.verify.selection import Options, check_subject
+    from klingkit.contract.verify.selection import Options, check_requirement
 
     try:
         if given["only"] is not None:
-            check_subject(contract, given["only"])
+            check_requirement(contract, given["only"])
         if text == SIMULATOR:
             from klingkit.mock_server.serving.in_process import in_process_target
 

@@ -18,7 +18,7 @@ import pybase64
 
 from ..judge.reply import describe, envelope_of, shown
 from ..pictures import measure
-from ..verify.run import takes_any_key
+from ..verify.results import takes_any_key
 from .masking import Masker
 
 if TYPE_CHECKING:
