@@ -13,7 +13,7 @@ from klingkit.client.callbacks import decode_secret
 from klingkit.contract.targets.callback_receiver import CallbackReceiver
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from email.message import Message
 
 
 class Listener(CallbackReceiver):
@@ -30,7 +30,7 @@ class Listener(CallbackReceiver):
         self._numbers = itertools.count(1)
         super().__init__(self._print, port)
 
-    def _print(self, headers: Mapping[str, str], body: bytes) -> int:
+    def _print(self, headers: Message, body: bytes) -> int:
         """Print a callback, and return the status of the answer."""
         number = next(self._numbers)
         status, line = self._judge(headers, body)
@@ -39,7 +39,7 @@ class Listener(CallbackReceiver):
         click.echo(f"{time.strftime('%H:%M:%S')} {line}")
         return status
 
-    def _judge(self, headers: Mapping[str, str], body: bytes) -> tuple[int, str]:
+    def _judge(self, headers: Message, body: bytes) -> tuple[int, str]:
         try:
             task = parse_callback(body, dict(headers.items()), self._secret)
         except CallbackSignatureError as error:

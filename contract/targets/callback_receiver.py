@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
+    from email.message import Message
 
 MAX_BODY = 1024 * 1024
 """Bytes that are read of a body; the rest is dropped."""
@@ -46,9 +47,7 @@ class CallbackReceiver(ThreadingHTTPServer):
     What does not arrive whole in time has not been received. Raises OSError if the port is taken.
     """
 
-    def __init__(
-        self, take: Callable[[Mapping[str, str], bytes], int], port: int = 0, deadline_s: float = DEADLINE_S
-    ) -> None:
+    def __init__(self, take: Callable[[Message, bytes], int], port: int = 0, deadline_s: float = DEADLINE_S) -> None:
         self.take = take
         self.deadline_s = deadline_s
         super().__init__(("127.0.0.1", port), _Handler)
@@ -64,7 +63,7 @@ class CallbackReceiver(ThreadingHTTPServer):
 def receiving(received: list[Received], deadline_s: float = DEADLINE_S) -> Iterator[str]:
     """Add what comes to a list, and give the URL to post to."""
 
-    def take(headers: Mapping[str, str], content: bytes) -> int:
+    def take(headers: Message, content: bytes) -> int:
         received.append(Received(headers.get("Content-Type", ""), content))
         return 204
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 from ..judge.reply import Deviation, clipped, describe, limit_of
@@ -42,6 +43,8 @@ class Follower:
         self._options = options
         self._schemas = schemas
         self._workers = workers
+        self._noting = threading.Lock()
+        """Two pictures of one task can be looked at at once, both of which may be wrong."""
 
     def follow(self, fresh: Sequence[Result]) -> None:
         """Query tasks until all have ended, and judge each as it ends."""
@@ -64,7 +67,8 @@ class Follower:
         kind = "accepted" if result.case.rule else "refused"
         kind = "promise" if requirement in self._contract.promises else kind
         evidence = limit_of(self._contract, requirement)
-        result.add(Deviation(requirement, kind, clipped(expected), clipped(got), evidence))
+        with self._noting:
+            result.add(Deviation(requirement, kind, clipped(expected), clipped(got), evidence))
 
     def _stops(self, results: Sequence[Result]) -> bool:
         return self._options.stop_early and any(result.state == DEVIATES for result in results)
