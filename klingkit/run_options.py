@@ -54,7 +54,7 @@ def prepare(
     """Return target and options, if they can be used; `real_option` is what the user has to say for a real service."""
     from klingkit.contract import load_contract
     from klingkit.contract.targets.target import HttpTarget
-    from klingkit.contract.verify.selection import Options, check_subject
+    from klingkit.contract.verify.selection import Options, check_requirement
 
     try:
         parts = urlsplit(url)
@@ -82,7 +82,7 @@ def prepare(
         raise WrongUsage(f"a budget of {options.budget} pays for no picture, which costs {price}: give more, or none")
     try:
         if options.only is not None:
-            check_subject(load_contract(), options.only)
+            check_requirement(load_contract(), options.only)
     except ValueError as error:
         raise WrongUsage(str(error)) from None
     return target, options
@@ -90,7 +90,7 @@ def prepare(
 
 def run(target: Target, contract: Contract, options: Options) -> Report:
     """Verify a target, and show how that goes on; one line says why, if it cannot be done."""
-    from klingkit.contract.verify.run import UnusableTargetError
+    from klingkit.contract.verify.probing import UnusableTargetError
     from klingkit.contract.verify.run import verify as verify_target
 
     try:

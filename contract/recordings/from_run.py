@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ..judge.reading import describe
-from ..verify.run import takes_any_key
+from ..verify.results import takes_any_key
 from .masking import Masker
 from .recording import LONGEST_SENT, RecordedAnswer, Recording, canonical_body, key_of, section_of
 

@@ -1,9 +1,12 @@
-"""Receives callbacks on this machine while a target is tested."""
+"""Receives callbacks on this machine: while a target is tested, for `klingkit listen`, and in tests."""
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 import threading
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,9 +14,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import socket
+    from collections.abc import Callable, Iterator
+    from email.message import Message
 
 MAX_BODY = 1024 * 1024
+"""Bytes that are read of a body; the rest is dropped."""
+DEADLINE_S = 10.0
+"""Time for a whole request, however slowly it drips; who takes longer gets no answer."""
 
 
 @dataclass(frozen=True)
@@ -33,43 +41,89 @@ class Received:
         return body if isinstance(body, dict) else {}
 
 
+class CallbackReceiver(ThreadingHTTPServer):
+    """Gives headers and body of each callback that comes to `take`, in a thread of its own, and answers the status that it returns.
+
+    What does not arrive whole in time has not been received. Raises OSError if the port is taken.
+    """
+
+    def __init__(self, take: Callable[[Message, bytes], int], port: int = 0, deadline_s: float = DEADLINE_S) -> None:
+        self.take = take
+        self.deadline_s = deadline_s
+        super().__init__(("127.0.0.1", port), _Handler)
+        self.url = f"http://127.0.0.1:{self.server_port}/"
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a connection that broke off."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
+
+
 @contextmanager
-def receiving(received: list[Received]) -> Iterator[str]:
+def receiving(received: list[Received], deadline_s: float = DEADLINE_S) -> Iterator[str]:
     """Add what comes to a list, and give the URL to post to."""
 
-    class Handler(BaseHTTPRequestHandler):
-        timeout = 10
+    def take(headers: Message, content: bytes) -> int:
+        received.append(Received(headers.get("Content-Type", ""), content))
+        return 204
 
-        def do_POST(self) -> None:
-            if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
-                content = b"".join(self._chunks())
-            else:
-                length = self.headers.get("Content-Length", "0")[:10]
-                content = self.rfile.read(min(int(length), MAX_BODY)) if length.isdecimal() else b""
-            received.append(Received(self.headers.get("Content-Type", ""), content))
-            self.send_response(204)
-            self.end_headers()
+    with CallbackReceiver(take, deadline_s=deadline_s) as receiver:
+        threading.Thread(target=receiver.serve_forever, args=(0.01,), daemon=True).start()
+        try:
+            yield receiver.url
+        finally:
+            receiver.shutdown()
 
-        def _chunks(self) -> Iterator[bytes]:
-            left = MAX_BODY
-            while size := min(max(int(self.rfile.readline(20).split(b";")[0] or b"0", 16), 0), left):
-                left -= size
-                yield self.rfile.read(size)
-                self.rfile.readline(3)
+
+class _Handler(BaseHTTPRequestHandler):
+    server: CallbackReceiver
+
+    def setup(self) -> None:
+        super().setup()
+        self.rfile = io.BufferedReader(_UntilDeadline(self.connection, self.server.deadline_s))
+
+    def do_POST(self) -> None:
+        try:
+            content = self._body()
+        except ValueError:  # what are to be chunks are none
+            status = 400
+        else:
+            status = self.server.take(self.headers, content)
+        self.send_response(status)
+        self.end_headers()
+
+    def _body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
+            return b"".join(self._chunks())
+        length = self.headers.get("Content-Length", "0")[:10]
+        return self.rfile.read(min(int(length), MAX_BODY)) if length.isdecimal() else b""
+
+    def _chunks(self) -> Iterator[bytes]:
+        left = MAX_BODY
+        while size := min(max(int(self.rfile.readline(20).split(b";")[0] or b"0", 16), 0), left):
+            left -= size
+            yield self.rfile.read(size)
             self.rfile.readline(3)
+        self.rfile.readline(3)
 
-        def log_message(self, *_: object) -> None:
-            pass
+    def log_message(self, *_: object) -> None:
+        pass
 
-    class Server(ThreadingHTTPServer):
-        def handle_error(self, *_: object) -> None:
-            """Say nothing: what does not arrive whole has not been received."""
 
-    server = Server(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/"
-    finally:
-        server.shutdown()
-        server.server_close()
+class _UntilDeadline(io.RawIOBase):
+    """What comes on a connection until a deadline; the timeout of a socket alone begins anew with each byte."""
+
+    def __init__(self, connection: socket.socket, seconds: float) -> None:
+        self._connection = connection
+        self._end = time.monotonic() + seconds
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read what there is, into a buffer. Raises TimeoutError."""
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self._connection.settimeout(left)
+        return self._connection.recv_into(buffer)

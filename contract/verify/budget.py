@@ -1,4 +1,4 @@
-"""Money is a type: what a run may cost is set aside before it is sent, and given back when it turns out to cost nothing."""
+"""Money is a type: what a create may cost is set aside before it is sent, and given back when it turns out to cost nothing."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from ..cases.case import FAILS, MAY, PICTURES, UNCLEAR, Case
+from ..judge.reading import task_id_of
 from ..judge.reply import may_cost
 from ..targets.target import HttpTarget, NoAnswerError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from ..spec import Contract
     from ..targets.target import Reply, Request
@@ -22,12 +23,15 @@ class BudgetError(Exception):
     """What is to be sent could cost more than is left."""
 
 
-class Purse:
-    """A budget, for many threads at once."""
+class Budget:
+    """What creates may cost together, for many threads at once; without a limit, what they cost is only counted."""
 
-    def __init__(self, budget: Decimal) -> None:
-        self.budget = budget
+    def __init__(self, contract: Contract, limit: Decimal | None) -> None:
+        self.limit = limit
         self.spent = Decimal(0)
+        self.unclear = 0
+        """Creates that may have made a task of which nobody was told."""
+        self._contract = contract
         self._held = Decimal(0)
         self._closed = False
         self._changed = threading.Condition()
@@ -37,17 +41,43 @@ class Purse:
         """What is spent, and may yet be."""
         return self.spent + self._held
 
-    def hold(self, amount: Decimal) -> None:
-        """Set an amount aside; wait for what others hold, if that can make room. Raises BudgetError if nothing can."""
+    def pay(self, pictures: int, send: Callable[[], Reply]) -> Reply:
+        """Return the reply to a create for so many pictures; what is clearly refused costs nothing.
+
+        Raises BudgetError, with nothing sent, if it could cost more than is left; and what `send` raises.
+        """
+        __tracebackhide__ = True
+        amount = self._contract.price_per_picture * pictures
+        held = self.hold(amount)
+        cost, told = amount, False  # doubt costs: whatever ends the sending, the request may have arrived
+        try:
+            reply = send()
+            cost = amount if may_cost(self._contract, reply) else Decimal(0)
+            told = bool(task_id_of(reply))
+        except NoAnswerError as error:
+            cost = amount if error.arrived else Decimal(0)
+            raise
+        finally:
+            self.settle(held, cost, unclear=bool(cost) and not told)
+        return reply
+
+    def hold(self, amount: Decimal) -> Decimal:
+        """Set an amount aside and return it; wait for what others hold, if that can make room.
+
+        Raises BudgetError if nothing can. Without a limit nothing needs to be set aside.
+        """
         __tracebackhide__ = True
         with self._changed:
-            while self._closed or self.spent + self._held + amount > self.budget:
+            if self.limit is None:
+                return Decimal(0)
+            while self._closed or self.most + amount > self.limit:
                 if self._closed or not self._held:
                     raise BudgetError(
-                        f"{amount} more than the {self.spent} spent would cross the budget of {self.budget}: nothing was sent"
+                        f"{amount} more than the {self.spent} spent would cross the budget of {self.limit}: nothing was sent"
                     )
                 self._changed.wait()
             self._held += amount
+            return amount
 
     def close(self) -> None:
         """Let nothing more be set aside, also for those who wait for it."""
@@ -55,53 +85,39 @@ class Purse:
             self._closed = True
             self._changed.notify_all()
 
-    def settle(self, held: Decimal, spent: Decimal) -> None:
-        """Spend a part of what was set aside, and give the rest back."""
+    def settle(self, held: Decimal, cost: Decimal, *, unclear: bool = False) -> None:
+        """Spend what something cost of what was set aside for it, and give the rest back."""
         with self._changed:
             self._held -= held
-            self.spent += spent
+            self.spent += cost
+            self.unclear += unclear
             self._changed.notify_all()
 
     def refund(self, amount: Decimal) -> None:
         """Take back what was counted as spent and was not charged."""
-        with self._changed:
-            self.spent -= amount
-            self._changed.notify_all()
+        self.settle(Decimal(0), -amount)
 
 
 class BudgetedTarget(HttpTarget):
-    """A service at a URL, all of whose creates together cost no more than a budget, at the listed price.
+    """A service at a URL, all of whose creates together cost no more than a budget, at the listed price."""
 
-    What a create may cost is set aside before it is sent, and given back if it is refused.
-    """
-
-    def __init__(self, url: str, key: str, contract: Contract, budget: Decimal) -> None:
+    def __init__(self, url: str, key: str, contract: Contract, limit: Decimal) -> None:
         super().__init__(url, key)
-        self._contract = contract
-        self._purse = Purse(budget)
+        self._budget = Budget(contract, limit)
 
     def send(self, request: Request, key: str | None = None) -> Reply:
         """Send a request to the service. Raises BudgetError, with nothing sent, if it could cost more than is left."""
         __tracebackhide__ = True
         if request.method == "GET":
             return super().send(request, key)
+        # A raw body is the test's own, which nobody has read: it may ask for many.
         pictures = Case("", request, "create_task", MAY).pictures if request.raw is None else UNCLEAR
-        amount = self._contract.price_per_picture * pictures
-        self._purse.hold(amount)
-        spent = amount
-        try:
-            reply = super().send(request, key)
-            spent = amount if may_cost(self._contract, reply) else Decimal(0)
-        except NoAnswerError as error:
-            spent = amount if error.arrived else Decimal(0)
-            raise
-        finally:
-            self._purse.settle(amount, spent)
-        return reply
+        send = super().send
+        return self._budget.pay(pictures, lambda: send(request, key))
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class RunPlan:
     """What a run will send, and what it costs at the listed price."""
 
     cases: int
@@ -116,7 +132,7 @@ class Plan:
     """A budget in which every case finds room at a target that is right."""
 
 
-def make_plan(contract: Contract, cases: Iterable[Case]) -> Plan:
+def make_plan(contract: Contract, cases: Iterable[Case]) -> RunPlan:
     """Return what sending some cases costs."""
     cases = list(cases)
     price = contract.price_per_picture
@@ -127,7 +143,7 @@ def make_plan(contract: Contract, cases: Iterable[Case]) -> Plan:
         return sum((price * case.pictures for case in cases if case.cost == kind), Decimal(0))
 
     aside = max((price * case.pictures for case in cases), default=Decimal(0))
-    return Plan(
+    return RunPlan(
         cases=len(cases),
         requests=len(cases) + 2 * len(accepted),
         creates=sum(case.creates for case in cases),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 from ..judge.deviation import Deviation, clipped
-from ..judge.reading import describe, images_of
+from ..judge.reading import describe
 from ..judge.reply import limit_of
-from ..judge.task_history import goes_on, judge_callbacks, judge_history, judge_picture
+from ..judge.task_history import goes_on, images_of, judge_callbacks, judge_history, judge_picture
 from ..targets.target import NoAnswerError
 from .results import DEVIATES, SKIPPED
 from .sending import NotTestedError
@@ -44,6 +45,8 @@ class Follower:
         self._options = options
         self._schemas = schemas
         self._workers = workers
+        self._noting = threading.Lock()
+        """Two pictures of one task can be looked at at once, both of which may be wrong."""
 
     def follow(self, fresh: Sequence[Result]) -> None:
         """Query tasks until all have ended, and judge each as it ends."""
@@ -51,28 +54,37 @@ class Follower:
         left = list(fresh)
         while left:
             waited = self._target.now() - started
-            ended = [each for each in left if self._has_ended(each) or waited >= TASK_S]
-            self._workers.each(self._query, ended)  # once more: an end stays an end
-            self._judge_tasks([each for each in ended if each.state != SKIPPED])
-            left = [each for each in left if each not in ended]
+            ended, left = self._divide(left, all_ended=waited >= TASK_S)
+            self._workers.for_each(self._query, ended)  # once more: an end stays an end
+            self._judge_tasks([result for result in ended if result.state != SKIPPED])
             if left:
                 pause = max(0.1 if self._target.local else 1.0, waited / 40)
                 self._sender.wait_for(f"{len(left)} tasks to end, for {TASK_S - waited:.0f} s at most", pause)
-                self._workers.each(self._query, left)
-        if self._target.callback_url and not self._halts(fresh):
-            self._judge_callbacks([each for each in fresh if self._calls_back(each) and each.state != SKIPPED])
+                self._workers.for_each(self._query, left)
+        if self._target.callback_url and not self._stops(fresh):
+            self._judge_callbacks([result for result in fresh if self._calls_back(result) and result.state != SKIPPED])
 
-    def find(self, result: Result, promise: str, expected: str, got: str) -> None:
+    def find(self, result: Result, requirement: str, expected: str, got: str) -> None:
         """Note that a promise, or the rule that should end a task, was not kept."""
         kind = "accepted" if result.case.rule else "refused"
-        kind = "promise" if promise in self._contract.promises else kind
-        result.add(Deviation(promise, kind, clipped(expected), clipped(got), limit_of(self._contract, promise)))
+        kind = "promise" if requirement in self._contract.promises else kind
+        evidence = limit_of(self._contract, requirement)
+        with self._noting:
+            result.add(Deviation(requirement, kind, clipped(expected), clipped(got), evidence))
 
-    def _halts(self, results: Sequence[Result]) -> bool:
-        return self._options.stop_early and any(each.state == DEVIATES for each in results)
+    def _stops(self, results: Sequence[Result]) -> bool:
+        return self._options.stop_early and any(result.state == DEVIATES for result in results)
+
+    def _divide(self, results: Sequence[Result], *, all_ended: bool) -> tuple[list[Result], list[Result]]:
+        """Return those whose tasks have ended, and the others."""
+        ended: list[Result] = []
+        left: list[Result] = []
+        for result in results:
+            (ended if all_ended or self._has_ended(result) else left).append(result)
+        return ended, left
 
     def _has_ended(self, result: Result) -> bool:
-        lost = any(each.requirement == "task.end" for each in result.deviations)
+        lost = any(deviation.requirement == "task.end" for deviation in result.deviations)
         return lost or result.state == SKIPPED or not goes_on(self._contract.lifecycle, result.history[-1])
 
     def _query(self, result: Result) -> None:
@@ -106,17 +118,17 @@ class Follower:
         for result in results:
             request = dict(result.case.request.body or {})
             failure = result.case.rule
-            tried = {each.requirement for each in result.case.covers}
+            tried = {boundary.requirement for boundary in result.case.covers}
             for finding in judge_history(self._contract, request, result.history, failure, tried):
                 self.find(result, *finding)
             if failure and result.history[-1].get("task_status") == self._contract.lifecycle.failed:
-                self._sender.purse.refund(self._contract.price_per_picture * result.case.pictures)
-        if not (self._halts(results) or self._options.keep):
-            wanted = [(result, url) for result in results for url in _urls(result)]
-            self._workers.each(self._fetch, wanted)
+                self._sender.budget.refund(self._contract.price_per_picture * result.case.pictures)
+        if not (self._stops(results) or self._options.keep):
+            pictures = [(result, url) for result in results for url in _urls(result)]
+            self._workers.for_each(self._fetch, pictures)
 
-    def _fetch(self, wanted: tuple[Result, str]) -> None:
-        result, url = wanted
+    def _fetch(self, picture: tuple[Result, str]) -> None:
+        result, url = picture
         try:
             reply = self._target.fetch(url)
         except NoAnswerError as error:
@@ -132,9 +144,9 @@ class Follower:
 
     def _judge_callbacks(self, results: Sequence[Result]) -> None:
         started = self._target.now()
-        while self._target.now() - started < CALLBACK_S and not all(self._end_called_back(each) for each in results):
+        while self._target.now() - started < CALLBACK_S and not all(map(self._end_called_back, results)):
             self._target.wait(0.05)
-        nameless = any(not each.body.get("task_id") for each in list(self._target.received))
+        nameless = any(not callback.body.get("task_id") for callback in list(self._target.received))
         for result in results:
             mine = self._called_back(result)
             if nameless and not mine:
@@ -144,11 +156,12 @@ class Follower:
                 self.find(result, *finding)
 
     def _called_back(self, result: Result) -> list[Received]:
-        return [each for each in list(self._target.received) if str(each.body.get("task_id")) == result.task_id]
+        received = list(self._target.received)  # a copy, since callbacks go on coming
+        return [callback for callback in received if str(callback.body.get("task_id")) == result.task_id]
 
     def _end_called_back(self, result: Result) -> bool:
         end = result.history[-1].get("task_status")
-        return any(each.body.get("task_status") == end for each in self._called_back(result))
+        return any(callback.body.get("task_status") == end for callback in self._called_back(result))
 
 
 def _urls(result: Result) -> list[str]:

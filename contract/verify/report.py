@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 def as_text(report: Report) -> str:
     """Return the report for a terminal: what deviates, by rule, then what it comes to."""
     lines = []
-    for subject, found in by_subject(report).items():
-        lines.append(f"{subject}  {meaning(report.contract, subject)}")
-        lines += [f"  {line}" for result, each in found for line in _lines(result, each)]
-        lines += [f"  {line}" for line in commands(report, found[0][0], subject)]
+    for requirement, found in by_requirement(report).items():
+        lines.append(f"{requirement}  {meaning(report.contract, requirement)}")
+        lines += [f"  {line}" for result, deviation in found for line in _lines(result, deviation)]
+        lines += [f"  {line}" for line in commands(report, found[0][0], requirement)]
         lines.append("")
     return "\n".join(lines + summary(report))
 
@@ -37,14 +37,16 @@ def case_text(report: Report, result: Result) -> str:
     if not result.deviations:
         return ""
     lines = []
-    for each in result.deviations:
-        lines += [f"{each.requirement}  {meaning(report.contract, each.requirement)}", *_lines(result, each)]
+    for deviation in result.deviations:
+        lines.append(f"{deviation.requirement}  {meaning(report.contract, deviation.requirement)}")
+        lines += _lines(result, deviation)
     return "\n".join([*lines, *commands(report, result, result.deviations[0].requirement)])
 
 
-def commands(report: Report, result: Result, subject: str) -> list[str]:
+def commands(report: Report, result: Result, requirement: str) -> list[str]:
     """Return the lines of a command and of a program that show a deviation again."""
-    return [*curl(report, result, subject).split("\n"), *filter(None, python(report, result, subject).split("\n"))]
+    program = python(report, result, requirement)
+    return [*curl(report, result, requirement).split("\n"), *filter(None, program.split("\n"))]
 
 
 def _lines(result: Result, deviation: Deviation) -> Iterator[str]:
@@ -79,23 +81,20 @@ def as_markdown(report: Report, at: datetime) -> str:
     """Return the report in Markdown."""
     lines = [f"# {report.target} against the contract {report.contract.name}", "", f"{at:%Y-%m-%d %H:%M} UTC.", ""]
     lines += [f"- {prose(line)}" for line in summary(report)]
-    for subject, found in by_subject(report).items():
-        lines += ["", f"## {subject}", "", meaning(report.contract, subject), ""]
+    for requirement, found in by_requirement(report).items():
+        lines += ["", f"## {requirement}", "", meaning(report.contract, requirement), ""]
         lines += ["| case | what | expected | got | evidence |", "|---|---|---|---|---|"]
-        for result, each in found:
-            cells = (
-                code(result.case.id),
-                DEVIATION_KINDS[each.kind],
-                code(each.expected),
-                code(each.got),
-                each.evidence,
-            )
-            lines.append(f"| {' | '.join(cells)} |")
+        lines += [_row(result, deviation) for result, deviation in found]
         first = found[0][0]
-        lines += ["", "```sh", curl(report, first, subject), "```"]
-        if program := python(report, first, subject):
+        lines += ["", "```sh", curl(report, first, requirement), "```"]
+        if program := python(report, first, requirement):
             lines += ["", "```python", program, "```"]
     return "\n".join(lines) + "\n"
+
+
+def _row(result: Result, deviation: Deviation) -> str:
+    what, expected, got = DEVIATION_KINDS[deviation.kind], code(deviation.expected), code(deviation.got)
+    return f"| {code(result.case.id)} | {what} | {expected} | {got} | {deviation.evidence} |"
 
 
 def as_json(report: Report, at: datetime) -> str:
@@ -123,19 +122,15 @@ def _result(report: Report, result: Result) -> dict[str, Any]:
     if result.state == SKIPPED:
         row["reason"] = result.reason
     if result.deviations:
-        row["deviations"] = [
-            {
-                "subject": each.requirement,
-                "kind": each.kind,
-                "expected": each.expected,
-                "got": each.got,
-                "evidence": each.evidence,
-            }
-            for each in result.deviations
-        ]
-        subject = result.deviations[0].requirement
-        row |= {"curl": curl(report, result, subject), "python": python(report, result, subject)}
+        row["deviations"] = [_deviation(deviation) for deviation in result.deviations]
+        first = result.deviations[0].requirement
+        row |= {"curl": curl(report, result, first), "python": python(report, result, first)}
     return row
+
+
+def _deviation(deviation: Deviation) -> dict[str, str]:
+    row = {name: getattr(deviation, name) for name in ("kind", "expected", "got", "evidence")}
+    return {"subject": deviation.requirement, **row}
 
 
 def as_junit(report: Report, at: datetime) -> str:
@@ -144,30 +139,33 @@ def as_junit(report: Report, at: datetime) -> str:
     suites: dict[str, list[Result]] = defaultdict(list)
     for result in report.results:
         suites[result.case.requirement or "accepted"].append(result)
-    for subject, results in suites.items():
-        failed, skipped = (sum(each.state == state for each in results) for state in (DEVIATES, SKIPPED))
-        suite = ET.SubElement(root, "testsuite", name=subject, timestamp=at.isoformat(timespec="seconds"))
+    for requirement, results in suites.items():
+        failed, skipped = (sum(result.state == state for result in results) for state in (DEVIATES, SKIPPED))
+        suite = ET.SubElement(root, "testsuite", name=requirement, timestamp=at.isoformat(timespec="seconds"))
         counts = {"tests": len(results), "failures": failed, "skipped": skipped, "errors": 0}
         suite.attrib.update({name: str(count) for name, count in counts.items()})
         for result in results:
-            test = ET.SubElement(suite, "testcase", classname=f"klingkit.{subject}", name=result.case.id)
-            if result.state == SKIPPED:
-                ET.SubElement(test, "skipped", message=result.reason)
-            for each in result.deviations:
-                failure = ET.SubElement(
-                    test, "failure", type=each.kind, message=f"{each.requirement}: {DEVIATION_KINDS[each.kind]}"
-                )
-                lines = (f"expected {each.expected}", f"got {each.got}", f"evidence {each.evidence}")
-                failure.text = _xml_safe("\n".join([*lines, *commands(report, result, each.requirement)]))
+            _add_test(suite, report, result)
     ET.indent(root, " ")
     return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
 
+def _add_test(suite: ET.Element, report: Report, result: Result) -> None:
+    test = ET.SubElement(suite, "testcase", classname=f"klingkit.{suite.get('name')}", name=result.case.id)
+    if result.state == SKIPPED:
+        ET.SubElement(test, "skipped", message=result.reason)
+    for deviation in result.deviations:
+        message = f"{deviation.requirement}: {DEVIATION_KINDS[deviation.kind]}"
+        failure = ET.SubElement(test, "failure", type=deviation.kind, message=message)
+        lines = (f"expected {deviation.expected}", f"got {deviation.got}", f"evidence {deviation.evidence}")
+        failure.text = _xml_safe("\n".join([*lines, *commands(report, result, deviation.requirement)]))
+
+
 def _xml_safe(text: str) -> str:
-    return "".join(each if each in "\n\t" or " " <= each < "\ufffe" or each > "\uffff" else "?" for each in text)
+    return "".join(char if char in "\n\t" or " " <= char < "\ufffe" or char > "\uffff" else "?" for char in text)
 
 
-def by_subject(report: Report) -> dict[str, list[tuple[Result, Deviation]]]:
+def by_requirement(report: Report) -> dict[str, list[tuple[Result, Deviation]]]:
     """Return the deviations by the rule or promise that is not kept."""
     found: dict[str, list[tuple[Result, Deviation]]] = defaultdict(list)
     for result in report.results:
@@ -176,12 +174,12 @@ def by_subject(report: Report) -> dict[str, list[tuple[Result, Deviation]]]:
     return found
 
 
-def meaning(contract: Contract, subject: str) -> str:
+def meaning(contract: Contract, requirement: str) -> str:
     """Say what a rule or promise is, where it stands and what it rests on."""
-    if promise := contract.promises.get(subject):
+    if promise := contract.promises.get(requirement):
         source = f", {promise.source}" if promise.source else ""
-        return f"{promise.text} (#/x-promises/{subject}; {promise.evidence}{source})"
-    if rule := contract.rules.get(subject):
+        return f"{promise.text} (#/x-promises/{requirement}; {promise.evidence}{source})"
+    if rule := contract.rules.get(requirement):
         source = f"; {rule.source}" if rule.source else ""
         answer = "an HTML page" if "<html>" in rule.template else rule.template
         return f"{answer} (#{rule.pointer}; rule {rule.limit_evidence}, answer {rule.evidence}{source})"

@@ -19,34 +19,34 @@ INLINE = 1_000
 """Bytes of a body that stand in a line; a larger one comes from `klingkit cases`, with another external id and no callback."""
 
 
-def curl(report: Report, result: Result, subject: str) -> str:
-    """Return command lines that show how a subject, a rule or promise, is not kept."""
-    if subject.startswith("callback."):
-        words = ["klingkit", "verify", report.url, "--only", subject, "--budget", str(report.options.budget)]
+def curl(report: Report, result: Result, requirement: str) -> str:
+    """Return command lines that show how a requirement is not kept."""
+    if requirement.startswith("callback."):
+        words = ["klingkit", "verify", report.url, "--only", requirement, "--budget", str(report.options.budget)]
         return shlex.join(words if report.local else [*words, "--real"])
-    return "\n".join(_curl(report, each) + _price(report, each) for each in _cases(report, result, subject))
+    return "\n".join(_curl(report, case) + _price(report, case) for case in _cases(report, result, requirement))
 
 
-def python(report: Report, result: Result, subject: str) -> str:
+def python(report: Report, result: Result, requirement: str) -> str:
     """Return a program that shows the same; empty for callbacks, which a few lines cannot receive."""
-    if subject.startswith("callback."):
+    if requirement.startswith("callback."):
         return ""
     lines = ["import os, requests, subprocess"]
-    for each in _cases(report, result, subject):
-        lines += [_python(report, each) + _price(report, each), "print(answer.status_code, answer.text)"]
+    for case in _cases(report, result, requirement):
+        lines += [_python(report, case) + _price(report, case), "print(answer.status_code, answer.text)"]
     return "\n".join(lines)
 
 
-def _cases(report: Report, result: Result, subject: str) -> Iterator[Case]:
+def _cases(report: Report, result: Result, requirement: str) -> Iterator[Case]:
     """Return what is to be sent: a query of the task that was made, if it is about that, else the request itself."""
     case = result.case
-    if subject.startswith("task.") and result.task_id:
+    if requirement.startswith("task.") and result.task_id:
         query = report.contract.operations["get_task"]
         request = Request(query.method, query.path.replace("{task_id}", result.task_id))
         yield replace(case, request=request, operation=query.operation_id, after="")
         return
     if case.after:
-        yield next(each.case for each in report.results if each.case.id == case.after)
+        yield next(before for before in report.cases if before.id == case.after)
     yield case
 
 

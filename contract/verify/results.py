@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from ..judge.reading import envelope_of
+
 if TYPE_CHECKING:
     from ..cases.case import Case
     from ..judge.deviation import Deviation
@@ -29,11 +31,20 @@ class Result:
     """Why it was skipped."""
     planned: bool = False
     """Whether it was clear beforehand that it would be."""
+    judged: bool = False
+    """Whether the reply has been judged."""
     task_id: str = ""
     history: list[dict[str, Any]] = field(default_factory=list)
     """Its task as each answer showed it."""
+    followed: bool = False
+    """Whether the task was followed to its end, and judged."""
     again: Reply | None = None
     """What the same request was answered the second time, if it was sent twice."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a task that was to be made and has not been followed."""
+        return self.case.accepted and bool(self.task_id) and not self.followed
 
     def add(self, deviation: Deviation) -> None:
         """Note a deviation, once."""
@@ -72,6 +83,11 @@ class Report:
         """What was sent and spent, in a few words."""
         return f"{self.requests} requests, {self.creates} creates, {self.spent} {self.contract.currency}"
 
+    @property
+    def cases(self) -> list[Case]:
+        """The cases of the run, sent or not."""
+        return [result.case for result in self.results]
+
     def of(self, state: str) -> list[Result]:
         """Return the results in one state."""
         return [result for result in self.results if result.state == state]
@@ -80,4 +96,12 @@ class Report:
         """Return the deviations whose evidence is at least so strong."""
         order = ("documented", "recorded", "inferred")
         strong = order[: order.index(weakest) + 1]
-        return [each for result in self.results for each in result.deviations if each.evidence in strong]
+        return [deviation for result in self.results for deviation in result.deviations if deviation.evidence in strong]
+
+
+def takes_any_key(contract: Contract, options: Options, case: Case, reply: Reply) -> bool:
+    """Tell whether a target that may do so takes an unknown key for that of another account, which has no such task."""
+    if not options.any_key or not case.id.endswith("/unknown-key"):
+        return False
+    stranger = contract.rules["task_id.exists"].require_error()
+    return envelope_of(reply.body) == stranger.envelope and reply.http == stranger.http

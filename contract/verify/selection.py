@@ -59,6 +59,11 @@ class Options:
         return text
 
     @property
+    def one_by_one(self) -> bool:
+        """Whether each case is judged before the next is sent: without a budget, so that at most one can cost."""
+        return self.stop_early or not self.budget
+
+    @property
     def whole(self) -> bool:
         """Whether a run is about everything."""
         return self.only is None and self.cases is None
@@ -67,17 +72,17 @@ class Options:
 def select_cases(contract: Contract, options: Options, callback_url: str | None = None) -> list[Case]:
     """Return the cases that a run is about.
 
-    Raises ValueError as `check_subject` does for `options.only`.
+    Raises ValueError as `check_requirement` does for `options.only`.
     """
     cases = list(build_cases(contract, options.run, callback_url))
-    wanted = options.only
+    requirement = options.only
     if options.whole:
         return cases
-    if wanted is None:
+    if requirement is None:
         return _with_needed(cases, [case for case in cases if case.id in (options.cases or ())])
-    check_subject(contract, wanted)
-    chosen = [case for case in cases if case.is_about(wanted)]
-    if not chosen and wanted in contract.promises:
+    check_requirement(contract, requirement)
+    chosen = [case for case in cases if case.is_about(requirement)]
+    if not chosen and requirement in contract.promises:
         packs = [case for case in cases if case.cost in {PICTURES, FAILS} and not case.after]
         chosen = packs[:2] + [case for case in packs if case.cost == FAILS][:1]
     return _with_needed(cases, chosen)
@@ -89,17 +94,17 @@ def _with_needed(cases: list[Case], chosen: list[Case]) -> list[Case]:
     return [case for case in cases if case.id in ids]
 
 
-def check_subject(contract: Contract, wanted: str) -> None:
+def check_requirement(contract: Contract, requirement: str) -> None:
     """Raise ValueError if there is no such rule or promise, which names the nearest ones, or if no case can test it."""
-    subjects = [*contract.rules, *contract.promises]
+    known = [*contract.rules, *contract.promises]
     cases = build_cases(contract)
-    if wanted in untested(contract, cases):
-        raise ValueError(f"{wanted} cannot be brought about from outside, so no case tests it")
-    if wanted not in subjects:
-        of_case = next((case.requirement for case in cases if case.id == wanted and case.requirement), "")
-        close = nearest_names(wanted, subjects, alike=0)
+    if requirement in untested(contract, cases):
+        raise ValueError(f"{requirement} cannot be brought about from outside, so no case tests it")
+    if requirement not in known:
+        of_case = next((case.requirement for case in cases if case.id == requirement and case.requirement), "")
+        close = nearest_names(requirement, known, alike=0)
         hint = f"that is a case of {of_case}" if of_case else f"the nearest are {', '.join(close)}"
-        raise ValueError(f"unknown rule {wanted!r}; {hint}; `klingkit rules` lists all")
+        raise ValueError(f"unknown rule {requirement!r}; {hint}; `klingkit rules` lists all")
 
 
 def why_not(case: Case, options: Options) -> str:
@@ -115,13 +120,18 @@ def why_not(case: Case, options: Options) -> str:
     return ""
 
 
+def to_send(cases: Iterable[Case], options: Options) -> list[Case]:
+    """Return the cases of these that a run sends."""
+    return [case for case in cases if not why_not(case, options)]
+
+
 def untested(contract: Contract, cases: Iterable[Case]) -> list[str]:
     """Return the rules that no case is about: what they say cannot be brought about from outside."""
-    about = {case.requirement for case in cases} | {each.requirement for case in cases for each in case.covers}
+    about = {case.requirement for case in cases} | {boundary.requirement for case in cases for boundary in case.covers}
     return [rule for rule in contract.rules if rule not in about]
 
 
-@lru_cache(maxsize=4)  # a hunt for mutants draws the same for each
+@lru_cache(maxsize=4)  # a hunt draws the same for every mutant
 def explored_cases(contract: Contract, seed: int, count: int) -> tuple[Case, ...]:
     """Return cases that Hypothesis draws."""
     from ..strategies import draw, invalid_requests  # noqa: PLC0415 - only a run with a budget waits for Hypothesis

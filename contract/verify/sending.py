@@ -5,13 +5,11 @@ from __future__ import annotations
 import re
 import threading
 from dataclasses import replace
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from ..judge.reading import describe, inner_of, task_id_of
-from ..judge.reply import may_cost
-from ..targets.target import NoAnswerError, Request, without
-from .budget import Purse
+from ..judge.reading import describe, inner_of
+from ..targets.target import Request, without
+from .budget import Budget
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,11 +41,10 @@ class Sender:
         self, target: Target, contract: Contract, options: Options, on_wait: Callable[[str], object] = lambda _: None
     ) -> None:
         self.target = target
-        self.purse = Purse(options.budget)
+        self.budget = Budget(contract, options.budget or None)
+        """Without one, what must be refused is sent: nothing is set aside for it, and what it costs all the same is counted."""
         self.requests = 0
         self.creates = 0
-        self.unclear = 0
-        """Creates that may have made a task of which nobody was told."""
         self._on_wait = on_wait
         self._contract = contract
         self._options = options
@@ -56,6 +53,7 @@ class Sender:
         self._full = False
         """Whether there was no room for too long already."""
         self._stopped = False
+        # Both flags are set once and need no lock: a thread that sees one late waits for room a little longer, no more.
         self._lock = threading.Lock()
 
     def wait_for(self, what: str, seconds: float) -> None:
@@ -66,7 +64,7 @@ class Sender:
     def stop(self) -> None:
         """Send no create any more, and wait for nothing."""
         self._stopped = True
-        self.purse.close()
+        self.budget.close()
 
     def ask(self, case: Case, request: Request) -> Reply:
         """Return the answer to a request of a case, which may be asked several times; no attempt can cross the budget.
@@ -77,19 +75,23 @@ class Sender:
         started = self.target.now()
         pause = 0.5
         while True:
-            reply = self._pay(case, request, key) if case.creates else self.send(request, key)
-            code = inner_of(reply.body).get("code")
-            expected = case.rule and case.rule.error and case.rule.error.code == code
-            if expected or not isinstance(code, (int, str)) or code not in self._busy | self._broke:
+            reply = self._create(case, request, key) if case.creates else self.send(request, key)
+            if not self._is_hindered(case, reply):
                 return reply
             said = REQUEST_ID.sub("", self._options.without_keys(describe(reply)))
-            if code in self._broke:
+            if inner_of(reply.body)["code"] in self._broke:
                 raise NotTestedError(f"needs another account: {said}")
             if self._full or self._stopped or self.target.now() - started >= BUSY_S:
                 self._full = True
                 raise NotTestedError(f"found no room within {BUSY_S:g} s: {said}")
             self.wait_for(f"room, since the service answers {said}", pause)
             pause = min(pause * 1.5, 10)
+
+    def _is_hindered(self, case: Case, reply: Reply) -> bool:
+        """Tell whether a reply says something of the account, or of the state of the service, instead of the request."""
+        code = inner_of(reply.body).get("code")
+        expected = case.rule and case.rule.error and case.rule.error.code == code
+        return not expected and isinstance(code, (int, str)) and code in self._busy | self._broke
 
     def query(self, case: Case, task_id: str) -> tuple[str, Reply]:
         """Return the path of a case's task, and the answer to a query of it. Raises NotTestedError, NoAnswerError."""
@@ -98,33 +100,16 @@ class Sender:
         return path, self.ask(question, Request(self._query.method, path))
 
     def send(self, request: Request, key: str) -> Reply:
-        """Send a request that costs nothing. Raises NoAnswerError."""
+        """Send a request once, and pay nothing for it. Raises NoAnswerError."""
         with self._lock:
             self.requests += 1
         reply = self.target.send(request, key)
         return reply if self._options.keep else without([self._options.key, self._options.other_key], reply)
 
-    def _pay(self, case: Case, request: Request, key: str) -> Reply:
-        amount = self._contract.price_per_picture * case.pictures
-        held = amount if self._options.budget else Decimal(0)
-        if held:
-            self.purse.hold(held)
-        spent, made = Decimal(0), False
-        try:
-            if self._stopped:
-                raise NotTestedError("was not sent any more")
+    def _create(self, case: Case, request: Request, key: str) -> Reply:
+        def send() -> Reply:
             with self._lock:
                 self.creates += 1
-            spent = amount
-            reply = self.send(request, key)
-            spent = amount if may_cost(self._contract, reply) else Decimal(0)
-            made = bool(task_id_of(reply))
-        except NoAnswerError as error:
-            spent = amount if error.arrived else Decimal(0)
-            raise
-        finally:
-            self.purse.settle(held, spent)
-            if spent and not made:
-                with self._lock:
-                    self.unclear += 1
-        return reply
+            return self.send(request, key)
+
+        return self.budget.pay(case.pictures, send)

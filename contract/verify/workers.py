@@ -24,7 +24,7 @@ class Workers:
         if self._pool:
             self._pool.shutdown(cancel_futures=True)
 
-    def each(self, function: Callable[[Any], object], things: Iterable[Any]) -> None:
+    def for_each(self, function: Callable[[Any], object], things: Iterable[Any]) -> None:
         """Call a function with each thing. Raises what it raises, when nobody is at work any more."""
         if self._pool is None:
             for thing in things:

@@ -75,6 +75,16 @@ def test_it_refuses_what_is_not_signed_and_what_is_no_task() -> None:
         assert lines(process, 1) == ["refused: this is no task: it has no task_id"]
 
 
+def test_a_body_in_chunks_is_received() -> None:
+    parts = (
+        b'{"task_id": "7", "task_status": "submitted", ',
+        b'"task_status_msg": "", "created_at": 1, "updated_at": 1}',
+    )
+    with listening() as (hook, process):
+        assert requests.post(hook, data=iter(parts), timeout=20).status_code == 204
+        assert lines(process, 1) == ["task 7: submitted"]
+
+
 def test_wrong_usage_is_one_line() -> None:
     wrong = CliRunner().invoke(main, ["listen", "--port", "0", "--secret", "!"])
     assert (wrong.exit_code, "Base64" in wrong.stderr) == (2, True)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import socket
 import threading
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from jsonschema import Draft202012Validator
 from standardwebhooks import Webhook
+from werkzeug import Response
 
 from klingkit.client import CallbackSignatureError, parse_callback
 from klingkit.mock_server.accounts import AccountSettings
@@ -26,7 +27,9 @@ from klingkit.mock_server.simulator import Simulator
 from tests.conftest import Api, body, data_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+
+    from pytest_httpserver import HTTPServer
 
     from klingkit.contract import Contract
 
@@ -367,53 +370,33 @@ def test_where_callbacks_must_not_go_the_ledger_says_why(make_api: Callable[...,
     assert "--allow-callback HOST allows a host" in deliveries[0]["attempts"][0]["problem"]
 
 
-class Hook(BaseHTTPRequestHandler):
-    """A receiver on a real socket; /redirect sends elsewhere."""
-
-    def do_POST(self) -> None:
-        received: list[Any] = self.server.received  # type: ignore[attr-defined]
-        data = self.rfile.read(int(self.headers["Content-Length"]))
-        received.append((self.path, self.headers, data))
-        self.send_response(307 if self.path == "/redirect" else 204)
-        self.send_header("Location", "/elsewhere")
-        self.end_headers()
-        if len(received) >= 3:
-            self.server.enough.set()  # type: ignore[attr-defined]
-
-    def do_GET(self) -> None:
-        self.send_response(302 if self.path.startswith("/to/") else 200)
-        self.send_header("Location", self.path[4:])
-        self.end_headers()
-        self.wfile.write(b"x" * 100)
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
 @pytest.fixture
-def hook() -> Iterator[ThreadingHTTPServer]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Hook)
-    server.received = []  # type: ignore[attr-defined]
-    server.enough = threading.Event()  # type: ignore[attr-defined]
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+def hook(httpserver: HTTPServer) -> HTTPServer:
+    """A service on a real socket that takes what is posted; /redirect and /to/URL send elsewhere."""
+    httpserver.expect_request("/redirect").respond_with_data(status=307, headers={"Location": "/elsewhere"})
+    httpserver.expect_request(re.compile("/to/")).respond_with_handler(
+        lambda request: Response(status=302, headers={"Location": request.path[4:]})
+    )
+    httpserver.expect_request("/file").respond_with_data(b"x" * 100)
+    httpserver.expect_request("/", method="POST").respond_with_data(status=204)
+    return httpserver
 
 
-def test_callbacks_arrive_over_a_real_socket_in_the_background(hook: Any) -> None:
+def test_callbacks_arrive_over_a_real_socket_in_the_background(hook: HTTPServer) -> None:
+    for _ in range(3):
+        hook.expect_oneshot_request("/h", method="POST").respond_with_data(status=204)
     simulator = Simulator(Settings(instant=True))
-    simulator.create("a", body(callback_url=f"http://127.0.0.1:{hook.server_port}/h?x=1"), "http://host")
+    with hook.wait(timeout=20) as waiting:
+        simulator.create("a", body(callback_url=f"http://127.0.0.1:{hook.port}/h?x=1"), "http://host")
 
-    assert hook.enough.wait(20)
-    assert [json.loads(data)["task_status"] for _, _, data in hook.received] == ["submitted", "processing", "succeed"]
-    path, headers, _ = hook.received[0]
-    assert path == "/h?x=1"
-    assert headers["Content-Type"] == "application/json; charset=utf-8"
-    assert headers["Host"] == f"127.0.0.1:{hook.server_port}"
-    assert not [name for name in headers if name.startswith("webhook-")]
+    assert waiting.result
+    received = [request for request, _ in hook.log]
+    assert [request.json["task_status"] for request in received] == ["submitted", "processing", "succeed"]
+    first = received[0]
+    assert first.full_path == "/h?x=1"
+    assert first.headers["Content-Type"] == "application/json; charset=utf-8"
+    assert first.headers["Host"] == f"127.0.0.1:{hook.port}"
+    assert not [name for name, _ in first.headers if name.lower().startswith("webhook-")]
 
 
 def test_a_receiver_that_is_slow_or_gone_is_a_failed_attempt() -> None:
@@ -426,11 +409,11 @@ def test_a_receiver_that_is_slow_or_gone_is_a_failed_attempt() -> None:
         outbound().post(f"http://127.0.0.1:{port}/", b"{}", {}, timeout_ms=5000)
 
 
-def test_redirects_are_not_followed(hook: Any) -> None:
-    status = outbound().post(f"http://127.0.0.1:{hook.server_port}/redirect", b"{}", {}, timeout_ms=5000)
+def test_redirects_are_not_followed(hook: HTTPServer) -> None:
+    status = outbound().post(f"http://127.0.0.1:{hook.port}/redirect", b"{}", {}, timeout_ms=5000)
 
     assert status == 307
-    assert [path for path, _, _ in hook.received] == ["/redirect"]
+    assert [request.path for request, _ in hook.log] == ["/redirect"]
 
 
 ADDRESSES = {
@@ -465,16 +448,16 @@ def test_public_addresses_are_refused_by_what_they_resolve_to(host: str) -> None
         outbound().post(f"http://{host}/", b"", {}, timeout_ms=100)
 
 
-def test_a_private_address_is_used_and_a_host_can_be_allowed(hook: Any) -> None:
+def test_a_private_address_is_used_and_a_host_can_be_allowed(hook: HTTPServer) -> None:
     """Of a mixed name the private address is called; an allowed name may be anything."""
-    port = hook.server_port
+    port = hook.port
     assert outbound().post(f"http://mixed.example:{port}/", b"", {}, timeout_ms=5000) == 204
     assert outbound("LOCAL.example").post(f"http://local.example:{port}/", b"", {}, timeout_ms=5000) == 204
-    assert hook.received[1][1]["Host"] == f"local.example:{port}"
+    assert hook.log[1][0].headers["Host"] == f"local.example:{port}"
 
 
-def test_fetching_follows_only_allowed_redirects_and_is_limited(hook: Any) -> None:
-    base = f"http://127.0.0.1:{hook.server_port}"
+def test_fetching_follows_only_allowed_redirects_and_is_limited(hook: HTTPServer) -> None:
+    base = f"http://127.0.0.1:{hook.port}"
 
     assert outbound().get(f"{base}/to//file", max_bytes=100, timeout_ms=5000) == b"x" * 100
     with pytest.raises(NotAllowedError):

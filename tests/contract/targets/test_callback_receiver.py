@@ -48,3 +48,31 @@ def test_what_is_no_body_hurts_nobody(head: str, capfd: pytest.CaptureFixture[st
     assert received[-1].body == {"still": "here"}
     assert all(callback.content == b"" for callback in received[:-1])
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    "begin",
+    ["POST / HTTP/1.1\r\nX-Drip: ", "POST / HTTP/1.1\r\nContent-Length: 1000\r\n\r\n"],
+    ids=["head", "body"],
+)
+def test_what_drips_is_given_up_when_its_time_is_over(begin: str) -> None:
+    received: list[Received] = []
+    with receiving(received, deadline_s=0.3) as url:
+        port = int(urlsplit(url).port or 0)
+        with socket.create_connection(("127.0.0.1", port), timeout=0.05) as client:
+            client.sendall(begin.encode())
+            closed = any(is_closed_after_a_byte(client) for _ in range(400))
+
+    assert closed
+    assert received == []
+
+
+def is_closed_after_a_byte(client: socket.socket) -> bool:
+    """Send a byte, and see for a moment whether the other side has had enough."""
+    try:
+        client.sendall(b"x")
+        return client.recv(100) == b""
+    except TimeoutError:
+        return False
+    except OSError:
+        return True

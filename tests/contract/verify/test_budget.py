@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from klingkit.contract import load_contract
 from klingkit.contract.check import check_create
 from klingkit.contract.targets.target import NoAnswerError, Reply, Request
-from klingkit.contract.verify.budget import BudgetedTarget, BudgetError, Purse
+from klingkit.contract.verify.budget import Budget, BudgetedTarget, BudgetError
 from tests.wrong_targets import FREE, PAID, PRICE, Wrong, run
 
 if TYPE_CHECKING:
@@ -143,47 +143,47 @@ def test_what_calls_back_after_a_create_without_an_answer_is_no_stranger() -> No
     assert "refusal.nothing" not in {each.requirement for result in report.results for each in result.deviations}
 
 
-# A purse
+# A budget
 
 
 STEPS = st.lists(st.tuples(st.sampled_from(["hold", "spend", "return", "refund"]), st.decimals(0, "0.3", places=2)))
 
 
-@given(budget=st.decimals(0, 1, places=2), steps=STEPS)
-def test_a_purse_never_has_less_than_nothing(budget: Decimal, steps: list[tuple[str, Decimal]]) -> None:
+@given(limit=st.decimals(0, 1, places=2), steps=STEPS)
+def test_a_budget_never_has_less_than_nothing(limit: Decimal, steps: list[tuple[str, Decimal]]) -> None:
     """What is held and what is spent together never cross the budget, in whatever order things happen."""
-    purse, held, paid = Purse(budget), list[Decimal](), list[Decimal]()
+    budget, held, paid = Budget(load_contract(), limit), list[Decimal](), list[Decimal]()
     for step, amount in steps:
-        if step == "hold" and sum(held) + sum(paid) + amount <= budget:
-            purse.hold(amount)
+        if step == "hold" and sum(held) + sum(paid) + amount <= limit:
+            budget.hold(amount)
             held.append(amount)
         elif step == "hold" and not any(held):
             with pytest.raises(BudgetError):
-                purse.hold(amount)
+                budget.hold(amount)
         elif step in {"spend", "return"} and held:
             first = held.pop()
-            purse.settle(first, first if step == "spend" else Decimal(0))
+            budget.settle(first, first if step == "spend" else Decimal(0))
             paid += [first] if step == "spend" else []
         elif step == "refund" and paid:
-            purse.refund(paid.pop())
-        assert purse.most == sum(held) + sum(paid) <= budget
-        assert purse.spent == sum(paid)
+            budget.refund(paid.pop())
+        assert budget.most == sum(held) + sum(paid) <= limit
+        assert budget.spent == sum(paid)
 
 
 def test_who_waits_for_money_is_told_when_there_will_be_none() -> None:
-    purse = Purse(PRICE)
-    purse.hold(PRICE)
+    budget = Budget(load_contract(), PRICE)
+    budget.hold(PRICE)
     raised: list[BudgetError] = []
 
     def wait() -> None:
         try:
-            purse.hold(PRICE)
+            budget.hold(PRICE)
         except BudgetError as error:
             raised.append(error)
 
     thread = threading.Thread(target=wait)
     thread.start()
-    purse.close()
+    budget.close()
     thread.join(10)
 
     assert len(raised) == 1

@@ -21,8 +21,9 @@ from klingkit.contract.judge.deviation import Deviation
 from klingkit.contract.targets.callback_receiver import receiving
 from klingkit.contract.targets.target import HttpTarget
 from klingkit.contract.verify import report as forms
+from klingkit.contract.verify.probing import UnusableTargetError
 from klingkit.contract.verify.reproduce import curl, python
-from klingkit.contract.verify.run import UnusableTargetError, verify
+from klingkit.contract.verify.run import verify
 from klingkit.mock_server.serving.in_process import in_process_target
 from tests.conftest import serving
 from tests.wrong_targets import PAID, Wrong, rewritten, run

@@ -22,8 +22,9 @@ from klingkit.contract import load_contract
 from klingkit.contract.cases.case import NEVER, PICTURES
 from klingkit.contract.cases.catalogue import build_cases
 from klingkit.contract.targets.target import HttpTarget, NoAnswerError, Reply, Request, is_loopback
-from klingkit.contract.verify.budget import BudgetError, Purse, make_plan
-from klingkit.contract.verify.run import UnusableTargetError, verify
+from klingkit.contract.verify.budget import Budget, BudgetError, make_plan
+from klingkit.contract.verify.probing import UnusableTargetError
+from klingkit.contract.verify.run import verify
 from klingkit.contract.verify.selection import MAX_CREATES, Options, select_cases, why_not
 from klingkit.mock_server.clock import START
 from klingkit.mock_server.serving.in_process import in_process_target
@@ -80,19 +81,19 @@ def test_without_a_budget_the_first_acceptance_ends_the_run() -> None:
 
 
 @given(
-    budget=st.decimals(0, 1, places=2),
+    limit=st.decimals(0, 1, places=2),
     costs=st.lists(st.tuples(st.decimals(0, "0.3", places=2), st.booleans()), max_size=20),
 )
-def test_a_purse_is_never_overdrawn(budget: Decimal, costs: list[tuple[Decimal, bool]]) -> None:
-    purse = Purse(budget)
+def test_a_budget_is_never_overdrawn(limit: Decimal, costs: list[tuple[Decimal, bool]]) -> None:
+    budget = Budget(load_contract(), limit)
     for amount, charged in costs:
         try:
-            purse.hold(amount)
+            budget.hold(amount)
         except BudgetError:
-            assert purse.spent + amount > budget
+            assert budget.spent + amount > limit
             continue
-        purse.settle(amount, amount if charged else Decimal(0))
-        assert purse.spent <= budget
+        budget.settle(amount, amount if charged else Decimal(0))
+        assert budget.spent <= limit
 
 
 @pytest.mark.parametrize("budget", ["0.01", "0.05", "0.20", "0.30"])
@@ -594,6 +595,32 @@ def test_a_target_that_falls_silent_is_given_up() -> None:
 
     with pytest.raises(UnusableTargetError, match="stopped answering"):
         run(Wrong(wrong), FREE)
+
+
+def test_cases_that_hang_while_others_are_answered_do_not_give_the_target_up() -> None:
+    """Three end without an answer at the same moment; while they waited, the target has answered many others."""
+    numbers = itertools.count()
+    silences = itertools.count(1)
+    many_answered, all_silent = threading.Event(), threading.Event()
+
+    def hanging(_: Request, reply: Reply) -> Reply:
+        number = next(numbers)
+        if number in {5, 6, 7}:
+            assert many_answered.wait(20)
+            if next(silences) == 3:
+                all_silent.set()
+            raise NoAnswerError("no answer within 10 s")
+        if number == 30:
+            many_answered.set()
+        if number >= 30:
+            assert all_silent.wait(20)
+        return reply
+
+    report = run(Wrong(hanging, parallel=8))
+    kinds = [deviation.kind for result in report.of("deviates") for deviation in result.deviations]
+
+    assert report.incomplete == ""
+    assert kinds == ["no_answer"] * 3
 
 
 def test_what_is_on_this_machine() -> None:
