@@ -25,13 +25,13 @@ from .time_travel import Traveller
 if TYPE_CHECKING:
     from klingkit.contract import Contract, Rule
 
-    from .callbacks import Sender
+    from .callbacks import SendCallback
 
 log = logging.getLogger("klingkit")
 
 FETCH_TIMEOUT_MS = 5000
-DEFAULTS = {"create_task": "scenario", "get_task": "query_scenario"}
-"""The setting that holds the default scenario of an operation."""
+DEFAULT_SCENARIO_SETTING = {"create_task": "scenario", "get_task": "query_scenario"}
+"""By operation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Simulator:
         *,
         contract: Contract | None = None,
         clock: Clock | None = None,
-        send: Sender | None = None,
+        send: SendCallback | None = None,
     ) -> None:
         self.settings = settings or Settings()
         self.clock = clock or Clock()
@@ -71,12 +71,12 @@ class Simulator:
         self.callbacks = Callbacks(self.store, self.clock, self.contract, send, speed=speed)
         if not self.clock.frozen:
             self.callbacks.run_in_background()
-        self.traveller = Traveller(self)
+        self.traveller = Traveller(self.clock, self.store, self.callbacks, self.contract.lifecycle)
 
     def choose(self, operation_id: str, account: str, preferred: Scenario | None, prompt: object) -> Chosen | None:
         """Return the scenario that applies to a request; the first that is chosen wins, and may leave it to chance."""
         settings = self.store.settings(account)
-        setting = DEFAULTS[operation_id]
+        setting = DEFAULT_SCENARIO_SETTING[operation_id]
         default: Scenario | None = getattr(settings, setting)
         chosen: Chosen | None = None
         if preferred:
@@ -240,7 +240,7 @@ class Simulator:
 
     def _unreachable(self, pictures: list[Picture]) -> Rule | None:
         """Return the rule that a picture breaks which nobody could fetch: no host is ever named `.invalid` (RFC 6761)."""
-        lost = next((each for each in pictures if each.url and _host(each.url).endswith(".invalid")), None)
+        lost = next((picture for picture in pictures if picture.url and _host(picture.url).endswith(".invalid")), None)
         return self.contract.request.picture_rule(lost, "fetch") if lost else None
 
     def _fetch(self, pictures: list[Picture]) -> tuple[list[Picture], Rule | None]:

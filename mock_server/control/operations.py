@@ -328,8 +328,8 @@ class Operations:
 
     def _queued(self, account: str | None) -> list[dict[str, Any]]:
         return [
-            {"operation": operation, "scenario": scenario.text, "times": times}
-            for operation, scenario, times in self._simulator.store.queued(account or "")
+            {"operation": operation, "scenario": entry.scenario.text, "times": entry.turns}
+            for operation, entry in self._simulator.store.queued(account or "")
         ]
 
 

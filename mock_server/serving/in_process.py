@@ -137,7 +137,7 @@ def in_process_target(contract: Contract | None = None, **settings: Any) -> Simu
     """Return a new simulator as a target, with a virtual clock; the target keeps its callbacks and answers them 204."""
     received: list[Received] = []
 
-    def keep(url: str, body: bytes, headers: dict[str, str], *, timeout_ms: int) -> int:  # noqa: ARG001 - a Sender
+    def keep(url: str, body: bytes, headers: dict[str, str], *, timeout_ms: int) -> int:  # noqa: ARG001 - a SendCallback
         received.append(Received(headers["Content-Type"], body))
         return 204
 
