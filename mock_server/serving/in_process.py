@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class WsgiAnswer:
     """What the application answered."""
 
     status: int
@@ -42,7 +42,7 @@ class Reply:
     """The exception of a bug in klingkit, which the answer does not show."""
 
 
-def call(app: WSGIApplication, method: str, url: str, headers: Mapping[str, str], body: bytes = b"") -> Reply:
+def call(app: WSGIApplication, method: str, url: str, headers: Mapping[str, str], body: bytes = b"") -> WsgiAnswer:
     """Send a request to an absolute URL, which the application sees as if a server had passed it on.
 
     What the application raises comes through.
@@ -61,7 +61,7 @@ def call(app: WSGIApplication, method: str, url: str, headers: Mapping[str, str]
     finally:
         if hasattr(chunks, "close"):
             chunks.close()
-    return Reply(head[0], list(head[1]), b"".join([*written, *rest]), environ.get(FAULT), environ.get(CRASH))
+    return WsgiAnswer(head[0], list(head[1]), b"".join([*written, *rest]), environ.get(FAULT), environ.get(CRASH))
 
 
 def _environ(method: str, url: str, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:

@@ -26,9 +26,9 @@ from urllib3.exceptions import MaxRetryError, ProtocolError, ReadTimeoutError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .in_process import Reply
+    from .in_process import WsgiAnswer
 
-Answer = Callable[[str, str, Mapping[str, str], bytes], "Reply"]
+AnswerRequest = Callable[[str, str, Mapping[str, str], bytes], "WsgiAnswer"]
 """From method, absolute URL, headers and body of a request."""
 Passing = Callable[[str, str], None]
 """Told method and URL of each request that goes elsewhere."""
@@ -52,7 +52,7 @@ class Arrival:
     """What happens after that: `reset`, `cut`, `timeout`, or nothing if all of it arrives."""
 
 
-def arrival(reply: Reply, timeout: float | None) -> Arrival:
+def arrival(reply: WsgiAnswer, timeout: float | None) -> Arrival:
     """Return what arrives of a reply at a caller that waits `timeout` s for the next byte; nobody waits in truth."""
     fault, body = reply.fault, reply.body
     limit_ms = float("inf") if timeout is None else timeout * 1000
@@ -68,7 +68,7 @@ def arrival(reply: Reply, timeout: float | None) -> Arrival:
 
 
 @contextmanager
-def intercepted(answer: Answer, hosts: Collection[str], passing: Passing) -> Iterator[None]:
+def intercepted(answer: AnswerRequest, hosts: Collection[str], passing: Passing) -> Iterator[None]:
     """Let `answer` answer every request to one of the hosts (in lower case) that requests or httpx sends meanwhile.
 
     Raises AlreadyPatchedError.
@@ -142,7 +142,7 @@ class _Arriving(io.RawIOBase):
 
 
 @contextmanager
-def _requests_intercepted(answer: Answer, hosts: Collection[str], passing: Passing) -> Iterator[None]:
+def _requests_intercepted(answer: AnswerRequest, hosts: Collection[str], passing: Passing) -> Iterator[None]:
     _check_unpatched()
     original = requests.Session.get_adapter
 
@@ -166,10 +166,10 @@ def _requests_intercepted(answer: Answer, hosts: Collection[str], passing: Passi
             raise ProtocolError("Connection aborted.", ConnectionResetError(104, "Connection reset by peer"))
         return reply.status, reply.headers, io.BufferedReader(_Arriving(arrives))
 
-    door = responses.RequestsMock(assert_all_requests_are_fired=False, target=f"{__name__}.SimulatorAdapter.exchange")
+    mock = responses.RequestsMock(assert_all_requests_are_fired=False, target=f"{__name__}.SimulatorAdapter.exchange")
     for method in METHODS:
-        door.add_callback(method, ANY_URL, call, content_type=None)
-    with patch.object(requests.Session, "get_adapter", get_adapter), door:
+        mock.add_callback(method, ANY_URL, call, content_type=None)
+    with patch.object(requests.Session, "get_adapter", get_adapter), mock:
         yield
 
 

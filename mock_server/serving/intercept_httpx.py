@@ -16,12 +16,12 @@ from .intercept import arrival
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Iterator
 
-    from .in_process import Reply
-    from .intercept import Answer, Arrival, Passing
+    from .in_process import WsgiAnswer
+    from .intercept import AnswerRequest, Arrival, Passing
 
 
 @contextmanager
-def httpx_intercepted(answer: Answer, hosts: Collection[str], passing: Passing) -> Iterator[None]:
+def httpx_intercepted(answer: AnswerRequest, hosts: Collection[str], passing: Passing) -> Iterator[None]:
     """Let `answer` answer every request to one of the hosts that httpx sends meanwhile."""
     send, send_async = httpx.HTTPTransport.handle_request, httpx.AsyncHTTPTransport.handle_async_request
 
@@ -74,7 +74,7 @@ class _Stream(httpx.SyncByteStream, httpx.AsyncByteStream):
         _fail(self._arrives.end)
 
 
-def _response(request: httpx.Request, reply: Reply) -> httpx.Response:
+def _response(request: httpx.Request, reply: WsgiAnswer) -> httpx.Response:
     arrives = arrival(reply, request.extensions.get("timeout", {}).get("read"))
     if not arrives.body:
         _fail(arrives.end)

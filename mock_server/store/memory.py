@@ -241,7 +241,7 @@ class MemoryStore:
             return self._deliveries.resend(delivery_id)
 
     def deliveries(self, account: str | None = None) -> list[Delivery]:
-        """Return the ledger of an account or of all, oldest first."""
+        """Return the callbacks of an account or of all, oldest first."""
         with self._lock:
             return self._deliveries.all(account)
 

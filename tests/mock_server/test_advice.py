@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from klingkit.cli import main
 from klingkit.client import KlingClient
-from klingkit.mock_server.advice import KINDS
+from klingkit.mock_server.advice import REMEDIES
 from klingkit.mock_server.control.client import Control
 from klingkit.mock_server.settings import Settings
 from klingkit.mock_server.simulator import Simulator
@@ -190,7 +190,7 @@ def test_what_looks_like_a_scenario_and_is_none(api: Api, marker: str, says: str
 
 
 def test_every_kind_says_what_to_do() -> None:
-    assert all(KINDS.values())
+    assert all(REMEDIES.values())
 
 
 def run(*arguments: str) -> Any:
