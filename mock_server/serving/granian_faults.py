@@ -18,7 +18,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from ..app import FAULT
+from ..request_state import FAULT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

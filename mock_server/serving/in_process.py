@@ -14,8 +14,9 @@ from urllib.parse import unquote_to_bytes, urlsplit
 from klingkit.contract.targets import target as targets
 from klingkit.contract.targets.callback_receiver import Received
 
-from ..app import CRASH, FAULT, create_app
+from ..app import create_app
 from ..clock import START, Clock
+from ..request_state import CRASH, FAULT
 from ..settings import Settings
 from ..simulator import Simulator
 

@@ -47,7 +47,7 @@ def test_the_command_starts_with_the_defaults_of_the_settings() -> None:
 
     assert given["host"] == Settings().bound_host
     assert given["speed"] == Settings().speed
-    assert parse_size(given["max_body"]) == Settings().max_body
+    assert parse_size(str(given["max_body"])) == Settings().max_body
     assert given["progression"] == AccountSettings().progression
     assert given["callback_retries"] == AccountSettings().callback_retries
 
