@@ -65,8 +65,8 @@ def checked(account: AccountSettings, scenario: str | None) -> AccountSettings:
     """Return settings with a scenario, if all of them can be used."""
     from klingkit.contract import load_contract
     from klingkit.mock_server.callbacks import check_secret
+    from klingkit.mock_server.progressions import PROGRESSIONS
     from klingkit.mock_server.scenarios import check_known, parse_scenario
-    from klingkit.mock_server.tasks import PROGRESSIONS
 
     contract = load_contract()
     try:

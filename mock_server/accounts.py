@@ -30,7 +30,7 @@ class AccountSettings:
     expired: bool = False
     """The same, for another reason."""
     progression: str = "time"
-    """What moves new tasks along: one of PROGRESSIONS."""
+    """What moves new tasks along: one of `progressions.py`."""
     scenario: Scenario | None = None
     """Default of creates."""
     query_scenario: Scenario | None = None

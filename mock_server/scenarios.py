@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 from .clock import parse_duration
-from .tasks import PROGRESSIONS
+from .progressions import PROGRESSIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection

@@ -19,8 +19,9 @@ from klingkit.contract.spec import read_yaml
 from ..advice import REMEDIES, advise
 from ..callbacks import check_secret
 from ..clock import parse_duration
+from ..progressions import PROGRESSIONS
 from ..scenarios import check_known, parse_scenario, scenario_table
-from ..tasks import PROGRESSIONS, snapshot
+from ..tasks import snapshot
 from .bodies import clock_body, delivery_body, entry_body, task_body
 
 if TYPE_CHECKING:

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -23,15 +21,13 @@ from requests.adapters import BaseAdapter, HTTPAdapter
 from urllib3 import HTTPSConnectionPool, Timeout
 from urllib3.exceptions import MaxRetryError, ProtocolError, ReadTimeoutError
 
+from .arrival import arrival
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
-    from .in_process import WsgiAnswer
+    from .arrival import AnswerRequest, Arrival, Passing
 
-AnswerRequest = Callable[[str, str, Mapping[str, str], bytes], "WsgiAnswer"]
-"""From method, absolute URL, headers and body of a request."""
-Passing = Callable[[str, str], None]
-"""Told method and URL of each request that goes elsewhere."""
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 ANY_URL = re.compile("")
 KNOWN = ("requests.", "responses", "klingkit.")
@@ -40,31 +36,6 @@ KNOWN = ("requests.", "responses", "klingkit.")
 
 class AlreadyPatchedError(RuntimeError):
     """Another tool has replaced what would be replaced here; the message names both."""
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """What of an answer arrives at a caller with a read timeout."""
-
-    body: bytes
-    """Empty if not even the head arrives."""
-    end: str = ""
-    """What happens after that: `reset`, `cut`, `timeout`, or nothing if all of it arrives."""
-
-
-def arrival(reply: WsgiAnswer, timeout: float | None) -> Arrival:
-    """Return what arrives of a reply at a caller that waits `timeout` s for the next byte; nobody waits in truth."""
-    fault, body = reply.fault, reply.body
-    limit_ms = float("inf") if timeout is None else timeout * 1000
-    if fault and fault.kind in {"cut", "reset-within"}:
-        return Arrival(body[: len(body) // 2], "cut" if fault.kind == "cut" else "reset")
-    if fault and fault.kind == "reset":
-        return Arrival(b"", "reset")
-    if fault and fault.kind == "delay" and fault.ms >= limit_ms:
-        return Arrival(b"", "timeout")
-    if fault and fault.kind == "drip" and fault.ms / max(len(body), 1) >= limit_ms:
-        return Arrival(body[:1], "timeout")
-    return Arrival(body)
 
 
 @contextmanager

@@ -11,13 +11,13 @@ from unittest.mock import patch
 
 import httpx
 
-from .intercept import arrival
+from .arrival import arrival
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Iterator
 
+    from .arrival import AnswerRequest, Arrival, Passing
     from .in_process import WsgiAnswer
-    from .intercept import AnswerRequest, Arrival, Passing
 
 
 @contextmanager
