@@ -63,7 +63,7 @@ class Scenario:
     """Factor of the durations of the task."""
     hidden_polls: int = 0
     """So many first queries of the task do not find it."""
-    urls: str = ""
+    urls: Literal["", "none", "expired"] = ""
     """`none`: the result has no URLs. `expired`: they are not served any more."""
     shape: str = ""
     """One of the shapes in `answer_bodies.py` that the answers take."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from .in_process import WsgiAnswer
@@ -13,6 +13,7 @@ AnswerRequest = Callable[[str, str, Mapping[str, str], bytes], "WsgiAnswer"]
 """From method, absolute URL, headers and body of a request."""
 Passing = Callable[[str, str], None]
 """Told method and URL of each request that goes elsewhere."""
+End = Literal["", "reset", "cut", "timeout"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +22,8 @@ class Arrival:
 
     body: bytes
     """Empty if not even the head arrives."""
-    end: str = ""
-    """What happens after that: `reset`, `cut`, `timeout`, or nothing if all of it arrives."""
+    end: End = ""
+    """What happens after that; nothing if all of it arrives."""
 
 
 def arrival(reply: WsgiAnswer, timeout: float | None) -> Arrival:

@@ -1,4 +1,4 @@
-"""Doors into a simulator for code in this process that calls the service with requests or httpx: no socket.
+"""Lead code in this process that calls the service with requests or httpx to a simulator: no socket.
 
 Only the hosts of the contract go to the simulator. requests gets an adapter of ours for them, whose `exchange` is answered by
 `responses`: so mocks of others, by `responses` too, keep what they have, in whatever order the two begin and end.

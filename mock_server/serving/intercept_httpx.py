@@ -1,4 +1,4 @@
-"""The door for httpx, sync and async: its own transports, which pass on all that is not for a host of the contract.
+"""The same for httpx, sync and async: its own transports, which pass on all that is not for a host of the contract.
 
 What wraps such a transport (retries, caches) or stands in its place keeps doing what it does.
 """
@@ -16,7 +16,7 @@ from .arrival import arrival
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Iterator
 
-    from .arrival import AnswerRequest, Arrival, Passing
+    from .arrival import AnswerRequest, Arrival, End, Passing
     from .in_process import WsgiAnswer
 
 
@@ -82,7 +82,7 @@ def _response(request: httpx.Request, reply: WsgiAnswer) -> httpx.Response:
     return httpx.Response(reply.status, headers=reply.headers, stream=stream, extensions={"http_version": b"HTTP/1.1"})
 
 
-def _fail(end: str) -> None:
+def _fail(end: End) -> None:
     """Raise what httpx raises; it adds the request."""
     if end == "reset":
         raise httpx.ReadError("[Errno 104] Connection reset by peer")
