@@ -112,14 +112,7 @@ class Simulator:
         violations, pictures = self.contract.request.judge(body)
         if violations:
             raise violations[0].error
-        if self.settings.fetch_inputs:
-            pictures, failed_rule = self._fetch(pictures)
-        else:
-            failed_rule = self._unreachable(pictures)
-        rules = (self.contract.request.async_violation(picture) for picture in pictures)
-        failed_rule = failed_rule or next((rule for rule in rules if rule), None)
-        if scenario and scenario.rule:
-            failed_rule = self.contract.rules[scenario.rule]
+        pictures, failed_rule = self._look_at(pictures, scenario)
         body = {**self.contract.request.defaults, **body}
         now = self.clock.now()
         task = Task(
@@ -201,6 +194,17 @@ class Simulator:
             self.clock.reset()
             self.ids.reseed(self.settings.seed)
             self._warned_of_drops = False
+
+    def _look_at(self, pictures: list[Picture], scenario: Scenario | None) -> tuple[list[Picture], Rule | None]:
+        """Return the pictures, fetched where that was chosen, and the rule by which the task will fail."""
+        if self.settings.fetch_inputs:
+            pictures, failed_rule = self._fetch(pictures)
+        else:
+            failed_rule = self._unreachable(pictures)
+        if scenario and scenario.rule:
+            return pictures, self.contract.rules[scenario.rule]
+        broken = (self.contract.request.async_violation(picture) for picture in pictures)
+        return pictures, failed_rule or next((rule for rule in broken if rule), None)
 
     def _submit(self, task: Task, now: int, pictures: list[Picture]) -> None:
         try:
