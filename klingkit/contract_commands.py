@@ -226,7 +226,8 @@ def mutants(names: tuple[str, ...], *, seed: int, as_json: bool) -> None:
 
     Exits with 1 if one is not noticed, or its rule is not named.
     """
-    from klingkit.mock_server.mutants.table import MUTANTS, hunt
+    from klingkit.mock_server.mutants.hunt import hunt
+    from klingkit.mock_server.mutants.table import MUTANTS
 
     keep_this_folder_clean()
     table = {mutant.name: mutant for mutant in MUTANTS}
@@ -234,7 +235,7 @@ def mutants(names: tuple[str, ...], *, seed: int, as_json: bool) -> None:
         if name not in table:
             raise WrongUsage(unknown("mutant", name, list(table)))
     rows = []
-    for found in hunt([table[name] for name in names] or None, seed=seed):
+    for found in hunt([table[name] for name in names] or MUTANTS, seed=seed):
         rows.append(
             {
                 "mutant": found.mutant.name,

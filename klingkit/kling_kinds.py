@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import AbstractContextManager
 
-    from klingkit.mock_server.serving.in_process import Reply
+    from klingkit.mock_server.serving.in_process import WsgiAnswer
 
 
 class InProcess(Kling):
@@ -33,7 +33,7 @@ class InProcess(Kling):
 
         return intercepted(self._answer, self._hosts, self._passes)
 
-    def _answer(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
+    def _answer(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> WsgiAnswer:
         reply = call(self._app, method, url, headers, body)
         if reply.crash:
             self._note(reply.crash)

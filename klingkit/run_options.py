@@ -55,6 +55,7 @@ def prepare(
     from klingkit.contract import load_contract
     from klingkit.contract.targets.target import HttpTarget
     from klingkit.contract.verify.selection import Options, check_requirement
+    from klingkit.mock_server.auth import is_key
 
     try:
         parts = urlsplit(url)
@@ -72,7 +73,7 @@ def prepare(
         raise WrongUsage(f"no key for {url}: set COMETAPI_KEY, or pass --key")
     run = f"klingkit-{secrets.token_hex(6)}"
     for name, value in (("--key", key), ("--other-key", given["other_key"])):
-        if value is not None and not (value and value.isascii() and value.isprintable() and " " not in value):
+        if value is not None and not is_key(value):
             raise WrongUsage(f"{name} is not a key: one word of ASCII characters")
     options = Options(key=key or f"{run}-key", run=run, any_key=target.local, **given)
     if options.other_key == options.key:

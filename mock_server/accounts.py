@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from .scenarios import Scenario
 
 
@@ -29,7 +30,7 @@ class AccountSettings:
     expired: bool = False
     """The same, for another reason."""
     progression: str = "time"
-    """What moves new tasks along: one of PROGRESSIONS."""
+    """What moves new tasks along: one of `progressions.py`."""
     scenario: Scenario | None = None
     """Default of creates."""
     query_scenario: Scenario | None = None
@@ -38,18 +39,3 @@ class AccountSettings:
     """With one (`whsec_...`), callbacks are signed."""
     callback_retries: str = "default"
     """Name of a retry schedule of the contract."""
-
-
-@dataclass(slots=True)
-class Money:
-    """What an account has paid. What was charged for a task that fails comes back at its end."""
-
-    charged: Decimal = Decimal(0)
-    refunded: Decimal = Decimal(0)
-    refunds_due: dict[str, Decimal] = field(default_factory=dict)
-    """By id of a task that will fail."""
-
-    @property
-    def spent(self) -> Decimal:
-        """What is left of the charges."""
-        return self.charged - self.refunded

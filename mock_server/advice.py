@@ -26,7 +26,7 @@ REQUEST_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNOREC
 FAST_POLLS = 4
 """So many queries of one task less than a second apart, without growing pauses, are too fast."""
 
-KINDS = {
+REMEDIES = {
     "unknown-field": "the service ignores the field in silence: correct its name or leave it out",
     "unknown-scenario": "correct the name of the scenario in the prompt; `klingkit scenarios` lists them",
     "data-url": "send the bare Base64, without data:image/...;base64, before it",
@@ -98,7 +98,7 @@ def unknown_markers(contract: Contract, prompt: str) -> list[Named]:
 
 def wrong_path(simulator: Simulator, path: str) -> list[Named]:
     """Name an invented path: one that ends in the id of a task, or shares a word with the path of the create."""
-    create = next(each.path for each in simulator.contract.operations.values() if "{" not in each.path)
+    create = next(operation.path for operation in simulator.contract.operations.values() if "{" not in operation.path)
     words = path.strip("/").split("/")
     if set(words) & set(create.split("/")) - {""} or simulator.store.get(words[-1]):
         return [("wrong-path", f"there is no such path; tasks are made at {create} and queried at {create}/TASK_ID")]
@@ -121,7 +121,7 @@ def advise(simulator: Simulator, account: str | None = None) -> list[Advice]:
     found += _too_fast(entries)
     found += _same_again(entries)
     found += _retried_1102(entries)
-    found.sort(key=lambda each: each.request)
+    found.sort(key=lambda mistake: mistake.request)
     return found + list(_never_fetched(simulator, account))
 
 
@@ -131,7 +131,7 @@ def _has_data_url(body: dict[str, Any]) -> bool:
         [item.get("subject_image") for item in items if isinstance(item, dict)] if isinstance(items, list) else []
     )
     pictures += list(body.values())
-    return any(isinstance(each, str) and each[:5].lower() == "data:" for each in pictures)
+    return any(isinstance(picture, str) and picture[:5].lower() == "data:" for picture in pictures)
 
 
 def _too_fast(entries: list[Entry]) -> Iterator[Advice]:

@@ -1,11 +1,14 @@
-"""The HTTP layer. Read first: the life of a request, top to bottom, is `create_app`, `_serve` and `_finish`."""
+"""The HTTP layer. Read first: the life of a request, top to bottom, is `_begin`, `_serve` and `_finish`.
+
+What is called stands below its caller.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, request
@@ -14,13 +17,13 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, Reque
 from klingkit.contract import ApiError, Operation
 from klingkit.contract.errors import render
 
-from . import advice
+from . import advice, request_log
 from .answer_bodies import SHAPES
 from .auth import account_of, authenticate
 from .body import read_json_object
 from .control.routes import PREFIX, control_routes
 from .handlers import HANDLERS, Call
-from .journal import SMALL, Entry, elide
+from .request_state import CRASH, FAULT, STATE, RequestState
 from .scenarios import read_prefer
 from .simulator import Chosen
 
@@ -30,42 +33,13 @@ if TYPE_CHECKING:
     from .handlers import Handled
     from .scenarios import Scenario
     from .simulator import Simulator
+    from .tasks import Snapshot
 
 log = logging.getLogger("klingkit")
 CHUNK = 64 * 1024
 DRAINED_LIMITS = 4
 """How many times the body limit is read and thrown away before a 413."""
-AUTHORIZATION = "HTTP_AUTHORIZATION"
-EXCHANGE = "klingkit.exchange"
-FAULT = "klingkit.fault"
-"""Where the WSGI environ holds the fault that the server is to carry out on the wire."""
-CRASH = "klingkit.crash"
-"""Where it holds the exception of a bug in klingkit, which the answer does not show."""
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-
-
-@dataclass(slots=True)
-class Exchange:
-    """What is known of one request while it is answered; it lies in the WSGI environ."""
-
-    environ: dict[str, Any]
-    started: float
-    number: int
-    """In the journal; 0 for what is not of the API."""
-    id_header: str
-    """Name of the header for `gateway_request_id`."""
-    gateway_request_id: str
-    account: str = "-"
-    operation: str = ""
-    raw: bytes = b""
-    body: dict[str, Any] | None = None
-    chosen: Chosen | None = None
-    task_id: str = ""
-    rule: str = ""
-    """The rule that refused the request or made its task fail, explained in one line."""
-    advice: list[tuple[str, str]] = field(default_factory=list)
-    """Kind and text of each likely mistake."""
-    answer: bytes = b""
 
 
 def create_app(simulator: Simulator) -> Flask:
@@ -87,7 +61,7 @@ def create_app(simulator: Simulator) -> Flask:
         app.add_url_rule(
             operation.path.replace("{", "<").replace("}", ">"),
             operation.operation_id,
-            _view(simulator, operation, HANDLERS[operation.operation_id]),
+            _endpoint(simulator, operation, HANDLERS[operation.operation_id]),
             methods=[operation.method],
             provide_automatic_options=False,
         )
@@ -102,20 +76,24 @@ def create_app(simulator: Simulator) -> Flask:
     return app
 
 
-def _view(simulator: Simulator, operation: Operation, handler: Callable[..., Handled]) -> Callable[..., Response]:
-    def view(**path_arguments: str) -> Response:
+def _endpoint(simulator: Simulator, operation: Operation, handler: Callable[..., Handled]) -> Callable[..., Response]:
+    def endpoint(**path_arguments: str) -> Response:
         return _serve(simulator, operation, handler, path_arguments)
 
-    return view
+    return endpoint
+
+
+# The life of a request
 
 
 def _begin(simulator: Simulator) -> None:
+    """Number the request, and give it the gateway's id."""
     environ = request.environ
     path = environ["PATH_INFO"]
     number = 0 if path.startswith(PREFIX) else simulator.store.journal.next_number()
     gateway_request_id = simulator.ids.gateway_request_id(simulator.clock.now())
     id_header = simulator.contract.request_id_header
-    environ[EXCHANGE] = Exchange(environ, time.perf_counter(), number, id_header, gateway_request_id)
+    environ[STATE] = RequestState(environ, time.perf_counter(), number, id_header, gateway_request_id)
     if path.startswith("//"):  # a base URL with a slash too many; werkzeug would forgive it
         raise ApiError(simulator.contract.rules["path.known"])
 
@@ -127,133 +105,46 @@ def _serve(
 
     Refusals are raised as ApiError.
     """
-    exchange: Exchange = request.environ[EXCHANGE]
-    exchange.operation = operation.operation_id
-    _authenticate(simulator, exchange)
-    if not simulator.store.count_request(exchange.account, simulator.clock.now()):
+    state: RequestState = request.environ[STATE]
+    state.operation = operation.operation_id
+    state.account = authenticate(state.environ.get(request_log.AUTHORIZATION), simulator)
+    if not simulator.store.count_request(state.account, simulator.clock.now()):
         raise ApiError(simulator.contract.rules["account.rate"])
-    refusal = _read_body(simulator, exchange, operation.media_type) if operation.media_type else None
-    scenario, progression = _choose(simulator, exchange)
+    refusal = _read_body(simulator, state, operation.media_type) if operation.media_type else None
+    scenario, progression = _choose(simulator, state)
     if scenario and scenario.error:
         error = simulator.contract.errors[scenario.error]
         raise ApiError(replace(error, http=scenario.http or error.http))
-    if exchange.body is not None:
-        arguments["body"] = exchange.body
-    call = Call(exchange.account, _base_url(simulator, exchange.environ), exchange.number, scenario, progression)
+    call = Call(state.account, _base_url(simulator, state.environ), state.number, scenario, progression)
+    if state.body is not None:
+        arguments["body"] = state.body
     try:
         if refusal:
             raise refusal
         view, data = handler(simulator, call, **arguments)
     except ApiError:
-        if exchange.chosen and not exchange.chosen.scenario.fault:
-            simulator.give_back(exchange.operation, exchange.chosen)
-            exchange.chosen = None
-        task_id = arguments.get("task_id", "")
-        task = simulator.store.get(task_id)
-        if task and task.account == exchange.account and task.scenario:
-            exchange.chosen = Chosen(task.scenario, "task")  # it hides the task
-        exchange.advice += advice.on_refusal(simulator, exchange.account, exchange.body, task_id)
+        _note_refusal(simulator, state, arguments.get("task_id", ""))
         raise
-    if view.ended and exchange.body is None and simulator.store.see_end(view.task.task_id):
-        exchange.advice.append(advice.after_the_end(view.task.task_id))
-    exchange.task_id = view.task.task_id
-    if view.ended and view.task.plan.rule:
-        exchange.rule = simulator.contract.rules[view.task.plan.rule].explanation
-    if exchange.chosen is None and view.task.scenario:
-        exchange.chosen = Chosen(view.task.scenario, "task")
-    success = simulator.contract.errors["0"]
-    envelope = {
-        "code": success.code,
-        "message": success.message,
-        "request_id": simulator.ids.request_id(),
-        "data": data,
-    }
-    return _json(exchange, success.http, envelope)
+    _note_task(simulator, state, view)
+    return _succeed(simulator, state, data)
 
 
-def _authenticate(simulator: Simulator, exchange: Exchange) -> None:
-    exchange.account = authenticate(exchange.environ.get(AUTHORIZATION), simulator)
-
-
-def _read_body(simulator: Simulator, exchange: Exchange, media_type: str) -> ApiError | None:
+def _read_body(simulator: Simulator, state: RequestState, media_type: str) -> ApiError | None:
     """Read the request's body; return the refusal of one that cannot be read, since a scenario may overrule it."""
     rules = simulator.contract.rules
-    exchange.raw = raw = request.get_data(cache=False)
-    if len(raw) >= simulator.settings.max_body and exchange.environ["wsgi.input"].read(1):
+    state.raw = raw = request.get_data(cache=False)
+    if len(raw) >= simulator.settings.max_body and state.environ["wsgi.input"].read(1):
         return _too_large(simulator)  # a chunked body, which announced no length: werkzeug cuts it at the limit
     if len(raw) < (request.content_length or 0):
         return ApiError(rules["body.json"])  # the client broke off: what came may be whole JSON, and is not all
     if request.mimetype != media_type:
         return ApiError(rules["body.mediaType"], mediaType=media_type)
     try:
-        exchange.body = read_json_object(raw, simulator.contract)
+        state.body = read_json_object(raw, simulator.contract)
     except ApiError as error:
         return error
-    exchange.advice += advice.unknown_fields(simulator.contract, exchange.body)
+    state.advice += advice.unknown_fields(simulator.contract, state.body)
     return None
-
-
-def _choose(simulator: Simulator, exchange: Exchange) -> tuple[Scenario | None, str | None]:
-    """Return scenario and progression of this request.
-
-    Raises ApiError for a `Prefer` header that names one that there is not.
-    """
-    preferred: Scenario | None = None
-    progression: str | None = None
-    if header := exchange.environ.get("HTTP_PREFER"):
-        try:
-            preferred, progression = read_prefer(header, simulator.contract, exchange.operation)
-        except ValueError as error:
-            spec = simulator.contract.errors["invalid_request"]
-            raise ApiError(replace(spec, message=f"Prefer header of klingkit: {error}")) from error
-    prompt = exchange.body.get("prompt") if exchange.body else None
-    if isinstance(prompt, str) and "[[" in prompt:
-        exchange.advice += advice.unknown_markers(simulator.contract, prompt)
-    exchange.chosen = simulator.choose(exchange.operation, exchange.account, preferred, prompt)
-    return exchange.chosen.scenario if exchange.chosen else None, progression
-
-
-def _base_url(simulator: Simulator, environ: dict[str, Any]) -> str:
-    if simulator.settings.public_url:
-        return simulator.settings.public_url
-    # request.host_url costs 30 us of normalising what is sent back as it came
-    host = environ.get("HTTP_HOST") or f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}"
-    return f"{environ['wsgi.url_scheme']}://{host}"
-
-
-def _refuse(simulator: Simulator, error: ApiError) -> Response:
-    exchange: Exchange = request.environ[EXCHANGE]
-    if error.rule:
-        exchange.rule = error.rule.explanation
-    answer = render(
-        error,
-        simulator.contract.gateway,
-        request_id=simulator.ids.request_id(),
-        gateway_request_id=exchange.gateway_request_id,
-    )
-    if isinstance(answer.body, str):
-        location = [("Location", "/")] if 300 <= answer.http < 400 else []
-        headers = [("Content-Type", "text/html; charset=utf-8"), *location]
-        return _answer(exchange, answer.http, answer.body.encode(), headers)
-    return _json(exchange, answer.http, answer.body)
-
-
-def _wrong_path(simulator: Simulator) -> Response:
-    exchange: Exchange = request.environ[EXCHANGE]
-    if found := account_of(exchange.environ.get(AUTHORIZATION)):
-        exchange.account = found[1]  # whose mistake it is
-    exchange.advice += advice.wrong_path(simulator, request.path)
-    return _refuse(simulator, ApiError(simulator.contract.rules["path.known"]))
-
-
-def _wrong_method(simulator: Simulator, error: MethodNotAllowed) -> Response | MethodNotAllowed:
-    if request.path.startswith(PREFIX):
-        return error
-    try:
-        _authenticate(simulator, request.environ[EXCHANGE])
-    except ApiError as refusal:
-        return _refuse(simulator, refusal)
-    return _refuse(simulator, ApiError(simulator.contract.rules["path.method"]))
 
 
 def _too_large(simulator: Simulator) -> ApiError:
@@ -266,6 +157,107 @@ def _too_large(simulator: Simulator) -> ApiError:
     return ApiError(simulator.contract.rules["body.size"], limit=limit)
 
 
+def _choose(simulator: Simulator, state: RequestState) -> tuple[Scenario | None, str | None]:
+    """Return scenario and progression of this request.
+
+    Raises ApiError for a `Prefer` header that names one that there is not.
+    """
+    preferred: Scenario | None = None
+    progression: str | None = None
+    if header := state.environ.get("HTTP_PREFER"):
+        try:
+            preferred, progression = read_prefer(header, simulator.contract, state.operation)
+        except ValueError as error:
+            spec = simulator.contract.errors["invalid_request"]
+            raise ApiError(replace(spec, message=f"Prefer header of klingkit: {error}")) from error
+    prompt = state.body.get("prompt") if state.body else None
+    if isinstance(prompt, str) and "[[" in prompt:
+        state.advice += advice.unknown_markers(simulator.contract, prompt)
+    state.chosen = simulator.choose(state.operation, state.account, preferred, prompt)
+    return state.chosen.scenario if state.chosen else None, progression
+
+
+def _base_url(simulator: Simulator, environ: dict[str, Any]) -> str:
+    if simulator.settings.public_url:
+        return simulator.settings.public_url
+    # request.host_url costs 30 us of normalising what is sent back as it came
+    host = environ.get("HTTP_HOST") or f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}"
+    return f"{environ['wsgi.url_scheme']}://{host}"
+
+
+def _note_refusal(simulator: Simulator, state: RequestState, task_id: str) -> None:
+    """Give a queued scenario back, which did not come to pass, and note what explains the refusal."""
+    if state.chosen and not state.chosen.scenario.fault:
+        simulator.give_back(state.operation, state.chosen)
+        state.chosen = None
+    task = simulator.store.get(task_id)
+    if task and task.account == state.account and task.scenario:
+        state.chosen = Chosen(task.scenario, "task")  # it hides the task
+    state.advice += advice.on_refusal(simulator, state.account, state.body, task_id)
+
+
+def _note_task(simulator: Simulator, state: RequestState, view: Snapshot) -> None:
+    """Note the task that is shown, and what explains how it looks."""
+    task = view.task
+    if view.ended and state.body is None and simulator.store.see_end(task.task_id):
+        state.advice.append(advice.after_the_end(task.task_id))
+    state.task_id = task.task_id
+    if view.ended and task.plan.rule:
+        state.rule = simulator.contract.rules[task.plan.rule].explanation
+    if state.chosen is None and task.scenario:
+        state.chosen = Chosen(task.scenario, "task")
+
+
+def _succeed(simulator: Simulator, state: RequestState, data: dict[str, Any]) -> Response:
+    success = simulator.contract.errors["0"]
+    envelope = {
+        "code": success.code,
+        "message": success.message,
+        "request_id": simulator.ids.request_id(),
+        "data": data,
+    }
+    return _json(state, success.http, envelope)
+
+
+# Refusals, each from its error handler in `create_app`
+
+
+def _refuse(simulator: Simulator, error: ApiError) -> Response:
+    state: RequestState = request.environ[STATE]
+    if error.rule:
+        state.rule = error.rule.explanation
+    answer = render(
+        error,
+        simulator.contract.gateway,
+        request_id=simulator.ids.request_id(),
+        gateway_request_id=state.gateway_request_id,
+    )
+    if isinstance(answer.body, str):
+        location = [("Location", "/")] if 300 <= answer.http < 400 else []
+        headers = [("Content-Type", "text/html; charset=utf-8"), *location]
+        return _answer(state, answer.http, answer.body.encode(), headers)
+    return _json(state, answer.http, answer.body)
+
+
+def _wrong_path(simulator: Simulator) -> Response:
+    state: RequestState = request.environ[STATE]
+    if found := account_of(state.environ.get(request_log.AUTHORIZATION)):
+        state.account = found[1]  # whose mistake it is
+    state.advice += advice.wrong_path(simulator, request.path)
+    return _refuse(simulator, ApiError(simulator.contract.rules["path.known"]))
+
+
+def _wrong_method(simulator: Simulator, error: MethodNotAllowed) -> Response | MethodNotAllowed:
+    if request.path.startswith(PREFIX):
+        return error
+    state: RequestState = request.environ[STATE]
+    try:
+        state.account = authenticate(state.environ.get(request_log.AUTHORIZATION), simulator)
+    except ApiError as refusal:
+        return _refuse(simulator, refusal)
+    return _refuse(simulator, ApiError(simulator.contract.rules["path.method"]))
+
+
 def _crash(simulator: Simulator, error: Exception) -> Response | HTTPException:
     if isinstance(error, HTTPException):
         return error
@@ -274,71 +266,35 @@ def _crash(simulator: Simulator, error: Exception) -> Response | HTTPException:
     return _refuse(simulator, ApiError(simulator.contract.errors["5000"]))
 
 
-def _json(exchange: Exchange, http: int, body: dict[str, Any]) -> Response:
-    if exchange.chosen and exchange.chosen.scenario.shape:
-        body = SHAPES[exchange.chosen.scenario.shape](body)
-    return _answer(exchange, http, _encode(body).encode(), [("Content-Type", "application/json")])
+# Every answer of the API, and the end of every request
 
 
-def _answer(exchange: Exchange, http: int, body: bytes, headers: list[tuple[str, str]]) -> Response:
-    """Return an answer of the API with the headers that explain it."""
-    if exchange.number:
-        headers.append((exchange.id_header, exchange.gateway_request_id))
-    if chosen := exchange.chosen:
-        headers.append(("Klingkit-Scenario", f"{chosen.scenario.text}; source={chosen.source}"))
+def _json(state: RequestState, http: int, body: dict[str, Any]) -> Response:
+    if state.chosen and state.chosen.scenario.shape:
+        body = SHAPES[state.chosen.scenario.shape](body)
+    return _answer(state, http, _encode(body).encode(), [("Content-Type", "application/json")])
+
+
+def _answer(state: RequestState, http: int, body: bytes, headers: list[tuple[str, str]]) -> Response:
+    """Return an answer with the headers that explain it."""
+    if state.number:
+        headers.append((state.id_header, state.gateway_request_id))
+    if chosen := state.chosen:
+        headers.append(("Klingkit-Scenario", state.scenario))
         if chosen.source != "task" and chosen.scenario.fault:
-            exchange.environ[FAULT] = chosen.scenario.fault
-    if exchange.rule:
-        headers.append(("Klingkit-Rule", exchange.rule))
-    if exchange.advice:
-        headers.append(("Klingkit-Warning", "; ".join(text for _, text in exchange.advice)))
-    exchange.answer = body
+            state.environ[FAULT] = chosen.scenario.fault
+    if state.rule:
+        headers.append(("Klingkit-Rule", state.rule))
+    if state.advice:
+        headers.append(("Klingkit-Warning", "; ".join(text for _, text in state.advice)))
+    state.answer = body
     return Response(body, http, headers)
 
 
 def _finish(simulator: Simulator, response: Response) -> Response:
-    """Keep the exchange in the journal, and log it in one line."""
-    exchange: Exchange = request.environ[EXCHANGE]
-    environ = exchange.environ
-    method, path, http = environ["REQUEST_METHOD"], environ["PATH_INFO"], response.status_code
-    chosen = exchange.chosen
-    if exchange.number:
-        body: bytes | dict[str, Any] = exchange.raw
-        if len(exchange.raw) > SMALL:
-            body = elide(exchange.body) if exchange.body is not None else f"({len(exchange.raw)} bytes)".encode()
-        entry = Entry(
-            number=exchange.number,
-            at=simulator.clock.now(),
-            wall=None if simulator.clock.frozen else exchange.started,
-            account=exchange.account,
-            operation=exchange.operation,
-            method=method,
-            path=path,
-            headers=[
-                (name.removeprefix("HTTP_"), value)
-                for name, value in environ.items()
-                if (name[:5] == "HTTP_" and name != AUTHORIZATION) or (name == "CONTENT_TYPE" and value)
-            ],
-            body=body,
-            status=http,
-            answer=exchange.answer,
-            scenario=f"{chosen.scenario.text}; source={chosen.source}" if chosen else "",
-            rule=exchange.rule,
-            task_id=exchange.task_id,
-            advice=exchange.advice,
-        )
-        simulator.store.journal.add(entry)
-    if log.isEnabledFor(logging.INFO):
-        notes = [exchange.account]
-        if exchange.task_id:
-            notes.append(f"task {exchange.task_id}")
-        if chosen:
-            notes.append(f"scenario {chosen.scenario.name} ({chosen.source})")
-        if exchange.rule:
-            notes.append(f"rule {exchange.rule}")
-        notes += [f"warning: {text}" for _, text in exchange.advice]
-        ms = (time.perf_counter() - exchange.started) * 1000
-        line = f"{method} {ascii(path[:200])[1:-1]} {http} {ms:.1f} ms {', '.join(notes)}"
-        # `log.info` would look for the line of code that calls it, which costs as much as all the rest.
-        log.handle(logging.LogRecord(log.name, logging.INFO, __file__, 0, line, None, None))
+    """Keep the request in the journal, and log it in one line."""
+    state: RequestState = request.environ[STATE]
+    if state.number:
+        request_log.keep(simulator, state, response.status_code)
+    request_log.write_line(state, response.status_code)
     return response

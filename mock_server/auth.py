@@ -23,6 +23,21 @@ def account_of(header: str | None) -> tuple[str, str] | None:
     return key, account_name(key)
 
 
+def fits_header(text: str) -> bool:
+    """Tell whether a header can carry a text."""
+    return bool(text) and text.isascii() and text.isprintable()
+
+
+def is_key(text: str) -> bool:
+    """Tell whether a text can be a key: one word of ASCII characters."""
+    return fits_header(text) and " " not in text
+
+
+def is_accepted(key: str, keys: frozenset[str]) -> bool:
+    """Tell whether a simulator takes a key; without keys of its own it takes every one."""
+    return not keys or key in keys
+
+
 def account_name(key: str) -> str:
     """Return the account of a key."""
     return "acct-" + hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:12]
@@ -33,9 +48,9 @@ def authenticate(header: str | None, simulator: Simulator) -> str:
 
     Raises ApiError for a header that is missing or malformed, and for a key that is unknown, disabled or expired.
     """
-    found = account_of(header)
-    if found and (not simulator.settings.keys or found[0] in simulator.settings.keys):
-        limits = simulator.store.settings(found[1])
-        if not limits.disabled and not limits.expired:
-            return found[1]
+    if found := account_of(header):
+        key, account = found
+        settings = simulator.store.settings(account)
+        if is_accepted(key, simulator.settings.keys) and not settings.disabled and not settings.expired:
+            return account
     raise ApiError(simulator.contract.rules["authorization.bearer"])

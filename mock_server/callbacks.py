@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 from klingkit.contract.import_lock import importing
 
 from .answer_bodies import callback_body
-from .deliveries import Attempt, Delivery
+from .deliveries import Attempt, Delivery, Sequel, sequel
 from .outbound import NotAllowedError, OutboundError, host_and_path
 from .tasks import at_step
 
@@ -28,14 +28,17 @@ if TYPE_CHECKING:
 
     from .clock import Clock
     from .store import MemoryStore
-    from .tasks import Task
+    from .tasks import Snapshot, Task
 
 log = logging.getLogger("klingkit")
 
 THREADS = 32
 
 
-class Sender(Protocol):
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+class SendCallback(Protocol):
     """Sends a callback and returns the HTTP status of the receiver."""
 
     def __call__(self, url: str, body: bytes, headers: dict[str, str], *, timeout_ms: int) -> int:
@@ -46,7 +49,9 @@ class Sender(Protocol):
 class Callbacks:
     """Delivers what the store holds as due: by `deliver_due`, or by threads of its own that wait for the clock."""
 
-    def __init__(self, store: MemoryStore, clock: Clock, contract: Contract, send: Sender, *, speed: float) -> None:
+    def __init__(
+        self, store: MemoryStore, clock: Clock, contract: Contract, send: SendCallback, *, speed: float
+    ) -> None:
         self._store = store
         self._clock = clock
         self._contract = contract
@@ -142,54 +147,52 @@ class Callbacks:
         return None if ms > 0 and self._clock.frozen else max(ms, 1) / 1000
 
     def _attempt(self, delivery: Delivery, task: Task) -> Attempt:
-        """Try once, and note in the ledger what came of it."""
+        """Try once, and note what came of it."""
         view = at_step(task, delivery.step)
-        body = json.dumps(
-            callback_body(view, self._contract.lifecycle), ensure_ascii=False, separators=(",", ":")
-        ).encode()
-        where = f"callback of task {task.task_id} ({view.status}) to {host_and_path(task.callback_url)}"
+        attempt = self._send(delivery, task, view)
         fault = task.scenario.callback if task.scenario else ""
-        pauses = self._policy.retry_after_ms[self._store.settings(task.account).callback_retries]
-        status: int | None = None
-        problem = outcome = ""
-        retry_at: int | None = None
-        try:
-            if fault == "lost-all" or (fault == "lost" and not delivery.attempts):
-                problem = "lost on its way, as the scenario wants"
-            else:
-                headers = {"Content-Type": self._policy.content_type, **self._signature(delivery, body)}
-                status = self.send(task.callback_url, body, headers, timeout_ms=self._policy.timeout_ms)
-                problem = "" if 200 <= status < 300 else f"answered {status}"
-        except NotAllowedError as error:
-            problem = f"not sent, {error}"
-            outcome = "refused"
-        except OutboundError as error:
-            problem = f"failed, {error}"
-        now = self._clock.now()
-        attempt = Attempt(now, status, problem)
-        failed = sum(bool(each.problem) for each in (*delivery.attempts, attempt))
-        if outcome:
-            log.warning("%s: %s", where, problem)
-        elif not problem:
-            log.info("%s: delivered", where)
-            if fault == "twice" and all(each.problem for each in delivery.attempts):
-                retry_at = now
-            else:
-                outcome = "delivered"
-        elif failed <= len(pauses):
-            pause = int(pauses[failed - 1] / self._speed)
-            retry_at = now + pause
-            log.warning("%s: %s; next attempt in %.1f s", where, problem, pause / 1000)
-        else:
-            outcome = "given_up"
-            log.warning("%s: %s; given up after %d attempts", where, problem, failed)
-        self._store.finish(delivery, attempt, retry_at=retry_at, outcome=outcome)
+        follows = sequel(attempt, delivery.attempts, self._pauses_ms(task.account), twice=fault == "twice")
+        where = f"callback of task {task.task_id} ({view.status}) to {host_and_path(task.callback_url)}"
+        _log(where, attempt, follows, failures=1 + sum(bool(made.problem) for made in delivery.attempts))
+        retry_at = None if follows.pause_ms is None else attempt.at + follows.pause_ms
+        self._store.finish(delivery, attempt, retry_at=retry_at, outcome=follows.outcome)
         return attempt
+
+    def _send(self, delivery: Delivery, task: Task, view: Snapshot) -> Attempt:
+        """Post the callback, unless the scenario loses it; its time is that of the receiver's answer."""
+        fault = task.scenario.callback if task.scenario else ""
+        if fault == "lost-all" or (fault == "lost" and not delivery.attempts):
+            return Attempt(self._clock.now(), None, "lost on its way, as the scenario wants")
+        body = _encode(callback_body(view, self._contract.lifecycle)).encode()
+        headers = {"Content-Type": self._policy.content_type, **self._signature(delivery, body)}
+        try:
+            status = self.send(task.callback_url, body, headers, timeout_ms=self._policy.timeout_ms)
+        except NotAllowedError as error:
+            return Attempt(self._clock.now(), None, f"not sent, {error}", refused=True)
+        except OutboundError as error:
+            return Attempt(self._clock.now(), None, f"failed, {error}")
+        return Attempt(self._clock.now(), status, "" if 200 <= status < 300 else f"answered {status}")
+
+    def _pauses_ms(self, account: str) -> list[int]:
+        """Return the retry schedule of an account."""
+        schedule = self._policy.retry_after_ms[self._store.settings(account).callback_retries]
+        return [int(pause / self._speed) for pause in schedule]
 
     def _signature(self, delivery: Delivery, body: bytes) -> dict[str, str]:
         """Return the headers of a signature, in real time; none without a secret."""
         secret = self._store.settings(delivery.account).callback_secret
         return sign(secret, delivery.id, datetime.now(UTC), body) if secret else {}
+
+
+def _log(where: str, attempt: Attempt, follows: Sequel, *, failures: int) -> None:
+    if not attempt.problem:
+        log.info("%s: delivered", where)
+    elif follows.pause_ms is not None:
+        log.warning("%s: %s; next attempt in %.1f s", where, attempt.problem, follows.pause_ms / 1000)
+    elif follows.outcome == "given_up":
+        log.warning("%s: %s; given up after %d attempts", where, attempt.problem, failures)
+    else:
+        log.warning("%s: %s", where, attempt.problem)
 
 
 def _delivery_id(task_id: str, step: int) -> str:

@@ -5,11 +5,11 @@ The address is resolved once, checked, and connected to, so that a name cannot c
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
+from klingkit.contract.addresses import is_private
 from klingkit.contract.import_lock import importing
 
 if TYPE_CHECKING:
@@ -18,10 +18,6 @@ if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse, HTTPConnectionPool
     from urllib3.util.url import Url
 
-PRIVATE = tuple(
-    ipaddress.ip_network(network)
-    for network in ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7")
-)
 MAX_REDIRECTS = 3
 
 
@@ -111,9 +107,7 @@ class Outbound:
         if host.lower() in self._allowed_hosts:
             return addresses[0]
         for address in addresses:
-            ip = ipaddress.ip_address(address.partition("%")[0])
-            ip = getattr(ip, "ipv4_mapped", None) or ip
-            if any(ip in network for network in PRIVATE):
+            if is_private(address):
                 return address
         raise NotAllowedError(f"host {host} is neither loopback nor private; {self._option} HOST allows a host")
 

@@ -7,10 +7,10 @@ import re
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from .clock import parse_duration
-from .tasks import PROGRESSIONS
+from .progressions import PROGRESSIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -22,6 +22,14 @@ PREFER = re.compile(r'(?:^|[,;\s])(scenario|progression)\s*=\s*(?:"([^"]*)"|([^\
 CHOOSE = "a scenario is NAME, NAME:ARGUMENT where it takes one, and @0.3 after it for a probability"
 
 
+FaultKind = Literal["reset", "reset-within", "cut", "drip", "delay"]
+"""What happens to an answer on the wire: a reset before its first byte or within, an end before its announced length, a byte at a
+time, or all of it late."""
+CallbackFault = Literal["", "lost", "lost-all", "late", "twice", "reordered", "early"]
+"""What happens to the callbacks of a task: the first attempt of each, or every attempt, is lost; each is late, comes twice, or comes
+a step early; the last two change places. Empty: nothing."""
+
+
 class UnknownNameError(ValueError):
     """There is nothing of that name; the message names what there is."""
 
@@ -30,8 +38,7 @@ class UnknownNameError(ValueError):
 class Fault:
     """A failure below the API, on the wire."""
 
-    kind: str
-    """`reset`, `reset-within`, `cut`, `drip` or `delay`."""
+    kind: FaultKind
     ms: int = 0
     """Of `drip`: in all. Of `delay`: before the answer."""
     spread: bool = False
@@ -56,13 +63,12 @@ class Scenario:
     """Factor of the durations of the task."""
     hidden_polls: int = 0
     """So many first queries of the task do not find it."""
-    urls: str = ""
+    urls: Literal["", "none", "expired"] = ""
     """`none`: the result has no URLs. `expired`: they are not served any more."""
     shape: str = ""
     """One of the shapes in `answer_bodies.py` that the answers take."""
     fault: Fault | None = None
-    callback: str = ""
-    """`lost`, `lost-all`, `late`, `twice`, `reordered` or `early`."""
+    callback: CallbackFault = ""
     callback_late_ms: int = 0
     probability: float = 1
 
@@ -78,7 +84,7 @@ class Scenario:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ScenarioRow:
     """One row of the table."""
 
     name: str
@@ -89,8 +95,16 @@ class Row:
     """What the argument is; empty if there is none."""
 
 
-def _fixed(name: str, summary: str, **fields: Any) -> Row:
-    return Row(name, summary, lambda _: fields)
+def _fixed(name: str, summary: str, **fields: Any) -> ScenarioRow:
+    return ScenarioRow(name, summary, lambda _: fields)
+
+
+def _calling_back(name: str, summary: str, fault: CallbackFault) -> ScenarioRow:
+    return _fixed(name, summary, callback=fault)
+
+
+def _on_the_wire(name: str, summary: str, kind: FaultKind) -> ScenarioRow:
+    return _fixed(name, summary, fault=Fault(kind))
 
 
 def _path(contract: Contract, argument: str) -> dict[str, Any]:
@@ -128,11 +142,17 @@ def _factor(argument: str) -> float:
 def _lost(argument: str) -> dict[str, Any]:
     if argument not in {"", "all"}:
         raise ValueError(f"{argument!r}: only 'all' can follow callback-lost")
-    return {"callback": "lost-all" if argument else "lost"}
+    fault: CallbackFault = "lost-all" if argument else "lost"
+    return {"callback": fault}
+
+
+def _late(argument: str) -> dict[str, Any]:
+    fault: CallbackFault = "late"
+    return {"callback": fault, "callback_late_ms": _ms(argument, 60_000)}
 
 
 @cache
-def scenario_table(contract: Contract) -> dict[str, Row]:
+def scenario_table(contract: Contract) -> dict[str, ScenarioRow]:
     """Return the table of a contract, by name."""
     lifecycle = contract.lifecycle
     by_pixels, by_fetch = (
@@ -155,11 +175,13 @@ def scenario_table(contract: Contract) -> dict[str, Row]:
         _fixed("fail-moderation", "the task fails: moderation refuses it", rule="moderation"),
         _fixed("fail-pixels", "the task fails: a picture is too small or too long", rule=by_pixels),
         _fixed("fail-fetch", "the task fails: a picture cannot be fetched", rule=by_fetch),
-        Row("slow", "the task takes longer", lambda arg: {"slowdown": _factor(arg)}, "factor, 10 if not given"),
+        ScenarioRow("slow", "the task takes longer", lambda arg: {"slowdown": _factor(arg)}, "factor, 10 if not given"),
         _fixed("instant", "the task ends at once", slowdown=0),
         _fixed("stuck-submitted", "the task stays submitted for ever", path=(lifecycle.submitted,)),
         _fixed("stuck-processing", "the task is processed for ever", path=(lifecycle.submitted, lifecycle.processing)),
-        Row("path", "the task passes just these statuses", lambda arg: _path(contract, arg), "statuses joined with >"),
+        ScenarioRow(
+            "path", "the task passes just these statuses", lambda arg: _path(contract, arg), "statuses joined with >"
+        ),
         _fixed("late-visible", "the first query does not find the task", hidden_polls=1),
         _fixed("no-url", "the task succeeds, and its pictures have no URL", urls="none"),
         _fixed("expired-url", "the pictures have expired when the task succeeds", urls="expired"),
@@ -168,20 +190,16 @@ def scenario_table(contract: Contract) -> dict[str, Row]:
         _fixed("shape-no-code", "an older shape: no `code`", shape="shape-no-code"),
         _fixed("shape-flat", "an older shape: the task's fields at the top", shape="shape-flat"),
         _fixed("shape-nested", "an older shape: the task deeper than `data`", shape="shape-nested"),
-        _fixed("reset", "carried out, then the connection is reset before the answer", fault=Fault("reset")),
-        _fixed(
-            "reset-within",
-            "the connection is reset after the first bytes of a good answer",
-            fault=Fault("reset-within"),
-        ),
-        _fixed("cut", "the answer ends before its announced length", fault=Fault("cut")),
-        Row(
+        _on_the_wire("reset", "carried out, then the connection is reset before the answer", "reset"),
+        _on_the_wire("reset-within", "the connection is reset after the first bytes of a good answer", "reset-within"),
+        _on_the_wire("cut", "the answer ends before its announced length", "cut"),
+        ScenarioRow(
             "drip",
             "the answer comes a byte at a time",
             lambda arg: {"fault": Fault("drip", _ms(arg, 3000))},
             "time in all, 3s if not given",
         ),
-        Row(
+        ScenarioRow(
             "delay",
             "the answer comes late",
             _delay,
@@ -191,16 +209,18 @@ def scenario_table(contract: Contract) -> dict[str, Row]:
         _fixed("html-502", "a proxy's page with 502", error="html_502"),
         _fixed("html-504", "a proxy's page with 504", error="html_504"),
         _fixed("redirect-301", "a redirect to /", error="moved"),
-        Row("callback-lost", "the first attempt of each callback is lost on its way", _lost, "all: every attempt"),
-        Row(
+        ScenarioRow(
+            "callback-lost", "the first attempt of each callback is lost on its way", _lost, "all: every attempt"
+        ),
+        ScenarioRow(
             "callback-late",
             "each callback comes late",
-            lambda arg: {"callback": "late", "callback_late_ms": _ms(arg, 60_000)},
+            _late,
             "how late, 60s if not given",
         ),
-        _fixed("callback-twice", "each callback comes twice", callback="twice"),
-        _fixed("callback-reordered", "the callback of the end comes before the one before it", callback="reordered"),
-        _fixed("callback-early", "each callback comes a step before a query shows it", callback="early"),
+        _calling_back("callback-twice", "each callback comes twice", "twice"),
+        _calling_back("callback-reordered", "the callback of the end comes before the one before it", "reordered"),
+        _calling_back("callback-early", "each callback comes a step before a query shows it", "early"),
     ]
     return {row.name: row for row in rows}
 

@@ -25,13 +25,13 @@ from .time_travel import Traveller
 if TYPE_CHECKING:
     from klingkit.contract import Contract, Rule
 
-    from .callbacks import Sender
+    from .callbacks import SendCallback
 
 log = logging.getLogger("klingkit")
 
 FETCH_TIMEOUT_MS = 5000
-DEFAULTS = {"create_task": "scenario", "get_task": "query_scenario"}
-"""The setting that holds the default scenario of an operation."""
+DEFAULT_SCENARIO_SETTING = {"create_task": "scenario", "get_task": "query_scenario"}
+"""By operation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Simulator:
         *,
         contract: Contract | None = None,
         clock: Clock | None = None,
-        send: Sender | None = None,
+        send: SendCallback | None = None,
     ) -> None:
         self.settings = settings or Settings()
         self.clock = clock or Clock()
@@ -71,12 +71,12 @@ class Simulator:
         self.callbacks = Callbacks(self.store, self.clock, self.contract, send, speed=speed)
         if not self.clock.frozen:
             self.callbacks.run_in_background()
-        self.traveller = Traveller(self)
+        self.traveller = Traveller(self.clock, self.store, self.callbacks, self.contract.lifecycle)
 
     def choose(self, operation_id: str, account: str, preferred: Scenario | None, prompt: object) -> Chosen | None:
         """Return the scenario that applies to a request; the first that is chosen wins, and may leave it to chance."""
         settings = self.store.settings(account)
-        setting = DEFAULTS[operation_id]
+        setting = DEFAULT_SCENARIO_SETTING[operation_id]
         default: Scenario | None = getattr(settings, setting)
         chosen: Chosen | None = None
         if preferred:
@@ -112,14 +112,7 @@ class Simulator:
         violations, pictures = self.contract.request.judge(body)
         if violations:
             raise violations[0].error
-        if self.settings.fetch_inputs:
-            pictures, failed_rule = self._fetch(pictures)
-        else:
-            failed_rule = self._unreachable(pictures)
-        rules = (self.contract.request.async_violation(picture) for picture in pictures)
-        failed_rule = failed_rule or next((rule for rule in rules if rule), None)
-        if scenario and scenario.rule:
-            failed_rule = self.contract.rules[scenario.rule]
+        pictures, failed_rule = self._look_at(pictures, scenario)
         body = {**self.contract.request.defaults, **body}
         now = self.clock.now()
         task = Task(
@@ -202,6 +195,17 @@ class Simulator:
             self.ids.reseed(self.settings.seed)
             self._warned_of_drops = False
 
+    def _look_at(self, pictures: list[Picture], scenario: Scenario | None) -> tuple[list[Picture], Rule | None]:
+        """Return the pictures, fetched where that was chosen, and the rule by which the task will fail."""
+        if self.settings.fetch_inputs:
+            pictures, failed_rule = self._fetch(pictures)
+        else:
+            failed_rule = self._unreachable(pictures)
+        if scenario and scenario.rule:
+            return pictures, self.contract.rules[scenario.rule]
+        broken = (self.contract.request.async_violation(picture) for picture in pictures)
+        return pictures, failed_rule or next((rule for rule in broken if rule), None)
+
     def _submit(self, task: Task, now: int, pictures: list[Picture]) -> None:
         try:
             dropped = self.store.add(task, now, self.callbacks.plan(task))
@@ -240,7 +244,7 @@ class Simulator:
 
     def _unreachable(self, pictures: list[Picture]) -> Rule | None:
         """Return the rule that a picture breaks which nobody could fetch: no host is ever named `.invalid` (RFC 6761)."""
-        lost = next((each for each in pictures if each.url and _host(each.url).endswith(".invalid")), None)
+        lost = next((picture for picture in pictures if picture.url and _host(picture.url).endswith(".invalid")), None)
         return self.contract.request.picture_rule(lost, "fetch") if lost else None
 
     def _fetch(self, pictures: list[Picture]) -> tuple[list[Picture], Rule | None]:

@@ -11,12 +11,6 @@ if TYPE_CHECKING:
 
     from .scenarios import Scenario
 
-PROGRESSIONS = {
-    "time": "as the clock runs",
-    "polls": "each query of the task moves it one step; so does a clock that is advanced",
-    "manual": "only by hand, through the control API",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -53,7 +47,7 @@ class Task:
     cost: Decimal = Decimal(0)
     """In the currency of the contract; given back when the task fails."""
     progression: str = "time"
-    """One of PROGRESSIONS."""
+    """One of `progressions.py`."""
     scenario: Scenario | None = None
     """The one that applied to its create."""
     moved_at: tuple[int, ...] = field(default=())

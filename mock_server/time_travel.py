@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from .clock import LATEST
 from .tasks import snapshot
@@ -13,8 +13,11 @@ from .tasks import snapshot
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from klingkit.contract import Lifecycle
+
+    from .callbacks import Callbacks
     from .clock import Clock
-    from .simulator import Simulator
+    from .deliveries import Attempt, Delivery
     from .store import MemoryStore
     from .tasks import Task
 
@@ -25,11 +28,25 @@ Event = dict[str, Any]
 """`at` (ms), `event` (`status`, `attempt`, `expiry` or `window`), and what it is about."""
 
 
-class Traveller:
-    """Moves the clock of one simulator. Whoever moves it first stands still from then on."""
+class _Due(NamedTuple):
+    """Something ahead; a tuple, so that a heap puts the earliest first, and of the same moment the older task."""
 
-    def __init__(self, simulator: Simulator) -> None:
-        self._simulator = simulator
+    at: int
+    """Time in ms."""
+    order: int
+    kind: Literal["status", "expiry", "window"]
+    whose: str
+    """Id of the task; of a window, its account."""
+
+
+class Traveller:
+    """Moves the clock of one simulator. Once it was moved, it stands still between two journeys."""
+
+    def __init__(self, clock: Clock, store: MemoryStore, callbacks: Callbacks, lifecycle: Lifecycle) -> None:
+        self._clock = clock
+        self._store = store
+        self._callbacks = callbacks
+        self._lifecycle = lifecycle
         self._one_at_a_time = threading.Lock()
         self.stopping = False
         """Whether a journey that is under way is to end where it is."""
@@ -63,12 +80,11 @@ class Traveller:
         self.stopping = True
         with self._one_at_a_time:
             self.stopping = False
-            with self._simulator.callbacks.held():
+            with self._callbacks.held():
                 yield
 
     def _travel(self, destination: Callable[[int], int], done: Callable[[], bool] | None = None) -> list[Event]:
-        simulator = self._simulator
-        clock, store = simulator.clock, simulator.store
+        clock = self._clock
         with self._one_at_a_time:
             frozen = clock.frozen
             clock.freeze()  # before attempts that have begun are waited for: that takes time
@@ -79,11 +95,12 @@ class Traveller:
                 if not frozen:
                     clock.resume()
                 raise
-            with simulator.callbacks.held():
-                return self._go(clock, store, moment, done)
+            with self._callbacks.held():
+                return self._go(moment, done)
 
-    def _go(self, clock: Clock, store: MemoryStore, moment: int, done: Callable[[], bool] | None) -> list[Event]:
-        simulator = self._simulator
+    def _go(self, moment: int, done: Callable[[], bool] | None) -> list[Event]:
+        """Let the earliest of what is ahead happen, again and again: on the agenda or a callback, the agenda first."""
+        clock, store = self._clock, self._store
         events: list[Event] = []
         known = -1
         while len(events) < MAX_EVENTS and not self.stopping:
@@ -91,72 +108,72 @@ class Traveller:
                 known = store.created
                 agenda = self._agenda(clock.now())
                 heapq.heapify(agenda)
-                changes = sum(kind == "status" for _, _, kind, _ in agenda)
+                changes = sum(entry.kind == "status" for entry in agenda)
             due = store.next_due()
             if done and ((not changes and due is None) or done()):
                 return events
-            if agenda and agenda[0][0] <= moment and (due is None or agenda[0][0] <= due):
-                at, _, kind, subject = heapq.heappop(agenda)
-                changes -= kind == "status"
-                clock.move_to(max(at, clock.now()))
-                events += self._happen(at, kind, subject)
+            if agenda and agenda[0].at <= moment and (due is None or agenda[0].at <= due):
+                entry = heapq.heappop(agenda)
+                changes -= entry.kind == "status"
+                clock.move_to(max(entry.at, clock.now()))
+                events += self._happen(entry)
             elif due is not None and due <= moment:
                 clock.move_to(max(due, clock.now()))
-                for delivery, attempt in simulator.callbacks.deliver_due():
-                    events.append(
-                        {
-                            "at": attempt.at,
-                            "event": "attempt",
-                            "task_id": delivery.task_id,
-                            "delivery": delivery.id,
-                            "http_status": attempt.status,
-                            "problem": attempt.problem,
-                        }
-                    )
+                events += [_attempt_event(*made) for made in self._callbacks.deliver_due()]
             else:
                 break
         if not self.stopping:
             clock.move_to(moment)
         return events
 
-    def _next(self, agenda: list[tuple[int, int, str, str]]) -> int | None:
-        due = self._simulator.store.next_due()
-        return min([entry[0] for entry in agenda] + ([] if due is None else [due]), default=None)
+    def _next(self, agenda: list[_Due]) -> int | None:
+        due = self._store.next_due()
+        return min([entry.at for entry in agenda] + ([] if due is None else [due]), default=None)
 
-    def _agenda(self, now: int) -> list[tuple[int, int, str, str]]:
-        """Return time, order, kind and subject of everything but callbacks that will happen after `now`."""
-        simulator = self._simulator
-        agenda: list[tuple[int, int, str, str]] = []
-        for order, task in enumerate(simulator.store.tasks()):
+    def _agenda(self, now: int) -> list[_Due]:
+        """Return everything but callbacks that will happen after `now`."""
+        agenda: list[_Due] = []
+        for order, task in enumerate(self._store.tasks()):
             agenda += self._agenda_of(task, order, now)
-        for at, account in simulator.store.windows():
+        for at, account in self._store.windows():
             if at > now:
-                agenda.append((at, len(agenda), "window", account))
+                agenda.append(_Due(at, len(agenda), "window", account))
         return agenda
 
-    def _agenda_of(self, task: Task, order: int, now: int) -> list[tuple[int, int, str, str]]:
-        lifecycle = self._simulator.contract.lifecycle
+    def _agenda_of(self, task: Task, order: int, now: int) -> list[_Due]:
+        lifecycle = self._lifecycle
         view = snapshot(task, now)
         # A task that queries move keeps its plan too: the clock brings it there when somebody moves the clock.
         ahead = range(view.step + 1, len(task.plan.steps)) if task.progression != "manual" else range(0)
         times = [task.reached_at(step) or max(now, task.plan.steps[step][1]) for step in ahead]
-        found = [(at, order, "status", task.task_id) for at in times]
+        found = [_Due(at, order, "status", task.task_id) for at in times]
         status, at = (task.plan.steps[-1][0], times[-1]) if times else (view.status, view.updated_at)
         if status == lifecycle.succeeded and at + lifecycle.result_ms > now:
-            found.append((at + lifecycle.result_ms, order, "expiry", task.task_id))
+            found.append(_Due(at + lifecycle.result_ms, order, "expiry", task.task_id))
         return found
 
-    def _happen(self, at: int, kind: str, subject: str) -> list[Event]:
-        simulator = self._simulator
-        if kind == "window":
-            return [{"at": at, "event": "window", "account": subject}]
-        task = simulator.store.get(subject)
+    def _happen(self, due: _Due) -> list[Event]:
+        at, task_id = due.at, due.whose
+        if due.kind == "window":
+            return [{"at": at, "event": "window", "account": due.whose}]
+        task = self._store.get(task_id)
         if task is None:
             return []
-        if kind == "expiry":
-            return [{"at": at, "event": "expiry", "task_id": subject}]
+        if due.kind == "expiry":
+            return [{"at": at, "event": "expiry", "task_id": task_id}]
         before = snapshot(task, at - 1)
         if task.progression == "polls" and not before.ended:
-            task = simulator.store.move(subject, at) or task
+            task = self._store.move(task_id, at) or task
         after = snapshot(task, at)
-        return [{"at": at, "event": "status", "task_id": subject, "status": after.status}]
+        return [{"at": at, "event": "status", "task_id": task_id, "status": after.status}]
+
+
+def _attempt_event(delivery: Delivery, attempt: Attempt) -> Event:
+    return {
+        "at": attempt.at,
+        "event": "attempt",
+        "task_id": delivery.task_id,
+        "delivery": delivery.id,
+        "http_status": attempt.status,
+        "problem": attempt.problem,
+    }

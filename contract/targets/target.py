@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import threading
 import time
@@ -11,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
+from ..addresses import is_loopback
 from ..import_lock import importing
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ class HttpTarget:
         self.key = key
         self.url = url.rstrip("/")
         self.name = self.url
-        self.local = is_loopback(url)
+        self.local = is_local(url)
         self.parallel = 8 if self.local else 4
         self.callback_url: str | None = None
         self.received: list[Received] = []
@@ -235,12 +235,6 @@ class HttpTarget:
         return session
 
 
-def is_loopback(url: str) -> bool:
+def is_local(url: str) -> bool:
     """Tell whether a URL is of this machine."""
-    host = urlsplit(url).hostname or ""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return is_loopback(urlsplit(url).hostname or "")

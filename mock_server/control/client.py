@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote, urlencode
 
-from ..auth import account_name
+from ..auth import account_name, fits_header
 from .operations import ControlError, Operations, control_operations
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Control:
         if not url.lower().startswith(("http://", "https://")):
             raise ControlError(f"{url!r} does not begin with http:// or https://")
         for secret in (key, token):
-            if secret is not None and not (secret and secret.isascii() and secret.isprintable()):
+            if secret is not None and not fits_header(secret):
                 raise ControlError("a key or token has ASCII characters only")
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         if token:
@@ -64,7 +64,7 @@ class Control:
         """Change settings: balance, quota, concurrency, requests, window, disabled, expired, progression, scenario, ..."""
         return self._object(
             "set_account",
-            body={name: str(each) if isinstance(each, Decimal) else each for name, each in settings.items()},
+            body={name: str(value) if isinstance(value, Decimal) else value for name, value in settings.items()},
         )
 
     def tasks(self) -> list[Json]:
@@ -119,7 +119,7 @@ class Control:
         return self._object("wait_for_request", body={"timeout": timeout, **wanted})
 
     def deliveries(self) -> list[Json]:
-        """Return the ledger of callbacks."""
+        """Return the callbacks, oldest first."""
         return self._list("list_deliveries")
 
     def resend(self, delivery_id: str) -> Json:

@@ -16,12 +16,13 @@ import jsonschema_rs
 
 from klingkit.contract.spec import read_yaml
 
-from ..advice import KINDS, advise
+from ..advice import REMEDIES, advise
 from ..callbacks import check_secret
 from ..clock import parse_duration
+from ..progressions import PROGRESSIONS
 from ..scenarios import check_known, parse_scenario, scenario_table
-from ..tasks import PROGRESSIONS, snapshot
-from .views import clock_view, delivery_view, entry_view, task_view
+from ..tasks import snapshot
+from .bodies import clock_body, delivery_body, entry_body, task_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,7 +73,7 @@ class Operations:
         Raises ControlError.
         """
         _, _, operation = control_operations()[operation_id]
-        known = {each["name"]: each["schema"]["type"] for each in operation.get("parameters", ())}
+        known = {parameter["name"]: parameter["schema"]["type"] for parameter in operation.get("parameters", ())}
         for name, value in arguments.items():
             if name not in known:
                 raise ControlError(f"unknown parameter {name[:60]!r}; the valid ones: {', '.join(known) or 'none'}")
@@ -162,11 +163,11 @@ class Operations:
     def list_tasks(self, account: str | None) -> list[dict[str, Any]]:
         """Return tasks, oldest first."""
         tasks = self._simulator.store.tasks()
-        return [task_view(self._simulator, task) for task in tasks if account in {None, task.account}]
+        return [task_body(self._simulator, task) for task in tasks if account in {None, task.account}]
 
     def get_task(self, account: str | None, *, task_id: str) -> dict[str, Any]:
         """Return one task."""
-        return task_view(self._simulator, self._find(account, task_id))
+        return task_body(self._simulator, self._find(account, task_id))
 
     def move_task(self, account: str | None, *, task_id: str) -> dict[str, Any]:
         """Bring a task one step further."""
@@ -196,18 +197,18 @@ class Operations:
 
     def get_clock(self, _: str | None) -> dict[str, Any]:
         """Tell the time."""
-        return clock_view(self._simulator, [])
+        return clock_body(self._simulator, [])
 
     def freeze_clock(self, _: str | None) -> dict[str, Any]:
         """Let the clock stand still."""
         self._simulator.clock.freeze()
-        return clock_view(self._simulator, [])
+        return clock_body(self._simulator, [])
 
     def resume_clock(self, _: str | None) -> dict[str, Any]:
         """Let the clock go on."""
         self._simulator.clock.resume()
         self._simulator.callbacks.wake()
-        return clock_view(self._simulator, [])
+        return clock_body(self._simulator, [])
 
     def advance_clock(self, _: str | None, *, by: str | None = None, to: str | int | None = None) -> dict[str, Any]:
         """Move the clock, and return what happened on the way."""
@@ -223,7 +224,7 @@ class Operations:
                 events = traveller.advance_to(to if isinstance(to, int) else _moment(str(to)))
         except ValueError as error:
             raise ControlError(str(error)) from None
-        return clock_view(self._simulator, events)
+        return clock_body(self._simulator, events)
 
     def list_journal(self, account: str | None, **wanted: Any) -> dict[str, Any]:
         """Return the requests that fit."""
@@ -231,7 +232,7 @@ class Operations:
         fits = self._filter(account, wanted)
         return {
             "dropped": journal.dropped,
-            "entries": [entry_view(self._simulator, each) for each in journal.entries() if fits(each)],
+            "entries": [entry_body(self._simulator, entry) for entry in journal.entries() if fits(entry)],
         }
 
     def wait_for_request(self, account: str | None, *, timeout: str = "5s", **wanted: Any) -> dict[str, Any]:
@@ -245,11 +246,11 @@ class Operations:
         found = self._simulator.store.journal.wait_for(self._filter(account, wanted), ms / 1000)
         if found is None:
             raise ControlError(f"no such request came within {timeout}", 404)
-        return entry_view(self._simulator, found)
+        return entry_body(self._simulator, found)
 
     def list_deliveries(self, account: str | None) -> list[dict[str, Any]]:
-        """Return the ledger of callbacks."""
-        return [delivery_view(self._simulator, delivery) for delivery in self._simulator.store.deliveries(account)]
+        """Return the callbacks, oldest first."""
+        return [delivery_body(self._simulator, delivery) for delivery in self._simulator.store.deliveries(account)]
 
     def resend_delivery(self, account: str | None, *, delivery_id: str) -> dict[str, Any]:
         """Make one more attempt of a callback that is settled."""
@@ -261,19 +262,19 @@ class Operations:
             raise ControlError(f"delivery {delivery_id} is pending; only a settled one can be sent again")
         with simulator.callbacks.held():
             simulator.callbacks.deliver_due()
-        return delivery_view(self._simulator, simulator.store.delivery(delivery_id) or delivery)
+        return delivery_body(self._simulator, simulator.store.delivery(delivery_id) or delivery)
 
     def get_advice(self, account: str | None) -> list[dict[str, Any]]:
         """Return likely mistakes of the client."""
         return [
             {
-                "kind": each.kind,
-                "text": each.text,
-                "do": KINDS[each.kind],
-                "account": each.account,
-                "request": each.request,
+                "kind": mistake.kind,
+                "text": mistake.text,
+                "do": REMEDIES[mistake.kind],
+                "account": mistake.account,
+                "request": mistake.request,
             }
-            for each in advise(self._simulator, account)
+            for mistake in advise(self._simulator, account)
         ]
 
     def set_seed(self, account: str | None, *, seed: int) -> dict[str, Any]:
@@ -328,8 +329,8 @@ class Operations:
 
     def _queued(self, account: str | None) -> list[dict[str, Any]]:
         return [
-            {"operation": operation, "scenario": scenario.text, "times": times}
-            for operation, scenario, times in self._simulator.store.queued(account or "")
+            {"operation": operation, "scenario": entry.scenario.text, "times": entry.turns}
+            for operation, entry in self._simulator.store.queued(account or "")
         ]
 
 

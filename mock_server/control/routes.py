@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import ipaddress
 import json
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -14,9 +13,10 @@ from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.routing import Map, Rule
 
 from klingkit.contract import ApiError
+from klingkit.contract.addresses import is_loopback
 
 from ..answer_bodies import PICTURE_PATH
-from ..auth import account_of
+from ..auth import account_of, is_accepted
 from ..simulator import ResultExpiredError
 from .operations import ControlError, Operations, control_operations
 
@@ -95,10 +95,10 @@ def _guard(simulator: Simulator) -> None:
     """Refuse whoever has no token, and every page of another origin, also behind a name that was made to point here."""
     settings = simulator.settings
     host = (urlsplit("//" + request.headers.get("Host", "")).hostname or "").lower()
-    allowed = {"localhost", settings.bound_host, *settings.allow_host}
+    allowed = {settings.bound_host, *settings.allow_host}
     if settings.public_url:
         allowed.add(urlsplit(settings.public_url).hostname or "")
-    if host not in allowed and not _is_loopback(host):
+    if host not in allowed and not is_loopback(host):
         raise ControlError(f"the control API does not answer as {host!r}; --allow-host {host or 'HOST'} allows it", 403)
     origin = request.headers.get("Origin")
     if origin is not None and urlsplit(origin).netloc.lower() != request.headers.get("Host", "").lower():
@@ -115,16 +115,10 @@ def _account(simulator: Simulator) -> str | None:
     found = account_of(header)
     if found is None:
         raise ControlError("Authorization is not `Bearer KEY`; leave it out to act on the server")
-    if simulator.settings.keys and found[0] not in simulator.settings.keys:
+    key, account = found
+    if not is_accepted(key, simulator.settings.keys):
         raise ControlError("there is no account of that key: it is none of those that --key allows")
-    return found[1]
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return account
 
 
 def _json(body: Any, http: int) -> Response:

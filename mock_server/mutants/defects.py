@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from contextlib import suppress
@@ -14,13 +15,14 @@ from klingkit.contract.pictures import measure
 from ..clock import LATEST
 from ..store import RefusedError
 from ..tasks import at_step
-from .making import KEY, OTHER_KEY, Exchange, at, between, does
+from .making import KEY, OTHER_KEY, PassingExchange, answers, at, between, does, queried
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from klingkit.contract import Picture, Rule
 
+    from ..serving.in_process import SimulatorTarget
     from ..simulator import Simulator
     from ..tasks import Snapshot, Task
     from .making import Make
@@ -33,8 +35,8 @@ def at_once(
     simulator: Simulator, create: Callable[..., Snapshot], account: str, body: Any, *rest: Any, **more: Any
 ) -> Snapshot:
     judged = simulator.contract.request
-    for each in judged.judge(body)[1]:
-        if rule := judged.async_violation(each):
+    for picture in judged.judge(body)[1]:
+        if rule := judged.async_violation(picture):
             raise ApiError(replace(simulator.contract.errors["1201"], message=rule.text()))
     return create(account, body, *rest, **more)
 
@@ -74,7 +76,7 @@ def takes_again(when: Callable[[Task], bool]) -> Callable[..., bool]:
         try:
             return add(task, *rest)
         except RefusedError:
-            owner = next(each for each in simulator.store.tasks() if each.external_task_id == task.external_task_id)
+            owner = next(known for known in simulator.store.tasks() if known.external_task_id == task.external_task_id)
             if not when(owner):
                 raise
             return add(replace(task, external_task_id=""), *rest)
@@ -84,7 +86,7 @@ def takes_again(when: Callable[[Task], bool]) -> Callable[..., bool]:
 
 def one_namespace(simulator: Simulator, add: Callable[..., bool], task: Task, *rest: Any) -> bool:
     if task.external_task_id and any(
-        each.external_task_id == task.external_task_id for each in simulator.store.tasks()
+        known.external_task_id == task.external_task_id for known in simulator.store.tasks()
     ):
         raise RefusedError("external_task_id.unique")
     return add(task, *rest)
@@ -100,7 +102,7 @@ def shows_all(
 def finds_by_external_id(
     simulator: Simulator, query: Callable[..., Snapshot], account: str, task_id: str, number: int
 ) -> Snapshot:
-    named = (each.task_id for each in simulator.store.tasks() if each.external_task_id == task_id)
+    named = (task.task_id for task in simulator.store.tasks() if task.external_task_id == task_id)
     return query(account, next(named, task_id), number)
 
 
@@ -112,6 +114,16 @@ def steps(change: Callable[[list[tuple[str, int]]], list[tuple[str, int]]]) -> M
         return add(replace(task, plan=replace(task.plan, steps=steps)), *rest)
 
     return does("store.add", add)
+
+
+def drifts(name: str, ms: int) -> Make:
+    """A time of a task moves by so many ms from query to query."""
+
+    def make(seed: int) -> SimulatorTarget:
+        count = itertools.count(1)  # of this one mutant, so that every run of it is the same
+        return answers(queried, "data", name, to=lambda at: at + ms * next(count))(seed)
+
+    return make
 
 
 def back(steps: list[tuple[str, int]]) -> list[tuple[str, int]]:
@@ -199,7 +211,7 @@ def raw(value: str) -> str:
 def unauthenticated(method: str) -> Make:
     """Requests of one method need no key."""
 
-    def ask(exchange: Exchange) -> None:
+    def ask(exchange: PassingExchange) -> None:
         given = exchange.authorization or ""
         if exchange.method == method and KEY not in given and OTHER_KEY not in given:
             exchange.authorization = f"Bearer {KEY}"
@@ -230,14 +242,14 @@ def one_more(images: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def taken_for_json(content_type: str) -> Make:
-    def ask(exchange: Exchange) -> None:
+    def ask(exchange: PassingExchange) -> None:
         if exchange.content_type == content_type:
             exchange.content_type = "application/json"
 
     return between(ask=ask)
 
 
-def no_charset(exchange: Exchange) -> None:
+def no_charset(exchange: PassingExchange) -> None:
     if ";" in exchange.content_type:
         exchange.content_type = "text/plain"
 
@@ -245,29 +257,29 @@ def no_charset(exchange: Exchange) -> None:
 def authorized(pattern: str) -> Make:
     """An `Authorization` header of another form is accepted; the pattern holds the key."""
 
-    def ask(exchange: Exchange) -> None:
+    def ask(exchange: PassingExchange) -> None:
         if found := re.fullmatch(pattern, exchange.authorization or ""):
             exchange.authorization = f"Bearer {found[1]}"
 
     return between(ask=ask)
 
 
-def capital_bearer(exchange: Exchange) -> None:
+def capital_bearer(exchange: PassingExchange) -> None:
     if (exchange.authorization or "").startswith("bearer"):
         exchange.authorization = None
 
 
-def prefixed(exchange: Exchange) -> None:
+def prefixed(exchange: PassingExchange) -> None:
     if exchange.path.startswith("/v1/"):
         exchange.path = "/kling" + exchange.path
 
 
-def delete_is_get(exchange: Exchange) -> None:
+def delete_is_get(exchange: PassingExchange) -> None:
     if exchange.method == "DELETE":
         exchange.method = "GET"
 
 
-def in_seconds(exchange: Exchange) -> None:
+def in_seconds(exchange: PassingExchange) -> None:
     if exchange.data:
         for name in ("created_at", "updated_at"):
             at("data", name, to=lambda ms: ms // 1000)(exchange.body)

@@ -1,4 +1,4 @@
-"""How a mutant is made: ways to spoil one thing of a simulator.
+"""How a mutant is made: ways to change one thing of a simulator.
 
 Its contract differs in one place (`contract`, `field_of`); a method is another (`does`, `overlooks`, `plans`, `calls`); or something stands
 before it that changes requests (`reads`, `reads_bytes`) or answers (`answers`, `replies`).
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     """Makes a mutant; its seed is given."""
     Change = Callable[[Any], None]
     """Changes a JSON value in place."""
-    Spoil = Callable[["Exchange"], object]
+    ChangeExchange = Callable[["PassingExchange"], object]
     """Changes an exchange: the request on its way in, or the answer on its way out."""
 
 KEY, OTHER_KEY = "sk-klingkit-one", "sk-klingkit-two"
@@ -63,6 +63,7 @@ def _draw_once(simulator: Simulator, picture: Callable[..., bytes | None], task_
 
 
 _drawn = ByteCache(16 * 1024 * 1024)
+"""Of every mutant in this process. It changes nothing but time: the key holds all that a picture is drawn from."""
 
 
 def _replace(target: SimulatorTarget, method: str, instead: Callable[..., Any]) -> None:
@@ -130,13 +131,15 @@ def overlooks(*rules: str, where: Callable[[Any], bool] = lambda _: True) -> Mak
 
     def judge(_: Simulator, judge: Callable[..., Any], body: Any) -> Any:
         violations, pictures = judge(body)
-        return [each for each in violations if each.rule.id not in rules or not where(each.value)], pictures
+        return [
+            violation for violation in violations if violation.rule.id not in rules or not where(violation.value)
+        ], pictures
 
     return does("contract.request.judge", judge)
 
 
 @dataclass(slots=True)
-class Exchange:
+class PassingExchange:
     """A request and its answer, as they pass by."""
 
     method: str
@@ -157,7 +160,7 @@ class Exchange:
         return data if isinstance(data, dict) else {}
 
 
-def between(*, ask: Spoil = lambda _: None, answer: Spoil = lambda _: None) -> Make:
+def between(*, ask: ChangeExchange = lambda _: None, answer: ChangeExchange = lambda _: None) -> Make:
     """Something stands before it that changes what comes in or what goes out."""
 
     def make(seed: int) -> SimulatorTarget:
@@ -169,14 +172,14 @@ def between(*, ask: Spoil = lambda _: None, answer: Spoil = lambda _: None) -> M
 
 
 class _Between:
-    def __init__(self, app: WSGIApplication, ask: Spoil, answer: Spoil) -> None:
+    def __init__(self, app: WSGIApplication, ask: ChangeExchange, answer: ChangeExchange) -> None:
         self._app = app
         self._ask = ask
         self._answer = answer
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         sent = environ["wsgi.input"].read()
-        exchange = Exchange(
+        exchange = PassingExchange(
             environ["REQUEST_METHOD"],
             environ["PATH_INFO"],
             environ.get("HTTP_AUTHORIZATION"),
@@ -209,7 +212,7 @@ class _Between:
 def reads(*place: str, to: Any = ...) -> Make:
     """It takes a value of the request for another one."""
 
-    def ask(exchange: Exchange) -> None:
+    def ask(exchange: PassingExchange) -> None:
         if len(exchange.sent) > LONG or exchange.method != "POST":
             return
         try:
@@ -227,27 +230,27 @@ def reads(*place: str, to: Any = ...) -> Make:
 def reads_bytes(change: Callable[[bytes], bytes]) -> Make:
     """It takes the bytes of a request for others."""
 
-    def ask(exchange: Exchange) -> None:
+    def ask(exchange: PassingExchange) -> None:
         if exchange.method == "POST":
             exchange.sent = change(exchange.sent)
 
     return between(ask=ask)
 
 
-def answers(when: Callable[[Exchange], bool], *place: str | int, to: Any = ...) -> Make:
+def answers(when: Callable[[PassingExchange], bool], *place: str | int, to: Any = ...) -> Make:
     """Its answers of one kind differ in one place."""
 
-    def answer(exchange: Exchange) -> None:
+    def answer(exchange: PassingExchange) -> None:
         if when(exchange):
             at(*place, to=to)(exchange.body)
 
     return between(answer=answer)
 
 
-def replies(when: Callable[[Exchange], bool], **parts: Any) -> Make:
+def replies(when: Callable[[PassingExchange], bool], **parts: Any) -> Make:
     """Its replies of one kind have another status, other headers, or another body."""
 
-    def answer(exchange: Exchange) -> None:
+    def answer(exchange: PassingExchange) -> None:
         if when(exchange):
             for name, value in parts.items():
                 setattr(exchange, name, value)
@@ -278,33 +281,33 @@ def plans(change: Callable[[list[Delivery]], list[Delivery]]) -> Make:
 # Kinds of answers
 
 
-def created(exchange: Exchange) -> bool:
+def created(exchange: PassingExchange) -> bool:
     """Tell whether it is an accepted create."""
     return exchange.method == "POST" and exchange.status == 200
 
 
-def queried(exchange: Exchange) -> bool:
+def queried(exchange: PassingExchange) -> bool:
     """Tell whether it shows a task."""
     return exchange.method == "GET" and bool(exchange.data)
 
 
-def showing(*roles: str) -> Callable[[Exchange], bool]:
+def showing(*roles: str) -> Callable[[PassingExchange], bool]:
     """Return what tells whether it is a query that shows a task in a status of some roles."""
     statuses = [getattr(load_contract().lifecycle, role) for role in roles]
     return lambda exchange: queried(exchange) and exchange.data.get("task_status") in statuses
 
 
-def refused(exchange: Exchange) -> bool:
+def refused(exchange: PassingExchange) -> bool:
     """Tell whether it is refused in Kling's envelope."""
     return exchange.status >= 400 and isinstance(exchange.body, dict) and "request_id" in exchange.body
 
 
-def refused_by_gateway(exchange: Exchange) -> bool:
+def refused_by_gateway(exchange: PassingExchange) -> bool:
     """Tell whether it is refused in the gateway's envelope."""
     return isinstance(exchange.body, dict) and "error" in exchange.body
 
 
-def no_such_task(exchange: Exchange) -> bool:
+def no_such_task(exchange: PassingExchange) -> bool:
     """Tell whether it is the query of an unknown task."""
     return (
         isinstance(exchange.body, dict)
@@ -312,16 +315,16 @@ def no_such_task(exchange: Exchange) -> bool:
     )
 
 
-def page(exchange: Exchange) -> bool:
+def page(exchange: PassingExchange) -> bool:
     """Tell whether it is the page of a wrong path."""
     return exchange.status == 404 and exchange.body is None
 
 
-def wrong_method(exchange: Exchange) -> bool:
+def wrong_method(exchange: PassingExchange) -> bool:
     """Tell whether it is refused for its method."""
     return isinstance(exchange.body, dict) and exchange.body.get("code") == 1202
 
 
-def fetched(exchange: Exchange) -> bool:
+def fetched(exchange: PassingExchange) -> bool:
     """Tell whether it is a result picture."""
     return exchange.status == 200 and exchange.headers.get("Content-Type") == "image/png"

@@ -1,26 +1,18 @@
-"""Mutants: simulators that are wrong in exactly one named way, to test the contract kit.
+"""The table of mutants: simulators that are wrong in exactly one named way, to test the contract kit.
 
-`MUTANTS` is the table; whoever adds a row has it tested. `hunt` runs the kit against them.
+Whoever adds a row has it tested; `hunt.py` runs the kit against them.
 """
 
 from __future__ import annotations
 
-import itertools
 import re
-from dataclasses import dataclass, field
-from decimal import Decimal
-from typing import TYPE_CHECKING
 
 from klingkit.contract import load_contract
 from klingkit.contract.cases.sample_pictures import picture
-from klingkit.contract.verify.results import DEVIATES
-from klingkit.contract.verify.run import verify
-from klingkit.contract.verify.selection import Options
 
-from . import defects as wrongs
+from . import defects
+from .hunt import Mutant
 from .making import (
-    KEY,
-    OTHER_KEY,
     answers,
     between,
     calls,
@@ -44,61 +36,6 @@ from .making import (
     wrong_method,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from .making import Make
-
-BUDGET = Decimal(5)
-
-
-@dataclass(frozen=True, slots=True)
-class Mutant:
-    """A simulator made wrong in one way."""
-
-    name: str
-    guilty: str
-    """Id of the rule or promise that it does not keep."""
-    wrong: str
-    """What is wrong, in a few words."""
-    make: Make = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Catch:
-    """What the kit found out about a mutant."""
-
-    mutant: Mutant
-    case: str
-    """Id of the first case that deviates; empty if none does."""
-    blamed: tuple[str, ...]
-    """The rules and promises that this case names."""
-    requests: int
-    creates: int
-    spent: Decimal
-    """In the currency of the contract."""
-
-    @property
-    def killed(self) -> bool:
-        """Whether the kit noticed anything; otherwise the mutant has survived."""
-        return bool(self.case)
-
-    @property
-    def named(self) -> bool:
-        """Whether the guilty rule or promise is named."""
-        return self.mutant.guilty in self.blamed
-
-
-def hunt(mutants: Iterable[Mutant] | None = None, *, seed: int = 0) -> Iterator[Catch]:
-    """Run the kit against mutants, or all of them; each run stops at its first deviation."""
-    options = Options(KEY, OTHER_KEY, BUDGET, seed=seed, stop_early=True)
-    for mutant in MUTANTS if mutants is None else mutants:
-        report = verify(mutant.make(seed), load_contract(), options)
-        first = next(iter(report.of(DEVIATES)), None)
-        blamed = tuple(dict.fromkeys(each.requirement for each in first.deviations)) if first else ()
-        yield Catch(mutant, first.case.id if first else "", blamed, report.requests, report.creates, report.spent)
-
-
 RIGHT = load_contract()
 SUBJECTS = "subject_image_list"
 PICTURE, SCENE, STYLE = (
@@ -110,7 +47,6 @@ SUCCESS = {"code": 0, "message": "fine"}
 NO_TASK = RIGHT.rules["task_id.exists"].require_error()
 UNKNOWN = {"code": NO_TASK.code, "message": "no such task", "data": None}
 TASK_RULES = ("paths", RIGHT.operations["get_task"].path, "get", "x-rules")
-count = itertools.count(1)
 
 MUTANTS: tuple[Mutant, ...] = (
     # Limits
@@ -118,54 +54,54 @@ MUTANTS: tuple[Mutant, ...] = (
         "minItems-lower",
         f"{SUBJECTS}.minItems",
         "one subject picture less is enough",
-        field_of(SUBJECTS, "minItems", to=wrongs.fewer),
+        field_of(SUBJECTS, "minItems", to=defects.fewer),
     ),
     Mutant(
         "minItems-higher",
         f"{SUBJECTS}.minItems",
         "the fewest are too few",
-        field_of(SUBJECTS, "minItems", to=wrongs.more),
+        field_of(SUBJECTS, "minItems", to=defects.more),
     ),
     Mutant(
         "maxItems-higher",
         f"{SUBJECTS}.maxItems",
         "one more is accepted",
-        field_of(SUBJECTS, "maxItems", to=wrongs.more),
+        field_of(SUBJECTS, "maxItems", to=defects.more),
     ),
     Mutant(
         "maxItems-lower",
         f"{SUBJECTS}.maxItems",
         "the most are too many",
-        field_of(SUBJECTS, "maxItems", to=wrongs.fewer),
+        field_of(SUBJECTS, "maxItems", to=defects.fewer),
     ),
     Mutant(
-        "maxLength-higher", "prompt.maxLength", "one character more", field_of("prompt", "maxLength", to=wrongs.more)
+        "maxLength-higher", "prompt.maxLength", "one character more", field_of("prompt", "maxLength", to=defects.more)
     ),
     Mutant(
-        "maxLength-lower", "prompt.maxLength", "one character less", field_of("prompt", "maxLength", to=wrongs.fewer)
+        "maxLength-lower", "prompt.maxLength", "one character less", field_of("prompt", "maxLength", to=defects.fewer)
     ),
-    Mutant("prompt-bytes", "prompt.maxLength", "counted in bytes", does("contract.request.judge", wrongs.in_bytes)),
+    Mutant("prompt-bytes", "prompt.maxLength", "counted in bytes", does("contract.request.judge", defects.in_bytes)),
     Mutant(
         "prompt-not-empty",
         "prompt.maxLength",
         "an empty prompt is refused",
-        wrongs.refuses(lambda body: body.get("prompt") == "", "a prompt is needed"),
+        defects.refuses(lambda body: body.get("prompt") == "", "a prompt is needed"),
     ),
-    Mutant("minimum-lower", "n.minimum", "one less is accepted", field_of("n", "minimum", to=wrongs.fewer)),
-    Mutant("minimum-higher", "n.minimum", "the lowest is refused", field_of("n", "minimum", to=wrongs.more)),
-    Mutant("maximum-higher", "n.maximum", "one more is accepted", field_of("n", "maximum", to=wrongs.more)),
-    Mutant("maximum-lower", "n.maximum", "the highest is refused", field_of("n", "maximum", to=wrongs.fewer)),
+    Mutant("minimum-lower", "n.minimum", "one less is accepted", field_of("n", "minimum", to=defects.fewer)),
+    Mutant("minimum-higher", "n.minimum", "the lowest is refused", field_of("n", "minimum", to=defects.more)),
+    Mutant("maximum-higher", "n.maximum", "one more is accepted", field_of("n", "maximum", to=defects.more)),
+    Mutant("maximum-lower", "n.maximum", "the highest is refused", field_of("n", "maximum", to=defects.fewer)),
     Mutant(
         "maxMegabytes-higher",
         f"{PICTURE}.maxBytes",
         "one MB more is accepted",
-        contract("x-image", "maxMegabytes", to=wrongs.more),
+        contract("x-image", "maxMegabytes", to=defects.more),
     ),
     Mutant(
         "maxMegabytes-lower",
         f"{PICTURE}.maxBytes",
         "the last MB is refused",
-        contract("x-image", "maxMegabytes", to=wrongs.fewer),
+        contract("x-image", "maxMegabytes", to=defects.fewer),
     ),
     Mutant(
         "decimal-megabytes",
@@ -177,13 +113,13 @@ MUTANTS: tuple[Mutant, ...] = (
         "minPixels-lower",
         f"{PICTURE}.pixels",
         "one pixel less is accepted",
-        contract("x-image", "minPixels", to=wrongs.fewer),
+        contract("x-image", "minPixels", to=defects.fewer),
     ),
     Mutant(
         "minPixels-higher",
         f"{PICTURE}.pixels",
         "the fewest pixels fail",
-        contract("x-image", "minPixels", to=wrongs.more),
+        contract("x-image", "minPixels", to=defects.more),
     ),
     Mutant(
         "maxRatio-higher",
@@ -201,13 +137,19 @@ MUTANTS: tuple[Mutant, ...] = (
         "tall-pictures",
         f"{PICTURE}.pixels",
         "only wide ones are measured",
-        wrongs.fails_by(lambda picture, rule: None if wrongs.tall(picture) else rule),
+        defects.fails_by(lambda picture, rule: None if defects.tall(picture) else rule),
     ),
     Mutant(
-        "maxDepth-higher", "body.depth", "one level more", contract("x-rules", "body.depth", "maxDepth", to=wrongs.more)
+        "maxDepth-higher",
+        "body.depth",
+        "one level more",
+        contract("x-rules", "body.depth", "maxDepth", to=defects.more),
     ),
     Mutant(
-        "maxDepth-lower", "body.depth", "one level less", contract("x-rules", "body.depth", "maxDepth", to=wrongs.fewer)
+        "maxDepth-lower",
+        "body.depth",
+        "one level less",
+        contract("x-rules", "body.depth", "maxDepth", to=defects.fewer),
     ),
     # Enums
     *(
@@ -215,7 +157,7 @@ MUTANTS: tuple[Mutant, ...] = (
             f"no-{value}",
             "aspect_ratio.enum",
             f"{value} is refused",
-            field_of("aspect_ratio", "enum", to=[each for each in RATIOS if each != value]),
+            field_of("aspect_ratio", "enum", to=[ratio for ratio in RATIOS if ratio != value]),
         )
         for value in RATIOS
     ),
@@ -231,8 +173,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "model-in-capitals", "model_name.enum", "case is ignored", reads("model_name", to=lambda value: value.lower())
     ),
-    Mutant("empty-ratio", "aspect_ratio.enum", "empty is absent", reads("aspect_ratio", to=wrongs.without_empty)),
-    Mutant("empty-model", "model_name.enum", "empty is absent", reads("model_name", to=wrongs.without_empty)),
+    Mutant("empty-ratio", "aspect_ratio.enum", "empty is absent", reads("aspect_ratio", to=defects.without_empty)),
+    Mutant("empty-model", "model_name.enum", "empty is absent", reads("model_name", to=defects.without_empty)),
     # Required
     Mutant(
         "no-subjects",
@@ -282,7 +224,7 @@ MUTANTS: tuple[Mutant, ...] = (
         )
     ),
     *(
-        Mutant(f"{name}-null", f"{name}.type", "null is absent", reads(name, to=wrongs.without_null))
+        Mutant(f"{name}-null", f"{name}.type", "null is absent", reads(name, to=defects.without_null))
         for name in (
             "model_name",
             "prompt",
@@ -295,10 +237,12 @@ MUTANTS: tuple[Mutant, ...] = (
         )
     ),
     *(
-        Mutant(f"{name}-number", f"{name}.type", "a number becomes a text", reads(name, to=wrongs.text))
+        Mutant(f"{name}-number", f"{name}.type", "a number becomes a text", reads(name, to=defects.text))
         for name in ("prompt", "callback_url", "external_task_id")
     ),
-    Mutant("one-subject-object", f"{SUBJECTS}.type", "an object is a list of itself", reads(SUBJECTS, to=wrongs.twice)),
+    Mutant(
+        "one-subject-object", f"{SUBJECTS}.type", "an object is a list of itself", reads(SUBJECTS, to=defects.twice)
+    ),
     Mutant("n-text", "n.type", '"1" is 1', reads("n", to=lambda value: 1 if value == "1" else value)),
     Mutant(
         "n-float",
@@ -311,9 +255,11 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("n-infinite", "n.type", "1e400 is 1", reads("n", to=lambda value: 1 if value == float("inf") else value)),
     Mutant("n-endless", "n.type", "5000 digits are 1", reads_bytes(lambda raw: re.sub(b"1{5000}", b"1", raw))),
     # Pictures
-    Mutant("data-url", f"{PICTURE}.base64", "data: URLs are accepted", reads(SUBJECTS, to=wrongs.pictures(wrongs.raw))),
-    Mutant("scene-data-url", f"{SCENE}.base64", "data: URLs are accepted", reads(SCENE, to=wrongs.raw)),
-    Mutant("style-data-url", f"{STYLE}.base64", "data: URLs are accepted", reads(STYLE, to=wrongs.raw)),
+    Mutant(
+        "data-url", f"{PICTURE}.base64", "data: URLs are accepted", reads(SUBJECTS, to=defects.pictures(defects.raw))
+    ),
+    Mutant("scene-data-url", f"{SCENE}.base64", "data: URLs are accepted", reads(SCENE, to=defects.raw)),
+    Mutant("style-data-url", f"{STYLE}.base64", "data: URLs are accepted", reads(STYLE, to=defects.raw)),
     Mutant("any-text", f"{PICTURE}.base64", "any text is a picture", overlooks(f"{PICTURE}.base64")),
     Mutant("any-scene", f"{SCENE}.base64", "any text is a picture", overlooks(f"{SCENE}.base64")),
     Mutant("any-style", f"{STYLE}.base64", "any text is a picture", overlooks(f"{STYLE}.base64")),
@@ -321,19 +267,19 @@ MUTANTS: tuple[Mutant, ...] = (
         "line-breaks",
         f"{PICTURE}.base64",
         "Base64 may have line breaks",
-        reads(SUBJECTS, to=wrongs.pictures(lambda text: text.replace("\n", ""))),
+        reads(SUBJECTS, to=defects.pictures(lambda text: text.replace("\n", ""))),
     ),
     Mutant(
         "no-padding",
         f"{PICTURE}.base64",
         "Base64 needs no padding",
-        reads(SUBJECTS, to=wrongs.pictures(wrongs.padded)),
+        reads(SUBJECTS, to=defects.pictures(defects.padded)),
     ),
     Mutant(
         "url-safe",
         f"{PICTURE}.base64",
         "URL-safe Base64 is accepted",
-        reads(SUBJECTS, to=wrongs.pictures(lambda text: text.replace("_", "/"))),
+        reads(SUBJECTS, to=defects.pictures(lambda text: text.replace("_", "/"))),
     ),
     Mutant("ftp", f"{PICTURE}.base64", "ftp is accepted", contract("x-image", "schemes", to=["http", "https", "ftp"])),
     Mutant("no-https", f"{PICTURE}.base64", "https is refused", contract("x-image", "schemes", to=["http"])),
@@ -343,24 +289,26 @@ MUTANTS: tuple[Mutant, ...] = (
         "gif",
         f"{PICTURE}.pixels",
         "GIF is accepted",
-        wrongs.fails_by(lambda picture, rule: None if (picture.data or b"").startswith(b"GIF") else rule),
+        defects.fails_by(lambda picture, rule: None if (picture.data or b"").startswith(b"GIF") else rule),
     ),
     Mutant(
         "no-picture",
         f"{PICTURE}.pixels",
         "what is no picture succeeds",
-        wrongs.fails_by(lambda picture, rule: None if picture.data == b"klingkit" else rule),
+        defects.fails_by(lambda picture, rule: None if picture.data == b"klingkit" else rule),
     ),
     *(
         Mutant(
             f"any-{role}-pixels",
             f"{name}.pixels",
             "pictures of any size succeed",
-            wrongs.spares(role),
+            defects.spares(role),
         )
         for role, name in (("subject", PICTURE), ("scene", SCENE), ("style", STYLE))
     ),
-    Mutant("pixels-at-once", f"{PICTURE}.pixels", "a small picture is refused at once", does("create", wrongs.at_once)),
+    Mutant(
+        "pixels-at-once", f"{PICTURE}.pixels", "a small picture is refused at once", does("create", defects.at_once)
+    ),
     *(
         Mutant(
             f"{name}-fetched",
@@ -374,7 +322,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "subject-fetched",
         f"{PICTURE}.fetch",
         "what cannot be fetched succeeds",
-        reads(SUBJECTS, to=wrongs.pictures(lambda url: url.replace(".invalid", ".example"))),
+        reads(SUBJECTS, to=defects.pictures(lambda url: url.replace(".invalid", ".example"))),
     ),
     # Bodies
     Mutant("nan", "body.json", "NaN is 1", reads_bytes(lambda raw: raw.replace(b"NaN", b"1"))),
@@ -407,7 +355,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "repeated-key",
         "body.json",
         "of repeated keys the first wins",
-        reads_bytes(wrongs.first_wins),
+        reads_bytes(defects.first_wins),
     ),
     Mutant(
         "array-body",
@@ -421,56 +369,56 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "text-body", "body.object", "a text is an empty one", reads_bytes(lambda raw: b"{}" if raw[:1] == b'"' else raw)
     ),
-    Mutant("no-content-type", "body.mediaType", "none is needed", wrongs.taken_for_json("")),
-    Mutant("text-content-type", "body.mediaType", "text is accepted", wrongs.taken_for_json("text/plain")),
+    Mutant("no-content-type", "body.mediaType", "none is needed", defects.taken_for_json("")),
+    Mutant("text-content-type", "body.mediaType", "text is accepted", defects.taken_for_json("text/plain")),
     Mutant(
         "form-content-type",
         "body.mediaType",
         "a form is accepted",
-        wrongs.taken_for_json("application/x-www-form-urlencoded"),
+        defects.taken_for_json("application/x-www-form-urlencoded"),
     ),
-    Mutant("no-charset", "body.mediaType", "a charset is refused", between(ask=wrongs.no_charset)),
+    Mutant("no-charset", "body.mediaType", "a charset is refused", between(ask=defects.no_charset)),
     Mutant(
         "unknown-field",
         "request.unknown_fields",
         "a field too many is refused",
-        wrongs.refuses(lambda body: isinstance(body.get("klingkit"), dict), "klingkit is not a field"),
+        defects.refuses(lambda body: isinstance(body.get("klingkit"), dict), "klingkit is not a field"),
     ),
     Mutant(
         "nul",
         "prompt.type",
         "NUL is refused",
-        wrongs.refuses(lambda body: "\0" in str(body.get("prompt")), "prompt is invalid"),
+        defects.refuses(lambda body: "\0" in str(body.get("prompt")), "prompt is invalid"),
     ),
     Mutant(
         "callback-url-checked",
         "callback_url.type",
         "what is no URL is refused",
-        wrongs.refuses(lambda body: body.get("callback_url") == "klingkit", "callback_url value is invalid"),
+        defects.refuses(lambda body: body.get("callback_url") == "klingkit", "callback_url value is invalid"),
     ),
     Mutant(
         "no-empty-external-id",
         "external_task_id.type",
         "an empty one is refused",
-        wrongs.refuses(lambda body: body.get("external_task_id") == "", "external_task_id is invalid"),
+        defects.refuses(lambda body: body.get("external_task_id") == "", "external_task_id is invalid"),
     ),
     # Authentication, paths and methods
     Mutant(
         "create-without-key",
         "authorization.bearer",
         "create needs no key",
-        wrongs.unauthenticated("POST"),
+        defects.unauthenticated("POST"),
     ),
     Mutant(
         "query-without-key",
         "authorization.bearer",
         "query needs no key",
-        wrongs.unauthenticated("GET"),
+        defects.unauthenticated("GET"),
     ),
     Mutant("unknown-key", "authorization.bearer", "any key is accepted", lambda seed: right(seed, keys=())),
-    Mutant("basic", "authorization.bearer", "another scheme is accepted", wrongs.authorized(r"Basic (.*)")),
-    Mutant("bare-key", "authorization.bearer", "a bare key is accepted", wrongs.authorized(r"(sk-\S+)")),
-    Mutant("lower-case-bearer", "authorization.bearer", "lower case is refused", between(ask=wrongs.capital_bearer)),
+    Mutant("basic", "authorization.bearer", "another scheme is accepted", defects.authorized(r"Basic (.*)")),
+    Mutant("bare-key", "authorization.bearer", "a bare key is accepted", defects.authorized(r"(sk-\S+)")),
+    Mutant("lower-case-bearer", "authorization.bearer", "lower case is refused", between(ask=defects.capital_bearer)),
     Mutant(
         "401-is-403",
         "authorization.bearer",
@@ -507,7 +455,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "a slash at the end is forgiven",
         between(ask=lambda exchange: setattr(exchange, "path", exchange.path.rstrip("/"))),
     ),
-    Mutant("no-prefix", "path.known", "the path needs no prefix", between(ask=wrongs.prefixed)),
+    Mutant("no-prefix", "path.known", "the path needs no prefix", between(ask=defects.prefixed)),
     Mutant("method-405", "path.method", "another status", replies(wrong_method, status=405)),
     Mutant("method-code", "path.method", "another code", contract("x-rules", "path.method", "error", to="1200")),
     Mutant("method-page", "path.method", "an HTML page", replies(wrong_method, body=None, answer=b"<html></html>")),
@@ -517,7 +465,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "GET lists tasks",
         replies(wrong_method, status=200, body={**SUCCESS, "data": []}),
     ),
-    Mutant("delete", "path.method", "DELETE queries", between(ask=wrongs.delete_is_get)),
+    Mutant("delete", "path.method", "DELETE queries", between(ask=defects.delete_is_get)),
     Mutant(
         "unknown-task-200",
         "task_id.exists",
@@ -552,7 +500,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "query-by-external-id",
         "task_id.exists",
         "an external id finds its task",
-        does("query", wrongs.finds_by_external_id),
+        does("query", defects.finds_by_external_id),
     ),
     # Texts and codes of refusals
     Mutant(
@@ -588,35 +536,35 @@ MUTANTS: tuple[Mutant, ...] = (
         "duplicates",
         "external_task_id.unique",
         "a duplicate is accepted",
-        does("store.add", wrongs.takes_again(lambda _: True)),
+        does("store.add", defects.takes_again(lambda _: True)),
     ),
     Mutant(
         "duplicate-after-failure",
         "external_task_id.unique",
         "a failed task frees it",
-        does("store.add", wrongs.takes_again(lambda task: bool(task.plan.rule))),
+        does("store.add", defects.takes_again(lambda task: bool(task.plan.rule))),
     ),
     Mutant(
         "idempotent",
         "external_task_id.unique",
         "a duplicate shows the old task",
-        does("create", wrongs.returns_the_old),
+        does("create", defects.returns_the_old),
     ),
-    Mutant("tasks-of-others", "account.isolation", "they can be queried", does("query", wrongs.shows_all)),
+    Mutant("tasks-of-others", "account.isolation", "they can be queried", does("query", defects.shows_all)),
     Mutant(
-        "ids-of-others", "account.isolation", "their external ids are taken", does("store.add", wrongs.one_namespace)
+        "ids-of-others", "account.isolation", "their external ids are taken", does("store.add", defects.one_namespace)
     ),
     Mutant(
         "refused-takes-id",
         "refusal.nothing",
         "a refused create takes its external id",
-        does("create", wrongs.leaves_a_task(calling=False)),
+        does("create", defects.leaves_a_task(calling=False)),
     ),
     Mutant(
         "refused-calls-back",
         "refusal.nothing",
         "a refused create makes a task that calls back",
-        does("create", wrongs.leaves_a_task(calling=True)),
+        does("create", defects.leaves_a_task(calling=True)),
     ),
     Mutant(
         "created-without-id",
@@ -650,9 +598,9 @@ MUTANTS: tuple[Mutant, ...] = (
         "it is processing at once",
         answers(created, "data", "task_status", to="processing"),
     ),
-    Mutant("back", "task.status", "it goes back", wrongs.steps(wrongs.back)),
-    Mutant("leaves-its-end", "task.status", "it goes on after its end", does("query", wrongs.leaves_its_end)),
-    Mutant("endless", "task.end", "it never ends", wrongs.steps(wrongs.never)),
+    Mutant("back", "task.status", "it goes back", defects.steps(defects.back)),
+    Mutant("leaves-its-end", "task.status", "it goes on after its end", does("query", defects.leaves_its_end)),
+    Mutant("endless", "task.end", "it never ends", defects.steps(defects.never)),
     Mutant(
         "gone",
         "task.end",
@@ -663,13 +611,13 @@ MUTANTS: tuple[Mutant, ...] = (
         "created-moves",
         "task.times",
         "created_at moves",
-        answers(queried, "data", "created_at", to=lambda at: at + next(count)),
+        defects.drifts("created_at", 1),
     ),
     Mutant(
         "updated-falls",
         "task.times",
         "updated_at falls",
-        answers(queried, "data", "updated_at", to=lambda at: at - 10_000 * next(count)),
+        defects.drifts("updated_at", -10_000),
     ),
     Mutant(
         "updated-later",
@@ -677,14 +625,14 @@ MUTANTS: tuple[Mutant, ...] = (
         "updated_at is later at first",
         answers(created, "data", "updated_at", to=lambda at: at + 1),
     ),
-    Mutant("seconds", "answer.schema", "times are in s", between(answer=wrongs.in_seconds)),
+    Mutant("seconds", "answer.schema", "times are in s", between(answer=defects.in_seconds)),
     Mutant(
         "status-list",
         "task.status",
         "it is a list",
         answers(queried, "data", "task_status", to=lambda status: [status]),
     ),
-    Mutant("always-fails", "task.success", "every task fails", does("store.add", wrongs.fails)),
+    Mutant("always-fails", "task.success", "every task fails", does("store.add", defects.fails)),
     Mutant(
         "success-with-text",
         "task.success",
@@ -730,7 +678,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "one-too-many",
         "task.result",
         "there is one picture more",
-        answers(showing("succeeded"), "data", "task_result", "images", to=wrongs.one_more),
+        answers(showing("succeeded"), "data", "task_result", "images", to=defects.one_more),
     ),
     Mutant("two-by-default", "task.result", "n is 2 by default", field_of("n", "default", to=2)),
     Mutant(
@@ -742,7 +690,7 @@ MUTANTS: tuple[Mutant, ...] = (
             "data",
             "task_result",
             "images",
-            to=lambda images: [{**each, "index": each["index"] + 1} for each in images],
+            to=lambda images: [{**image, "index": image["index"] + 1} for image in images],
         ),
     ),
     Mutant(
@@ -754,7 +702,7 @@ MUTANTS: tuple[Mutant, ...] = (
             "data",
             "task_result",
             "images",
-            to=lambda images: [{**each, "index": 0} for each in images],
+            to=lambda images: [{**image, "index": 0} for image in images],
         ),
     ),
     Mutant(
@@ -766,7 +714,7 @@ MUTANTS: tuple[Mutant, ...] = (
             "data",
             "task_result",
             "images",
-            to=lambda images: [{**each, "url": images[0]["url"]} for each in images],
+            to=lambda images: [{**image, "url": images[0]["url"]} for image in images],
         ),
     ),
     Mutant(
@@ -930,7 +878,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "callbacks-doubled",
         "callback.sequence",
         "a repetition has another body",
-        does("callbacks.send", wrongs.twice_differently),
+        does("callbacks.send", defects.twice_differently),
     ),
     Mutant(
         "callback-status",
@@ -947,7 +895,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "callback-charset", "callback.body", "no charset", contract("x-callbacks", "contentType", to="application/json")
     ),
-    Mutant("callback-envelope", "callback.body", "it has an envelope", does("callbacks.send", wrongs.in_an_envelope)),
+    Mutant("callback-envelope", "callback.body", "it has an envelope", does("callbacks.send", defects.in_an_envelope)),
     Mutant("callback-id-number", "callback.body", "task_id is a number", calls("task_id", to=int)),
     Mutant("callback-info-missing", "callback.body", "task_info is missing", calls("task_info")),
     Mutant("callback-text-null", "callback.body", "task_status_msg is null", calls("task_status_msg", to=None)),

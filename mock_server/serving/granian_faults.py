@@ -18,7 +18,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from ..app import FAULT
+from ..request_state import FAULT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -144,7 +144,10 @@ def _connections(port: int) -> Iterator[socket.socket]:
 def _failing_hard(port: int) -> int:
     """Return how many connections of a port will be reset when they are closed."""
     size = len(NO_LINGER)
-    return sum(each.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, size) == NO_LINGER for each in _connections(port))
+    return sum(
+        connection.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, size) == NO_LINGER
+        for connection in _connections(port)
+    )
 
 
 def _fail_hard(port: int, *, on: bool) -> int:

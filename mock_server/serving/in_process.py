@@ -14,8 +14,9 @@ from urllib.parse import unquote_to_bytes, urlsplit
 from klingkit.contract.targets import target as targets
 from klingkit.contract.targets.callback_receiver import Received
 
-from ..app import CRASH, FAULT, create_app
+from ..app import create_app
 from ..clock import START, Clock
+from ..request_state import CRASH, FAULT
 from ..settings import Settings
 from ..simulator import Simulator
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class WsgiAnswer:
     """What the application answered."""
 
     status: int
@@ -42,7 +43,7 @@ class Reply:
     """The exception of a bug in klingkit, which the answer does not show."""
 
 
-def call(app: WSGIApplication, method: str, url: str, headers: Mapping[str, str], body: bytes = b"") -> Reply:
+def call(app: WSGIApplication, method: str, url: str, headers: Mapping[str, str], body: bytes = b"") -> WsgiAnswer:
     """Send a request to an absolute URL, which the application sees as if a server had passed it on.
 
     What the application raises comes through.
@@ -61,7 +62,7 @@ def call(app: WSGIApplication, method: str, url: str, headers: Mapping[str, str]
     finally:
         if hasattr(chunks, "close"):
             chunks.close()
-    return Reply(head[0], list(head[1]), b"".join([*written, *rest]), environ.get(FAULT), environ.get(CRASH))
+    return WsgiAnswer(head[0], list(head[1]), b"".join([*written, *rest]), environ.get(FAULT), environ.get(CRASH))
 
 
 def _environ(method: str, url: str, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
@@ -137,7 +138,7 @@ def in_process_target(contract: Contract | None = None, **settings: Any) -> Simu
     """Return a new simulator as a target, with a virtual clock; the target keeps its callbacks and answers them 204."""
     received: list[Received] = []
 
-    def keep(url: str, body: bytes, headers: dict[str, str], *, timeout_ms: int) -> int:  # noqa: ARG001 - a Sender
+    def keep(url: str, body: bytes, headers: dict[str, str], *, timeout_ms: int) -> int:  # noqa: ARG001 - a SendCallback
         received.append(Received(headers["Content-Type"], body))
         return 204
 

@@ -1,4 +1,4 @@
-"""Doors into a simulator for code in this process that calls the service with requests or httpx: no socket.
+"""Lead code in this process that calls the service with requests or httpx to a simulator: no socket.
 
 Only the hosts of the contract go to the simulator. requests gets an adapter of ours for them, whose `exchange` is answered by
 `responses`: so mocks of others, by `responses` too, keep what they have, in whatever order the two begin and end.
@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -23,15 +21,13 @@ from requests.adapters import BaseAdapter, HTTPAdapter
 from urllib3 import HTTPSConnectionPool, Timeout
 from urllib3.exceptions import MaxRetryError, ProtocolError, ReadTimeoutError
 
+from .arrival import arrival
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
-    from .in_process import Reply
+    from .arrival import AnswerRequest, Arrival, Passing
 
-Answer = Callable[[str, str, Mapping[str, str], bytes], "Reply"]
-"""From method, absolute URL, headers and body of a request."""
-Passing = Callable[[str, str], None]
-"""Told method and URL of each request that goes elsewhere."""
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 ANY_URL = re.compile("")
 KNOWN = ("requests.", "responses", "klingkit.")
@@ -42,33 +38,8 @@ class AlreadyPatchedError(RuntimeError):
     """Another tool has replaced what would be replaced here; the message names both."""
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """What of an answer arrives at a caller with a read timeout."""
-
-    body: bytes
-    """Empty if not even the head arrives."""
-    end: str = ""
-    """What happens after that: `reset`, `cut`, `timeout`, or nothing if all of it arrives."""
-
-
-def arrival(reply: Reply, timeout: float | None) -> Arrival:
-    """Return what arrives of a reply at a caller that waits `timeout` s for the next byte; nobody waits in truth."""
-    fault, body = reply.fault, reply.body
-    limit_ms = float("inf") if timeout is None else timeout * 1000
-    if fault and fault.kind in {"cut", "reset-within"}:
-        return Arrival(body[: len(body) // 2], "cut" if fault.kind == "cut" else "reset")
-    if fault and fault.kind == "reset":
-        return Arrival(b"", "reset")
-    if fault and fault.kind == "delay" and fault.ms >= limit_ms:
-        return Arrival(b"", "timeout")
-    if fault and fault.kind == "drip" and fault.ms / max(len(body), 1) >= limit_ms:
-        return Arrival(body[:1], "timeout")
-    return Arrival(body)
-
-
 @contextmanager
-def intercepted(answer: Answer, hosts: Collection[str], passing: Passing) -> Iterator[None]:
+def intercepted(answer: AnswerRequest, hosts: Collection[str], passing: Passing) -> Iterator[None]:
     """Let `answer` answer every request to one of the hosts (in lower case) that requests or httpx sends meanwhile.
 
     Raises AlreadyPatchedError.
@@ -142,7 +113,7 @@ class _Arriving(io.RawIOBase):
 
 
 @contextmanager
-def _requests_intercepted(answer: Answer, hosts: Collection[str], passing: Passing) -> Iterator[None]:
+def _requests_intercepted(answer: AnswerRequest, hosts: Collection[str], passing: Passing) -> Iterator[None]:
     _check_unpatched()
     original = requests.Session.get_adapter
 
@@ -166,10 +137,10 @@ def _requests_intercepted(answer: Answer, hosts: Collection[str], passing: Passi
             raise ProtocolError("Connection aborted.", ConnectionResetError(104, "Connection reset by peer"))
         return reply.status, reply.headers, io.BufferedReader(_Arriving(arrives))
 
-    door = responses.RequestsMock(assert_all_requests_are_fired=False, target=f"{__name__}.SimulatorAdapter.exchange")
+    mock = responses.RequestsMock(assert_all_requests_are_fired=False, target=f"{__name__}.SimulatorAdapter.exchange")
     for method in METHODS:
-        door.add_callback(method, ANY_URL, call, content_type=None)
-    with patch.object(requests.Session, "get_adapter", get_adapter), door:
+        mock.add_callback(method, ANY_URL, call, content_type=None)
+    with patch.object(requests.Session, "get_adapter", get_adapter), mock:
         yield
 
 

@@ -1,4 +1,4 @@
-"""The door for httpx, sync and async: its own transports, which pass on all that is not for a host of the contract.
+"""The same for httpx, sync and async: its own transports, which pass on all that is not for a host of the contract.
 
 What wraps such a transport (retries, caches) or stands in its place keeps doing what it does.
 """
@@ -11,17 +11,17 @@ from unittest.mock import patch
 
 import httpx
 
-from .intercept import arrival
+from .arrival import arrival
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Iterator
 
-    from .in_process import Reply
-    from .intercept import Answer, Arrival, Passing
+    from .arrival import AnswerRequest, Arrival, End, Passing
+    from .in_process import WsgiAnswer
 
 
 @contextmanager
-def httpx_intercepted(answer: Answer, hosts: Collection[str], passing: Passing) -> Iterator[None]:
+def httpx_intercepted(answer: AnswerRequest, hosts: Collection[str], passing: Passing) -> Iterator[None]:
     """Let `answer` answer every request to one of the hosts that httpx sends meanwhile."""
     send, send_async = httpx.HTTPTransport.handle_request, httpx.AsyncHTTPTransport.handle_async_request
 
@@ -74,7 +74,7 @@ class _Stream(httpx.SyncByteStream, httpx.AsyncByteStream):
         _fail(self._arrives.end)
 
 
-def _response(request: httpx.Request, reply: Reply) -> httpx.Response:
+def _response(request: httpx.Request, reply: WsgiAnswer) -> httpx.Response:
     arrives = arrival(reply, request.extensions.get("timeout", {}).get("read"))
     if not arrives.body:
         _fail(arrives.end)
@@ -82,7 +82,7 @@ def _response(request: httpx.Request, reply: Reply) -> httpx.Response:
     return httpx.Response(reply.status, headers=reply.headers, stream=stream, extensions={"http_version": b"HTTP/1.1"})
 
 
-def _fail(end: str) -> None:
+def _fail(end: End) -> None:
     """Raise what httpx raises; it adds the request."""
     if end == "reset":
         raise httpx.ReadError("[Errno 104] Connection reset by peer")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
-from ..app import CRASH, FAULT
+from ..request_state import CRASH, FAULT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from klingkit.cli import main
 from klingkit.client import KlingClient
-from klingkit.mock_server.advice import KINDS
+from klingkit.mock_server.advice import REMEDIES
 from klingkit.mock_server.control.client import Control
 from klingkit.mock_server.settings import Settings
 from klingkit.mock_server.simulator import Simulator
@@ -32,7 +32,7 @@ def wall(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def kinds(api: Api, key: str | None = None) -> list[str]:
-    return [each["kind"] for each in Control.of(api.simulator, key=key).advice()]
+    return [mistake["kind"] for mistake in Control.of(api.simulator, key=key).advice()]
 
 
 def ended(api: Api, clock: Clock) -> str:
@@ -61,7 +61,7 @@ def test_unknown_fields_and_data_urls(api: Api) -> None:
     api.create(body(subject_image_list=subjects("data:image/png;base64," + b64(png()), "https://example.com/a.png")))
 
     advice = Control.of(api.simulator).advice()
-    assert [(each["kind"], each["request"]) for each in advice] == [("unknown-field", 1), ("data-url", 2)]
+    assert [(mistake["kind"], mistake["request"]) for mistake in advice] == [("unknown-field", 1), ("data-url", 2)]
     assert "did you mean 'scence_image'" in advice[0]["text"]
 
 
@@ -190,7 +190,7 @@ def test_what_looks_like_a_scenario_and_is_none(api: Api, marker: str, says: str
 
 
 def test_every_kind_says_what_to_do() -> None:
-    assert all(KINDS.values())
+    assert all(REMEDIES.values())
 
 
 def run(*arguments: str) -> Any:
@@ -212,7 +212,7 @@ def test_the_command_prints_advice_and_exits_with_1(server: Running) -> None:
     assert "external_task_id" in found.stdout
     as_json = run(*url, "--json")
     assert as_json.exit_code == 1
-    assert [each["kind"] for each in json.loads(as_json.stdout)] == ["same-again"]
+    assert [mistake["kind"] for mistake in json.loads(as_json.stdout)] == ["same-again"]
     assert run("--base-url", "foo").exit_code == 2
     nobody = run("--base-url", "http://127.0.0.1:1")
     assert (nobody.exit_code, "nothing there answers" in nobody.stderr) == (2, True)

@@ -56,7 +56,7 @@ class Receiver:
 
     @property
     def statuses(self) -> list[str]:
-        return [each["task_status"] for each in self.received]
+        return [body["task_status"] for body in self.received]
 
 
 def run(api: Api, clock: Clock, seconds: int) -> None:

@@ -150,7 +150,7 @@ def test_result_urls_use_the_host_that_the_client_used(make_api: Callable[..., A
 def test_a_dropped_input_becomes_a_placeholder(make_api: Callable[..., Api]) -> None:
     """The bound on kept inputs costs a subject, never an answer."""
     red, blue = (b64(png(colour=colour)) for colour in ("#ff0000", "#0000ff"))
-    size = max(len(base64.b64decode(each)) for each in (red, blue))
+    size = max(len(base64.b64decode(picture)) for picture in (red, blue))
     api = make_api(instant=True, max_input_bytes=size)
     image = opened(fetch(api, body(subject_image_list=subjects(red, blue))))
 

@@ -117,7 +117,7 @@ def test_a_cache_never_passes_its_limit(puts: list[tuple[int, bytes]]) -> None:
     for key, data in puts:
         cache.put(key, data)
         kept = [cache.get(number) for number in range(6)]
-        assert sum(len(each) for each in kept if each is not None) <= 50
+        assert sum(len(picture) for picture in kept if picture is not None) <= 50
 
 
 def test_the_system_clock_never_goes_back(monkeypatch: pytest.MonkeyPatch) -> None:

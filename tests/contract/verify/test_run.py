@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from klingkit.contract import load_contract
 from klingkit.contract.cases.case import NEVER, PICTURES
 from klingkit.contract.cases.catalogue import build_cases
-from klingkit.contract.targets.target import HttpTarget, NoAnswerError, Reply, Request, is_loopback
+from klingkit.contract.targets.target import HttpTarget, NoAnswerError, Reply, Request, is_local
 from klingkit.contract.verify.budget import Budget, BudgetError, make_plan
 from klingkit.contract.verify.probing import UnusableTargetError
 from klingkit.contract.verify.run import verify
@@ -624,5 +624,5 @@ def test_cases_that_hang_while_others_are_answered_do_not_give_the_target_up() -
 
 
 def test_what_is_on_this_machine() -> None:
-    assert all(map(is_loopback, ("http://127.0.0.1:1", "http://127.8.8.8", "http://localhost/x", "http://[::1]:80")))
-    assert not any(map(is_loopback, ("https://api.cometapi.com", "http://127.0.0.1.example.com", "http://10.0.0.1")))
+    assert all(map(is_local, ("http://127.0.0.1:1", "http://127.8.8.8", "http://localhost/x", "http://[::1]:80")))
+    assert not any(map(is_local, ("https://api.cometapi.com", "http://127.0.0.1.example.com", "http://10.0.0.1")))

@@ -67,7 +67,7 @@ def test_every_operation_answers_as_the_document_says(make_api: Callable[..., Ap
         "wait_for_request": {"operation": "get_task"},
         "set_seed": {"seed": 1},
     }
-    for operation_id, (method, path, _) in sorted(control_operations().items(), key=lambda each: each[0] == "reset"):
+    for operation_id, (method, path, _) in sorted(control_operations().items(), key=lambda item: item[0] == "reset"):
         response = call(api, method, path.format(**arguments), bodies.get(operation_id))
         assert response.status_code == 200, (operation_id, response.text)
         judge(operation_id, 200, response.json)

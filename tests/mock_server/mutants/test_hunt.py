@@ -14,8 +14,9 @@ from klingkit.contract.targets.target import Request
 from klingkit.contract.verify.results import DEVIATES, HOLDS
 from klingkit.contract.verify.run import verify
 from klingkit.contract.verify.selection import Options
+from klingkit.mock_server.mutants.hunt import Mutant, hunt
 from klingkit.mock_server.mutants.making import KEY, OTHER_KEY, answers, at, contract, created, does, reads, right
-from klingkit.mock_server.mutants.table import MUTANTS, Mutant, hunt
+from klingkit.mock_server.mutants.table import MUTANTS
 from tests.conftest import PATH, body
 
 if TYPE_CHECKING:

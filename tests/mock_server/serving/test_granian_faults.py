@@ -109,8 +109,8 @@ def test_200_at_once_stay_real_and_leave_the_others_alone(faulty: Running, scena
         asked = [pool.submit(ask, faulty, scenario) for _ in range(200)]
         for _ in range(20):
             assert session.post(faulty.url + PATH, json=body(), headers=headers, timeout=30).status_code == 200
-        waiting = [each for each in asked if not each.done()]
-        ends = {each.result()[1] for each in asked}
+        waiting = [answer for answer in asked if not answer.done()]
+        ends = {answer.result()[1] for answer in asked}
 
     assert ends == {end}
     assert waiting or "s" not in scenario.partition(":")[2]

@@ -191,7 +191,7 @@ def test_a_loop_that_polls_ends_in_three_rounds(kling_mock: Kling) -> None:
 
     answers = [requests.get(f"{REAL}/{task_id}", headers=KEY, timeout=5).json()["data"] for _ in range(3)]
 
-    assert [each["task_status"] for each in answers] == ["submitted", "processing", "succeed"]
+    assert [answer["task_status"] for answer in answers] == ["submitted", "processing", "succeed"]
 
 
 def test_other_hosts_get_what_is_for_them(kling_mock: Kling, httpserver: HTTPServer) -> None:

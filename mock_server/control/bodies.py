@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..tasks import Task
 
 
-def clock_view(simulator: Simulator, events: list[dict[str, Any]]) -> dict[str, Any]:
+def clock_body(simulator: Simulator, events: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the clock, and what happened on its way."""
     clock = simulator.clock
     now = clock.now()
@@ -24,11 +24,11 @@ def clock_view(simulator: Simulator, events: list[dict[str, Any]]) -> dict[str, 
     return {"now": now, "time": time, "frozen": clock.frozen, "events": events}
 
 
-def task_view(simulator: Simulator, task: Task) -> dict[str, Any]:
+def task_body(simulator: Simulator, task: Task) -> dict[str, Any]:
     """Return a task with its timeline."""
     view = snapshot(task, simulator.clock.now())
     record = simulator.store.record(task.task_id)
-    deliveries = [simulator.store.delivery(each) for each in record.deliveries] if record else []
+    deliveries = [simulator.store.delivery(delivery_id) for delivery_id in record.deliveries] if record else []
     steps = [at_step(task, step) for step in range(len(task.plan.steps))]
     manual = task.progression == "manual"
     return {
@@ -45,14 +45,14 @@ def task_view(simulator: Simulator, task: Task) -> dict[str, Any]:
                 {"status": status, "at": None if manual and step else at}
                 for step, (status, at) in enumerate(task.plan.steps)
             ],
-            "happened": [{"status": each.status, "at": each.updated_at} for each in steps[: view.step + 1]],
+            "happened": [{"status": step.status, "at": step.updated_at} for step in steps[: view.step + 1]],
             "polls": [{"at": at, "request": number} for at, number in (record.polled if record else ())],
-            "callbacks": [delivery_view(simulator, each) for each in deliveries if each],
+            "callbacks": [delivery_body(simulator, delivery) for delivery in deliveries if delivery],
         },
     }
 
 
-def delivery_view(simulator: Simulator, delivery: Delivery) -> dict[str, Any]:
+def delivery_body(simulator: Simulator, delivery: Delivery) -> dict[str, Any]:
     """Return a callback with its attempts."""
     task = simulator.store.get(delivery.task_id)
     return {
@@ -63,12 +63,13 @@ def delivery_view(simulator: Simulator, delivery: Delivery) -> dict[str, Any]:
         "due_at": delivery.due_at,
         "outcome": delivery.outcome or "pending",
         "attempts": [
-            {"at": each.at, "http_status": each.status, "problem": each.problem} for each in delivery.attempts
+            {"at": attempt.at, "http_status": attempt.status, "problem": attempt.problem}
+            for attempt in delivery.attempts
         ],
     }
 
 
-def entry_view(simulator: Simulator, entry: Entry) -> dict[str, Any]:
+def entry_body(simulator: Simulator, entry: Entry) -> dict[str, Any]:
     """Return a request and its answer."""
     record = simulator.store.record(entry.task_id) if entry.operation == "create_task" else None
     return {

@@ -1,0 +1,68 @@
+"""The hunt: the contract kit is run against mutants, and must notice each and name what it does not keep."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from klingkit.contract import load_contract
+from klingkit.contract.verify.results import DEVIATES
+from klingkit.contract.verify.run import verify
+from klingkit.contract.verify.selection import Options
+
+from .making import KEY, OTHER_KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from .making import Make
+
+BUDGET = Decimal(5)
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """A simulator made wrong in one way."""
+
+    name: str
+    guilty: str
+    """Id of the rule or promise that it does not keep."""
+    wrong: str
+    """What is wrong, in a few words."""
+    make: Make = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Catch:
+    """What the kit found out about a mutant."""
+
+    mutant: Mutant
+    case: str
+    """Id of the first case that deviates; empty if none does."""
+    blamed: tuple[str, ...]
+    """The rules and promises that this case names."""
+    requests: int
+    creates: int
+    spent: Decimal
+    """In the currency of the contract."""
+
+    @property
+    def killed(self) -> bool:
+        """Whether the kit noticed anything; otherwise the mutant has survived."""
+        return bool(self.case)
+
+    @property
+    def named(self) -> bool:
+        """Whether the guilty rule or promise is named."""
+        return self.mutant.guilty in self.blamed
+
+
+def hunt(mutants: Iterable[Mutant], *, seed: int = 0) -> Iterator[Catch]:
+    """Run the kit against mutants; each run stops at its first deviation."""
+    options = Options(KEY, OTHER_KEY, BUDGET, seed=seed, stop_early=True)
+    for mutant in mutants:
+        report = verify(mutant.make(seed), load_contract(), options)
+        first = next(iter(report.of(DEVIATES)), None)
+        blamed = tuple(dict.fromkeys(deviation.requirement for deviation in first.deviations)) if first else ()
+        yield Catch(mutant, first.case.id if first else "", blamed, report.requests, report.creates, report.spent)

@@ -1,0 +1,78 @@
+"""What is kept of an answered request: an entry in the journal and a line in the log."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+from .journal import SMALL, Entry, elide
+
+if TYPE_CHECKING:
+    from .request_state import RequestState
+    from .simulator import Simulator
+
+log = logging.getLogger("klingkit")
+AUTHORIZATION = "HTTP_AUTHORIZATION"
+
+
+def keep(simulator: Simulator, state: RequestState, http: int) -> None:
+    """Put a request of the API into the journal; its key does not get there."""
+    entry = Entry(
+        number=state.number,
+        at=simulator.clock.now(),
+        wall=None if simulator.clock.frozen else state.started,
+        account=state.account,
+        operation=state.operation,
+        method=state.environ["REQUEST_METHOD"],
+        path=state.environ["PATH_INFO"],
+        headers=_headers(state.environ),
+        body=_body(state),
+        status=http,
+        answer=state.answer,
+        scenario=state.scenario,
+        rule=state.rule,
+        task_id=state.task_id,
+        advice=state.advice,
+    )
+    simulator.store.journal.add(entry)
+
+
+def write_line(state: RequestState, http: int) -> None:
+    """Log a request in one line."""
+    if not log.isEnabledFor(logging.INFO):
+        return
+    method, path = state.environ["REQUEST_METHOD"], state.environ["PATH_INFO"]
+    ms = (time.perf_counter() - state.started) * 1000
+    line = f"{method} {ascii(path[:200])[1:-1]} {http} {ms:.1f} ms {', '.join(_notes(state))}"
+    # `log.info` would look for the line of code that calls it, which costs as much as all the rest.
+    log.handle(logging.LogRecord(log.name, logging.INFO, __file__, 0, line, None, None))
+
+
+def _headers(environ: dict[str, Any]) -> list[tuple[str, str]]:
+    return [
+        (name.removeprefix("HTTP_"), value)
+        for name, value in environ.items()
+        if (name[:5] == "HTTP_" and name != AUTHORIZATION) or (name == "CONTENT_TYPE" and value)
+    ]
+
+
+def _body(state: RequestState) -> bytes | dict[str, Any]:
+    """Return the body as it came; of a large one, what is left when its pictures are taken out."""
+    if len(state.raw) <= SMALL:
+        return state.raw
+    if state.body is None:
+        return f"({len(state.raw)} bytes)".encode()
+    elided: dict[str, Any] = elide(state.body)
+    return elided
+
+
+def _notes(state: RequestState) -> list[str]:
+    notes = [state.account]
+    if state.task_id:
+        notes.append(f"task {state.task_id}")
+    if state.chosen:
+        notes.append(f"scenario {state.chosen.scenario.name} ({state.chosen.source})")
+    if state.rule:
+        notes.append(f"rule {state.rule}")
+    return notes + [f"warning: {text}" for _, text in state.advice]

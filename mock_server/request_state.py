@@ -1,0 +1,45 @@
+"""What is known of one request while it is answered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .simulator import Chosen
+
+STATE = "klingkit.state"
+"""Where the WSGI environ holds it."""
+FAULT = "klingkit.fault"
+"""Where the WSGI environ holds the fault that the server is to carry out on the wire."""
+CRASH = "klingkit.crash"
+"""Where it holds the exception of a bug in klingkit, which the answer does not show."""
+
+
+@dataclass(slots=True)
+class RequestState:
+    """One request on its way from `_begin` to `_finish` in `app.py`."""
+
+    environ: dict[str, Any]
+    started: float
+    number: int
+    """In the journal; 0 for what is not of the API."""
+    id_header: str
+    """Name of the header for `gateway_request_id`."""
+    gateway_request_id: str
+    account: str = "-"
+    operation: str = ""
+    raw: bytes = b""
+    body: dict[str, Any] | None = None
+    chosen: Chosen | None = None
+    task_id: str = ""
+    rule: str = ""
+    """The rule that refused the request or made its task fail, explained in one line."""
+    advice: list[tuple[str, str]] = field(default_factory=list)
+    """Kind and text of each likely mistake."""
+    answer: bytes = b""
+
+    @property
+    def scenario(self) -> str:
+        """The scenario that applied and where it came from, as header and journal show it; empty if there was none."""
+        return f"{self.chosen.scenario.text}; source={self.chosen.source}" if self.chosen else ""
