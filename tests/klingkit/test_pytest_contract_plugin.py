@@ -137,7 +137,7 @@ def test_contract_tests_of_a_users_own_cross_no_budget(tmp_path: Path) -> None:
     with serving("--instant", "--balance", "0.20") as service:
         target = ("--klingkit-target", service.url)
         free = pytest_in(tmp_path, *target, "-k", "test_right or test_too_many")
-        refused = pytest_in(tmp_path, *target, "--klingkit-budget", "0.30", "-k", "test_refused or test_too_many")
+        refused = pytest_in(tmp_path, *target, "--klingkit-budget", "0.40", "-k", "test_refused or test_too_many")
         both = pytest_in(tmp_path, *target, "--klingkit-budget", "0.15", "-k", "test_right or test_too_many")
         split = pytest_in(tmp_path, *target, "--klingkit-budget", "1", "-n", "1", "-k", "test_right")
         spent = service.stop()

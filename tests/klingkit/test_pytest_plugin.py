@@ -486,8 +486,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Our wheel, unpacked as an installation does."""
     folder = tmp_path_factory.mktemp("wheel")
     source = tmp_path_factory.mktemp("source")
-    for name in ("client", "contract", "klingkit", "mock_server"):
-        shutil.copytree(ROOT / name, source / name)
+    for name in (".build", "client", "contract", "klingkit", "mock_server"):
+        shutil.copytree(ROOT / name, source / name, symlinks=True)
     for name in ("pyproject.toml", "openapi.yaml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
     command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(source)]
