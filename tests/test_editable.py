@@ -19,11 +19,13 @@ CODE = """
 import klingkit
 from klingkit.client import KlingClient
 from klingkit.client.made_after_the_install import NUMBER
-from klingkit.mock_server.control.client import Control
 
 reveal_type(KlingClient("key").get)
 reveal_type(NUMBER)
-reveal_type(Control.journal)
+
+def test(kling_mock: klingkit.Kling) -> None:
+    reveal_type(kling_mock.advice)
+    reveal_type(kling_mock.client)
 """
 LOADED = """
 import sys, pathlib
@@ -81,9 +83,10 @@ def test_mypy_reads_it(place: str, checkout: Path, python: Path, tmp_path: Path)
 
     said = run(folder, sys.executable, "-m", "mypy", "--python-executable", python, "--strict", tmp_path / "code.py")
 
-    assert '"def (task_id: str) -> klingkit.client.models.Task"' in said
+    assert '"def (task_id: str) -> klingkit.client.task.Task"' in said
     assert 'Revealed type is "int"' in said
-    assert '"def (self: klingkit.mock_server.control.client.Control, ' in said
+    assert 'Revealed type is "list[dict[str, Any]]"' in said.replace("builtins.", "").replace("typing.", "")
+    assert '"def () -> klingkit.client.client.KlingClient"' in said
 
 
 def test_no_file_is_loaded_twice(checkout: Path, python: Path, tmp_path: Path) -> None:

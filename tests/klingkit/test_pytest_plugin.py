@@ -62,6 +62,18 @@ class Test:
     run(pytester, tests, "-n", "2").assert_outcomes(passed=16)
 
 
+def test_a_fixture_can_be_annotated(pytester: pytest.Pytester) -> None:
+    tests = """
+import klingkit
+
+def test(kling_mock: klingkit.Kling):
+    assert isinstance(kling_mock, klingkit.Kling)
+    with pytest.raises(AttributeError, match="module 'klingkit' has no attribute 'Klong'"):
+        klingkit.Klong
+"""
+    run(pytester, tests).assert_outcomes(passed=1)
+
+
 def test_one_server_serves_the_session(pytester: pytest.Pytester) -> None:
     tests = """
 seen = []
