@@ -36,6 +36,11 @@ def finite(_: click.Context, __: click.Parameter, value: float | None) -> float 
     return value
 
 
+def is_key(text: str) -> bool:
+    """Tell whether a header can carry it as a key: one word of ASCII characters."""
+    return bool(text) and text.isascii() and text.isprintable() and " " not in text
+
+
 def money(text: str) -> Decimal:
     """Return an amount such as `5` or `0.50`."""
     if not re.fullmatch(r"\d{1,9}(\.\d{1,6})?", text):

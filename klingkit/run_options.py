@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from .command_errors import WrongUsage, money
+from .command_errors import WrongUsage, is_key, money
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -72,7 +72,7 @@ def prepare(
         raise WrongUsage(f"no key for {url}: set COMETAPI_KEY, or pass --key")
     run = f"klingkit-{secrets.token_hex(6)}"
     for name, value in (("--key", key), ("--other-key", given["other_key"])):
-        if value is not None and not (value and value.isascii() and value.isprintable() and " " not in value):
+        if value is not None and not is_key(value):
             raise WrongUsage(f"{name} is not a key: one word of ASCII characters")
     options = Options(key=key or f"{run}-key", run=run, any_key=target.local, **given)
     if options.other_key == options.key:

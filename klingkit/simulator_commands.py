@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .command_errors import LOCAL, CommandFailed, WrongUsage, finite, money
+from .command_errors import LOCAL, CommandFailed, WrongUsage, finite, is_key, money
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +42,7 @@ def host_names(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -
 def accepted_keys(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> frozenset[str]:
     """Refuse what no header can carry."""
     for value in values:
-        if not value or not value.isascii() or not value.isprintable() or " " in value:
+        if not is_key(value):
             raise click.BadParameter("a key is one word of ASCII characters")  # and is not shown
     return frozenset(values)
 

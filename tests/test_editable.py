@@ -46,9 +46,9 @@ def run(folder: Path, *command: str | Path) -> str:
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkout, as git makes it."""
     folder = tmp_path_factory.mktemp("checkout")
-    links = shutil.ignore_patterns("__pycache__")
+    compiled = shutil.ignore_patterns("__pycache__")
     for name in (".build", "client", "contract", "klingkit", "mock_server"):
-        shutil.copytree(ROOT / name, folder / name, symlinks=True, ignore=links)
+        shutil.copytree(ROOT / name, folder / name, symlinks=True, ignore=compiled)
     for link in (folder / "klingkit").iterdir():
         if link.is_symlink():
             link.unlink()
@@ -81,7 +81,8 @@ def test_mypy_reads_it(place: str, checkout: Path, python: Path, tmp_path: Path)
     (tmp_path / "code.py").write_text(CODE)
     folder = checkout if place == "checkout" else tmp_path
 
-    said = run(folder, sys.executable, "-m", "mypy", "--python-executable", python, "--strict", tmp_path / "code.py")
+    mypy = (sys.executable, "-m", "mypy", "--strict", "--cache-dir", checkout.parent / "cache")
+    said = run(folder, *mypy, "--python-executable", python, tmp_path / "code.py")
 
     assert '"def (task_id: str) -> klingkit.client.task.Task"' in said
     assert 'Revealed type is "int"' in said

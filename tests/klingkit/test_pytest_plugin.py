@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import shutil
@@ -14,6 +15,10 @@ import pytest
 
 pytest_plugins = ["pytester"]
 ROOT = Path(__file__).parents[2]
+
+# Loaded here, or each run below would load them anew: it forgets afterwards what it has imported.
+for module in ("klingkit.behaviour_coverage", "klingkit.kling_kinds", "klingkit.mock_server.serving.intercept"):
+    importlib.import_module(module)
 
 CODE = """
 import os, requests
@@ -34,10 +39,18 @@ def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
 
 
-def run(pytester: pytest.Pytester, tests: str, *arguments: str) -> pytest.RunResult:
+QUIET = ("-q", "--strict-markers", "-W", "error", "-o", "asyncio_default_fixture_loop_scope=function")
+"""Also without the warning of pytest-asyncio, which comes where nobody asked for it."""
+
+
+def make_files(pytester: pytest.Pytester, tests: str) -> None:
     pytester.makepyfile(code_under_test=CODE, test_it="import pytest\nfrom code_under_test import create\n" + tests)
-    quiet = ("-o", "asyncio_default_fixture_loop_scope=function")  # pytest-asyncio warns where nobody asked
-    return pytester.runpytest_subprocess("-q", "--strict-markers", "-W", "error", *quiet, *arguments)
+
+
+def run(pytester: pytest.Pytester, tests: str, *arguments: str) -> pytest.RunResult:
+    """Run tests in this process: to start another and import everything again takes ten times as long as most of them."""
+    make_files(pytester, tests)
+    return pytester.runpytest_inprocess(*QUIET, *arguments)
 
 
 def test_the_fixtures_work_in_any_order(pytester: pytest.Pytester) -> None:
@@ -119,7 +132,8 @@ def test_finds_nothing_of_it(kling_mock):
 def test_is_as_before():
     assert state() == before
 """
-    run(pytester, tests, "-p", "no:randomly").assert_outcomes(passed=3)
+    make_files(pytester, tests)
+    pytester.runpytest_subprocess(*QUIET, "-p", "no:randomly").assert_outcomes(passed=3)
 
 
 def test_markers_and_ini_options_set_the_scene(pytester: pytest.Pytester) -> None:
@@ -274,7 +288,7 @@ def test(kling_mock, kling_client):
     kling_mock.skip_sleep()
     task_id = create()["data"]["task_id"]
     while kling_client.get(task_id).status != "succeed":
-        time.sleep(2)
+        time.sleep(20)
 """
     result = run(pytester, tests)
 
@@ -321,7 +335,7 @@ def test(kling_mock, httpserver):
     assert create(httpserver.url_for("/kling/v1/images/generations"))["code"] == 0
 """
     pytester.makepyfile(code_under_test=CODE, test_it="from code_under_test import create\n" + tests)
-    result = pytester.runpytest_subprocess("-q")
+    result = pytester.runpytest_inprocess("-q")
 
     result.assert_outcomes(failed=1, warnings=1)
     result.stdout.fnmatch_lines(
@@ -481,7 +495,7 @@ import sys
 def test():
     heavy = {"flask", "hypothesis", "responses", "httpx", "jsonschema_rs", "yaml", "click"}
     assert not heavy & set(sys.modules), heavy & set(sys.modules)
-    ours = {each for each in sys.modules if each.startswith("klingkit")}
+    ours = {name for name in sys.modules if name.startswith("klingkit")}
     assert ours == {"klingkit", "klingkit.pytest_plugin", "klingkit.pytest_contract_plugin"}
 """
     pytester.makepyfile(tests)
@@ -526,6 +540,7 @@ def test(kling_client, kling_mock):
     assert create()["code"] == 0
     assert ("site" in klingkit.mock_server.__file__) is {installed == "wheel"}
 """
-    run(pytester, tests, "--import-mode=prepend").assert_outcomes(passed=1)
+    make_files(pytester, tests)
+    pytester.runpytest_subprocess(*QUIET, "--import-mode=prepend").assert_outcomes(passed=1)
     pytester.makeini("[pytest]\npythonpath = .\n")
-    run(pytester, tests, "--import-mode=importlib").assert_outcomes(passed=1)
+    pytester.runpytest_subprocess(*QUIET, "--import-mode=importlib").assert_outcomes(passed=1)
