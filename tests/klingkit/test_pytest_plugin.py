@@ -334,8 +334,8 @@ def test(kling_mock, httpserver):
     httpserver.expect_request("/kling/v1/images/generations").respond_with_json({"code": 1})
     assert create(httpserver.url_for("/kling/v1/images/generations"))["code"] == 0
 """
-    pytester.makepyfile(code_under_test=CODE, test_it="from code_under_test import create\n" + tests)
-    result = pytester.runpytest_inprocess("-q")
+    make_files(pytester, tests)
+    result = pytester.runpytest_subprocess("-q")  # not in here, where a warning is an error
 
     result.assert_outcomes(failed=1, warnings=1)
     result.stdout.fnmatch_lines(
