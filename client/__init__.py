@@ -24,7 +24,7 @@ from .errors import (
     UnknownFateError,
     WaitTimeoutError,
 )
-from .models import Task
+from .task import Task
 
 __all__ = [
     "AccountError",

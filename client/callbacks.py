@@ -7,10 +7,12 @@ import json
 from typing import TYPE_CHECKING
 
 from .errors import CallbackSignatureError, InputError, UnexpectedAnswerError
-from .models import Task, read_task
+from .reading import read_task
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from .task import Task
 
 
 def parse_callback(body: bytes | str, headers: Mapping[str, str], secret: str | None = None) -> Task:

@@ -2,38 +2,34 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import random
 import re
-import ssl
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import requests
-import urllib3
-from urllib3.exceptions import NewConnectionError
 
-from .answers import read_answer
 from .errors import (
     ApiError,
-    ConnectError,
     InputError,
     InvalidRequestError,
     KlingError,
     ServiceError,
-    TaskExistsError,
     TaskFailedError,
     TransportError,
-    UnexpectedAnswerError,
-    UnknownFateError,
     WaitTimeoutError,
 )
-from .models import Task, read_task
-from .pictures import encode_picture
+from .pictures import encode_picture, save_picture
+from .reading import read_answer, read_task
+from .retrying import Attempts, CreateAttempts, may_pass
+from .task import Task
+from .transport_errors import transport_error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     Picture = str | Path | bytes
 
@@ -41,17 +37,6 @@ BASE_URL = "https://api.cometapi.com"
 PATH = "/kling/v1/images/generations"
 REQUEST_TIMEOUT = 60.0
 RETRY_FOR = 60.0
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 8.0
-NOTHING_MADE = (1302, 1303, 5001)
-"""Codes after which a create can be repeated freely."""
-NO_HANDSHAKE = (
-    "CERTIFICATE_VERIFY_FAILED",
-    "WRONG_VERSION_NUMBER",
-    "RECORD_LAYER_FAILURE",
-    "UNEXPECTED_EOF_WHILE_READING",
-)
-"""What OpenSSL says when there was no handshake, so that nothing was sent."""
-EXTENSIONS = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg"}
 
 
 class KlingClient:
@@ -156,13 +141,13 @@ class KlingClient:
         task_id = task.task_id if isinstance(task, Task) else task
         deadline = self._monotonic() + timeout
         seen: Task | None = None
-        pauses = self._pauses()
+        attempts = self._until(deadline)
         while True:
             retry_until = min(deadline, self._monotonic() + self._retry_for)
             try:
                 current = self._get(task_id, retry_until)
             except (TransportError, ApiError) as error:
-                if retry_until < deadline or not _query_retryable(error):
+                if retry_until < deadline or not may_pass(error):
                     raise
                 raise WaitTimeoutError(task_id, timeout, seen, error) from error
             if on_change and (seen is None or seen.status != current.status):
@@ -172,8 +157,10 @@ class KlingClient:
                 raise TaskFailedError(current)
             if current.ended:
                 return current
-            if not self._pause(next(pauses), deadline):
+            pause = attempts.next_pause()
+            if pause is None:
                 raise WaitTimeoutError(task_id, timeout, current)
+            self._pause(pause)
 
     def save(self, task: Task, directory: str | Path) -> list[Path]:
         """Download the pictures of a task as `<task_id>-<index>.png` and return the files, in order.
@@ -184,37 +171,21 @@ class KlingClient:
             raise InputError(f"task {task.task_id} has no pictures: its status is {task.status}")
         directory = Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
-        return [self._save(url, directory, f"{task.task_id}-{index}") for index, url in enumerate(task.image_urls)]
+        files = []
+        for index, url in enumerate(task.image_urls):
+            data = self._repeat(functools.partial(self._download, url), self._monotonic() + self._retry_for)
+            files.append(save_picture(data, url, directory / f"{task.task_id}-{index}"))
+        return files
 
     def _create(self, body: dict[str, Any]) -> Task:
         deadline = self._monotonic() + self._retry_for
-        pauses = self._pauses()
-        broken_off: KlingError | None = None
+        attempts = CreateAttempts(body.get("external_task_id"), deadline, self._monotonic, self._rng)
         while True:
             try:
                 return read_task(self._call("POST", PATH, deadline, body))
             except KlingError as error:
-                if broken_off and isinstance(error, ApiError) and "already exists" in error.message:
-                    raise TaskExistsError(
-                        f"the task with external_task_id {body['external_task_id']!r} exists, made by an attempt that broke "
-                        "off; its task_id is not known, and nothing was paid twice"
-                    ) from broken_off
-                if _fate_unknown(error):
-                    broken_off = error
-                    if not body.get("external_task_id"):
-                        raise UnknownFateError(
-                            f"the create broke off: {error}. The task may exist and cost money; it was not sent again, since "
-                            "without an external_task_id it could be paid for twice"
-                        ) from error
-                elif not _surely_not_made(error):
-                    raise
-                if not self._pause(next(pauses), deadline, error):
-                    if broken_off is None:
-                        raise
-                    raise UnknownFateError(
-                        f"the create broke off: {broken_off}. The task may exist and cost money; to find out, create again "
-                        f"with the same external_task_id {body['external_task_id']!r}"
-                    ) from error
+                pause = attempts.pause_after(error)
+            self._pause(pause)
 
     def _get(self, task_id: str, deadline: float) -> Task:
         if not isinstance(task_id, str) or not re.fullmatch(r"[\w-]+", task_id, re.ASCII):
@@ -223,13 +194,13 @@ class KlingClient:
 
     def _repeat(self, query: Callable[[], Any], deadline: float) -> Any:
         """Call what changes nothing, again after errors that may pass, until the deadline."""
-        pauses = self._pauses()
+        attempts = self._until(deadline)
         while True:
             try:
                 return query()
             except (TransportError, ApiError) as error:
-                if not _query_retryable(error) or not self._pause(next(pauses), deadline, error):
-                    raise
+                pause = attempts.pause_after(error)
+            self._pause(pause)
 
     def _call(self, method: str, path: str, deadline: float, body: dict[str, Any] | None = None) -> Any:
         """Send one request and return `data` of its answer; raise for everything else."""
@@ -241,7 +212,7 @@ class KlingClient:
         except (requests.exceptions.InvalidJSONError, TypeError) as error:
             raise InputError(f"the request cannot be written as JSON: {error}") from None
         except requests.RequestException as error:
-            raise _transport_error(self.base_url, error) from None
+            raise transport_error(self.base_url, error) from None
         return read_answer(response, self._key)
 
     def _authorize(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -249,29 +220,17 @@ class KlingClient:
         request.headers["Authorization"] = f"Bearer {self._key}"
         return request
 
-    def _save(self, url: str, directory: Path, name: str) -> Path:
-        data: bytes = self._repeat(lambda: self._download(url), self._monotonic() + self._retry_for)
-        extension = next((end for start, end in EXTENSIONS.items() if data.startswith(start)), None)
-        if extension is None:
-            raise UnexpectedAnswerError(f"{url}: this is no PNG or JPEG file")
-        path = directory / (name + extension)
-        partial = path.with_suffix(".part")
-        try:
-            partial.write_bytes(data)
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
-        return path
-
     def _download(self, url: str) -> bytes:
         try:
             response = self._session.get(url, timeout=REQUEST_TIMEOUT, auth=lambda request: request)
         except requests.RequestException as error:
-            raise _transport_error(url, error) from None
+            raise transport_error(url, error) from None
         status = response.status_code
         if status != 200:
             expired = "; results expire after 30 days" if status == 403 else ""
-            family = ServiceError if status >= 500 else InvalidRequestError
+            family = (
+                ServiceError if status >= 500 else InvalidRequestError
+            )  # the host of the pictures is none of the API
             raise family(
                 f"{url}: the picture was not served{expired}",
                 code=status,
@@ -281,35 +240,11 @@ class KlingClient:
             )
         return response.content
 
-    def _pauses(self) -> Iterator[float]:
-        """Yield pauses in s that grow, with jitter, so that many clients do not come at once."""
-        pause = FIRST_PAUSE
-        while True:
-            yield pause * self._rng.uniform(0.75, 1.25)
-            pause = min(pause * 1.5, LONGEST_PAUSE)
+    def _until(self, deadline: float) -> Attempts:
+        return Attempts(deadline, self._monotonic, self._rng)
 
-    def _pause(self, pause: float, deadline: float, error: KlingError | None = None) -> bool:
-        """Sleep before another attempt, at least as long as the service asked; False if there is no time for it."""
-        asked = error.retry_after if isinstance(error, ApiError) else 0.0
-        left = deadline - self._monotonic()
-        if left <= 0 or asked > left:
-            return False
-        (self._sleep or time.sleep)(min(max(pause, asked), left))  # looked up now: tests replace it at any time
-        return True
-
-
-def _query_retryable(error: KlingError) -> bool:
-    return isinstance(error, TransportError) or (isinstance(error, ApiError) and error.retryable)
-
-
-def _surely_not_made(error: KlingError) -> bool:
-    """Tell whether a create can be repeated freely: nothing was made, and it may succeed later."""
-    return isinstance(error, ConnectError) or (isinstance(error, ApiError) and error.code in NOTHING_MADE)
-
-
-def _fate_unknown(error: KlingError) -> bool:
-    """Tell whether a create may have been carried out although it failed."""
-    return isinstance(error, (TransportError, ServiceError)) and not _surely_not_made(error)
+    def _pause(self, pause: float) -> None:
+        (self._sleep or time.sleep)(pause)  # looked up now: tests replace it at any time
 
 
 def _is_unicode(text: str) -> bool:
@@ -318,15 +253,3 @@ def _is_unicode(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _transport_error(where: str, error: requests.RequestException) -> TransportError:
-    reason = getattr(error.args[0] if error.args else None, "reason", None)
-    if isinstance(error, requests.ConnectTimeout) or isinstance(reason, NewConnectionError):
-        return ConnectError(f"{where}: no connection could be made; is the server running, and the address right?")
-    tls = reason.args[0] if isinstance(reason, urllib3.exceptions.SSLError) and reason.args else None
-    if isinstance(tls, ssl.SSLError) and tls.reason in NO_HANDSHAKE:
-        return ConnectError(f"{where}: no TLS connection could be made ({tls.reason}); http:// or https://?")
-    if isinstance(error, requests.Timeout):
-        return TransportError(f"{where}: no answer in time")
-    return TransportError(f"{where}: the connection broke off ({type(error).__name__})")

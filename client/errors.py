@@ -3,12 +3,12 @@
 KlingError
 |-- InputError                 an argument is wrong; nothing was sent (a ValueError too)
 |-- ApiError                   the service refused: code, message, request_id, http_status, retryable
-|   |-- AuthenticationError    1000 to 1004, HTTP 401
-|   |-- AccountError           1100 to 1103, HTTP 403: balance, quota, permission
-|   |-- InvalidRequestError    1200 to 1203 and every other 4xx, an unknown task among them
-|   |-- PolicyError            1300, 1301, 1304
-|   |-- RateLimitError         1302, 1303, HTTP 429
-|   `-- ServiceError           5000 to 5002, HTTP 5xx
+|   |-- AuthenticationError    the key
+|   |-- AccountError           balance, quota, permission
+|   |-- InvalidRequestError    a rule of the API is broken, or the task is unknown; every other 4xx too
+|   |-- PolicyError            a policy
+|   |-- RateLimitError         too many requests or tasks
+|   `-- ServiceError           the service failed
 |-- UnexpectedAnswerError      no answer of this API: a page, a redirect, no JSON, a missing field
 |-- TransportError             the exchange broke off: reset, timeout
 |   `-- ConnectError           no connection was made, so nothing was sent
@@ -17,6 +17,8 @@ KlingError
 |-- TaskFailedError            the task ended as failed: task
 |-- WaitTimeoutError           the task did not end in time: task
 `-- CallbackSignatureError     a callback was not signed with the secret
+
+Which code of the API becomes which ApiError stands in `codes.py`.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .models import Task
+    from .task import Task
 
 
 class KlingError(Exception):

@@ -1,4 +1,4 @@
-"""Pictures as the API takes them: a URL, or Base64 of a checked file."""
+"""Pictures as the API takes them, a URL or Base64 of a checked file, and as it gives them."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import struct
 from io import BytesIO
 from pathlib import Path
 
-from .errors import InputError
+from .errors import InputError, UnexpectedAnswerError
 
 MAX_BYTES = 10 * 1024 * 1024
 MIN_PIXELS = 300
 MAX_RATIO = 2.5
+EXTENSIONS = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg"}
 
 
 def encode_picture(picture: str | Path | bytes) -> str:
@@ -62,3 +63,21 @@ def _measure(data: bytes) -> tuple[int, int] | None:
         return reader(BytesIO(data)).size
     except (OSError, SyntaxError, ValueError, IndexError, KeyError, TypeError, struct.error):
         return None
+
+
+def save_picture(data: bytes, url: str, name: Path) -> Path:
+    """Write a result picture as `name` with the extension of its kind, and return the file, which appears only when it is complete.
+
+    Raises UnexpectedAnswerError if what came from the URL is no picture.
+    """
+    extension = next((end for start, end in EXTENSIONS.items() if data.startswith(start)), None)
+    if extension is None:
+        raise UnexpectedAnswerError(f"{url}: this is no PNG or JPEG file")
+    path = name.with_name(name.name + extension)
+    partial = path.with_suffix(".part")
+    try:
+        partial.write_bytes(data)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return path

@@ -4,6 +4,7 @@
 - `klingkit.contract`: `openapi.yaml`, compiled: rules, errors, lifecycle.
 - `klingkit.mock_server`: the simulator.
 - `klingkit.mock()`: the simulator behind requests and httpx in this process, for tests without pytest.
+- `klingkit.Kling`: what `mock()` and the fixtures of the pytest plugin give.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from decimal import Decimal
 
-    from .kling import Kling
+    from .kling import Kling as Kling
 
 
 def mock(
@@ -31,3 +32,12 @@ def mock(
     from .kling_kinds import InProcess
 
     return InProcess().used(scenario=scenario, progression=progression, balance=balance, seed=seed)
+
+
+def __getattr__(name: str) -> type[Kling]:
+    """Load `Kling` when it is asked for: it brings the whole simulator, and `import klingkit` is to stay light."""
+    if name == "Kling":
+        from .kling import Kling
+
+        return Kling
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

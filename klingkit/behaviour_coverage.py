@@ -33,11 +33,15 @@ def behaviours(contract: Contract) -> dict[str, list[str]]:
         "ends": [
             contract.lifecycle.succeeded,
             *(rule.id for rule in contract.rules.values() if rule.phase == "async"),
-            *(f"urls-{each['urls']}" for each in scenarios if "urls" in each),
+            *(f"urls-{scenario['urls']}" for scenario in scenarios if "urls" in scenario),
         ],
         "errors": [key for key in contract.errors if key != "0"],
-        "faults": [each["fault"].kind for each in scenarios if "fault" in each],
-        "callbacks": ["delivered", "repeated", *(each["callback"] for each in scenarios if "callback" in each)],
+        "faults": [scenario["fault"].kind for scenario in scenarios if "fault" in scenario],
+        "callbacks": [
+            "delivered",
+            "repeated",
+            *(scenario["callback"] for scenario in scenarios if "callback" in scenario),
+        ],
     }
     return tables
 
@@ -60,7 +64,7 @@ def met(simulator: Simulator) -> Met:
             found["callbacks", "delivered"] += 1
         if len(delivery.attempts) > 1:
             found["callbacks", "repeated"] += 1
-        if task and any(not each.problem for each in delivery.attempts):
+        if task and any(not attempt.problem for attempt in delivery.attempts):
             view = at_step(task, delivery.step)
             found["statuses", view.status] += 1
             if view.ended:
@@ -86,7 +90,7 @@ def _of_request(entry: Entry, contract: Contract) -> Iterator[tuple[str, str]]:
 
 def _statuses(entry: Entry) -> list[str]:
     """Return the statuses that an answer shows."""
-    return [each.decode() for each in STATUS.findall(entry.answer)]
+    return [status.decode() for status in STATUS.findall(entry.answer)]
 
 
 def _end(task: Task, contract: Contract) -> str:

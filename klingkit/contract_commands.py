@@ -89,7 +89,7 @@ def cases(case_id: str | None, *, as_json: bool) -> None:
             "breaks": case.rule.id if case.rule else "",
             "expected": "accepted" if case.accepted else "refused",
             "cost": case.cost,
-            "tries": [boundary_name(each.place, each.label) for each in case.covers],
+            "tries": [boundary_name(boundary.place, boundary.label) for boundary in case.covers],
         }
         for case in found
     ]
@@ -161,7 +161,7 @@ def verify(url: str, *, reports: tuple[str, ...], fail_on: str, plan: bool, real
     with receiver(target):
         report = run(target, contract, options)
     click.echo(forms.as_text(report))
-    deviations = [each for result in report.results for each in result.deviations]
+    deviations = [deviation for result in report.results for deviation in result.deviations]
     if len(report.counted(fail_on)) < len(deviations):
         click.echo(f"--fail-on {fail_on}: {len(report.counted(fail_on))} of {len(deviations)} deviations count")
     now = datetime.now(UTC)
@@ -190,8 +190,8 @@ def exit_code(report: Report, fail_on: str) -> int:
     if report.incomplete:
         return INCOMPLETE
     only = report.options.only
-    wanted = [each for each in report.results if only is None or each.case.is_about(only)] or report.results
-    return 0 if any(each.state != "skipped" for each in wanted) else WrongUsage.exit_code
+    wanted = [result for result in report.results if only is None or result.case.is_about(only)] or report.results
+    return 0 if any(result.state != "skipped" for result in wanted) else WrongUsage.exit_code
 
 
 def report_files(reports: tuple[str, ...]) -> list[tuple[str, Path]]:

@@ -2,110 +2,45 @@
 
 from __future__ import annotations
 
-import contextvars
 import json
 import random
-import threading
 import time
 import traceback
 from abc import ABC, abstractmethod
-from collections import Counter
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self
 
 from klingkit.mock_server.accounts import AccountSettings
 from klingkit.mock_server.app import create_app
 from klingkit.mock_server.auth import account_name
 from klingkit.mock_server.clock import START, Clock
 from klingkit.mock_server.control.client import Control
-from klingkit.mock_server.control.operations import ControlError
 from klingkit.mock_server.scenarios import check_known
 from klingkit.mock_server.serving.deliver_to_app import is_asgi, post
 from klingkit.mock_server.settings import Settings
 from klingkit.mock_server.simulator import Simulator
 
+from .at_the_caller import at_the_caller
 from .environment import environment
+from .raised_errors import RaisedErrors
+from .received_callbacks import Callback, ReceivedCallbacks
+from .request_lines import request_line, titled
 from .skipped_sleep import in_ms, sleep_skipped
+from .task_view import TaskView
+from .virtual_clock import VirtualClock, delivering
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from decimal import Decimal
 
     from klingkit.client import KlingClient
 
 Json = dict[str, Any]
-T = TypeVar("T")
 MAX_JOURNAL = 10_000
 MOST_LINES = 30
 """Requests that a report of a failed test shows."""
 LOOK_AGAIN_S = 0.02
 """How often a wait looks whether another thread or process has submitted a task."""
-_delivering = contextvars.ContextVar("klingkit_delivering", default=False)
-
-
-@dataclass(frozen=True, slots=True)
-class TaskView:
-    """A task of the simulator; times are its own, in ms."""
-
-    task_id: str
-    account: str
-    status: str
-    progression: str
-    scenario: str | None
-    external_task_id: str
-    callback_url: str
-    cost: str
-    timeline: Json
-    """`planned` and `happened` statuses, `polls`, and `callbacks` with their attempts."""
-
-
-@dataclass(frozen=True, slots=True)
-class Callback:
-    """A callback that a receiver answered."""
-
-    task_id: str
-    status: str
-    """Of the task, as the body says it."""
-    body: Json
-    headers: dict[str, str]
-    url: str
-    http_status: int
-    """What the receiver answered."""
-
-
-class VirtualClock:
-    """The simulator's time, which stands still until it is moved."""
-
-    def __init__(self, control: Callable[[], Control]) -> None:
-        self._control = control
-
-    @property
-    def now(self) -> datetime:
-        """What time it is."""
-        return datetime.fromtimestamp(self._control().clock()["now"] / 1000, UTC)
-
-    def advance(self, by: str) -> list[Json]:
-        """Move by a duration such as `2m`; return what happened on the way, callbacks included, in order.
-
-        Raises ValueError, with nothing changed, for what is no duration or leads beyond the year 2200.
-        """
-        __tracebackhide__ = True
-        if not isinstance(by, str):
-            raise ValueError(f'{by!r:.60} is not a duration: write a text, such as "5s" or "2m"')  # noqa: TRY004 - as other durations
-        return self._move(lambda control: control.advance(by))
-
-    def advance_to(self, to: str | int) -> list[Json]:
-        """Move to `next` (event), `idle`, a time, or Unix ms; return what happened on the way. Raises as `advance` does."""
-        __tracebackhide__ = True
-        return self._move(lambda control: control.advance_to(to))
-
-    def _move(self, travel: Callable[[Control], list[Json]]) -> list[Json]:
-        __tracebackhide__ = True
-        if _delivering.get():
-            raise RuntimeError("the clock cannot be moved by the receiver of a callback, while it moves")
-        return _at_the_caller(lambda: travel(self._control()))
 
 
 class Kling(ABC):
@@ -124,7 +59,7 @@ class Kling(ABC):
         settings = Settings(speed=1, account=by_polls, max_journal=MAX_JOURNAL, recording=recording)
         self.simulator = Simulator(settings, clock=Clock(START), send=self._send)
         self._app = create_app(self.simulator)
-        self._arrived = threading.Condition()
+        self._errors = RaisedErrors()
         self.clock = VirtualClock(lambda: self.control)
         self._begin()
 
@@ -132,10 +67,8 @@ class Kling(ABC):
         self.control = Control.of(self.simulator, key=self._account_key)
         self._account = account_name(self._account_key) if self._account_key else None
         self._application: Any = None
-        self._received: list[Callback] = []
-        self._errors: list[BaseException] = []
-        self._again: Counter[int] = Counter()
-        """How often each error, by its `id`, was raised again."""
+        self._received = ReceivedCallbacks()
+        self._errors.take()
         self._elsewhere: list[str] = []
         self._patches = ExitStack()
 
@@ -162,7 +95,7 @@ class Kling(ABC):
         with ExitStack() as stack:
             stack.callback(self.simulator.reset)
             if chosen := {name: value for name, value in options.items() if value is not None}:
-                _at_the_caller(lambda: Control.of(self.simulator).configure(**chosen))
+                at_the_caller(lambda: Control.of(self.simulator).configure(**chosen))
             if seed is not None:
                 if not isinstance(seed, int):
                     raise ValueError(f"seed: {seed!r:.60} is not a whole number")
@@ -185,7 +118,7 @@ class Kling(ABC):
         Raises ValueError, which names the valid ones, for one that there is not.
         """
         __tracebackhide__ = True
-        _at_the_caller(lambda: self.control.scenario(name, times=times, operation=operation))
+        at_the_caller(lambda: self.control.scenario(name, times=times, operation=operation))
 
     def deliver_callbacks_to(self, app: Any, *, secret: str | None = None) -> None:
         """Deliver callbacks straight into a WSGI or ASGI application, signed if there is a secret (`whsec_...`).
@@ -195,7 +128,7 @@ class Kling(ABC):
         """
         __tracebackhide__ = True
         is_asgi(app)
-        _at_the_caller(lambda: self.control.configure(callback_secret=secret))
+        at_the_caller(lambda: self.control.configure(callback_secret=secret))
         self._application = app
 
     def skip_sleep(self, limit: str = "1h") -> None:
@@ -204,15 +137,15 @@ class Kling(ABC):
         Code that has taken `sleep` out of its module before, as `from time import sleep` does, really sleeps. Whoever sleeps longer than `limit` in all gets an AssertionError: it waits for what never comes.
         """
         __tracebackhide__ = True
-        skipping = sleep_skipped(self._let_pass, limit, self._note)
-        _at_the_caller(lambda: self._patches.enter_context(skipping))
+        skipping = sleep_skipped(self._let_pass, limit, self._errors.add)
+        at_the_caller(lambda: self._patches.enter_context(skipping))
 
     def sleep(self, seconds: float) -> None:
         """Move the clock by as much; not while a callback is delivered, which takes no time."""
         self._let_pass(in_ms(seconds))
 
     def _let_pass(self, ms: int) -> None:
-        if not _delivering.get():
+        if not delivering.get():
             self.simulator.traveller.advance(ms)
 
     def client(self) -> KlingClient:
@@ -232,12 +165,12 @@ class Kling(ABC):
     @property
     def tasks(self) -> list[TaskView]:
         """Tasks, oldest first."""
-        return [TaskView(**each) for each in self.control.tasks()]
+        return [TaskView(**task) for task in self.control.tasks()]
 
     def task(self, task_id: str) -> TaskView:
         """Return one task. Raises ValueError if there is none of that id."""
         __tracebackhide__ = True
-        return TaskView(**_at_the_caller(lambda: self.control.task(str(task_id))))
+        return TaskView(**at_the_caller(lambda: self.control.task(str(task_id))))
 
     @property
     def journal(self) -> list[Json]:
@@ -248,13 +181,13 @@ class Kling(ABC):
     def creates(self) -> int:
         """How many creates have come, those that were refused included."""
         entries = self.simulator.store.journal.entries()
-        return sum(each.operation == "create_task" and self._account in {None, each.account} for each in entries)
+        return sum(entry.operation == "create_task" and self._account in {None, entry.account} for entry in entries)
 
     @property
     def callbacks(self) -> list[Callback]:
         """Callbacks that were received, with those that are due now."""
         self._deliver()
-        return list(self._received)
+        return self._received.all()
 
     @property
     def spent(self) -> Decimal:
@@ -283,17 +216,10 @@ class Kling(ABC):
         __tracebackhide__ = True
         if status is not None:
             statuses = self.simulator.contract.lifecycle.transitions
-            _at_the_caller(lambda: check_known("status", status, statuses))
+            at_the_caller(lambda: check_known("status", status, statuses))
 
         def found() -> Callback | None:
-            fitting = (
-                each
-                for each in self._received
-                if (status is None or each.status == status)
-                and (task_id is None or each.task_id == task_id)
-                and 200 <= each.http_status < 300
-            )
-            return next(fitting, None)
+            return self._received.taken(status, task_id)
 
         deadline = time.monotonic() + timeout
         while True:
@@ -302,40 +228,46 @@ class Kling(ABC):
             left = deadline - time.monotonic()
             if found() or self._errors or left <= 0:
                 break
-            with self._arrived:
-                self._arrived.wait(min(left, LOOK_AGAIN_S))
+            self._received.wait(min(left, LOOK_AGAIN_S))
         if callback := found():
             return callback
         self.raise_errors()
         wanted = " ".join(filter(None, (status, task_id and f"of task {task_id}")))
-        came = [f"{each.status} of task {each.task_id}: answered {each.http_status}" for each in self._received]
-        tasks = self.tasks
-        if tasks and not any(each.callback_url for each in tasks):
-            came = ["no task has a callback_url"]
         title = " ".join(filter(None, ("no callback", wanted, "came and was answered 2xx; received:")))
-        raise AssertionError(self._lines(title, came))
+        raise AssertionError(self._lines(title, self._callback_lines()))
+
+    def _callback_lines(self) -> list[str]:
+        tasks = self.tasks
+        if tasks and not any(task.callback_url for task in tasks):
+            return ["no task has a callback_url"]
+        return [
+            f"{callback.status} of task {callback.task_id}: answered {callback.http_status}"
+            for callback in self._received.all()
+        ]
 
     def assert_created(self, *, times: int | None = None, **fields: Any) -> None:
         """Fail unless a create came (or just so many did) whose body has these fields; says what came."""
         __tracebackhide__ = True
-        creates = [each for each in self.journal if each["operation"] == "create_task"]
-        fitting = [each for each in creates if _has(each["request"], fields)]
+        creates = [entry for entry in self.journal if entry["operation"] == "create_task"]
+        fitting = [entry for entry in creates if _has(entry["request"], fields)]
         if len(fitting) != times if times is not None else not fitting:
             wanted = f"with {json.dumps(fields)} " if fields else ""
             number = "no create" if times is None else f"{len(fitting)} creates, not {times},"
-            raise AssertionError(self._lines(f"{number} {wanted}came; received:", [_line(each) for each in creates]))
+            raise AssertionError(
+                self._lines(f"{number} {wanted}came; received:", [request_line(entry) for entry in creates])
+            )
 
     def assert_no_advice(self) -> None:
         """Fail if the requests show a likely mistake; names each, and what to do."""
         __tracebackhide__ = True
         if found := self.advice:
-            lines = [f"{each['kind']} (request {each['request']}): {each['text']}; {each['do']}" for each in found]
-            raise AssertionError(_lines("likely mistakes of the code under test:", lines))
+            lines = [f"{hint['kind']} (request {hint['request']}): {hint['text']}; {hint['do']}" for hint in found]
+            raise AssertionError(titled("likely mistakes of the code under test:", lines))
 
     def raise_errors(self) -> None:
         """Raise what the simulator or a receiver of callbacks has raised, if anything; once."""
         __tracebackhide__ = True
-        errors = self._take_errors()
+        errors = self._errors.take()
         if len(errors) == 1:
             raise errors[0]
         if errors:
@@ -346,57 +278,42 @@ class Kling(ABC):
 
         What has made it fail is not repeated.
         """
-        errors = [each for each in self._take_errors() if each is not failed]
-        lines = self._lines(f"{self.url} received:", [_line(each) for each in self.journal])
+        errors = [error for error in self._errors.take() if error is not failed]
+        lines = self._lines(f"{self.url} received:", [request_line(entry) for entry in self.journal])
         if self._elsewhere:
-            lines = "\n".join([lines, _lines("sent elsewhere:", self._elsewhere)])
-        return "\n".join([lines, *("".join(traceback.format_exception(each)) for each in errors)])
-
-    def _note(self, error: BaseException) -> None:
-        """Keep an error for the end of the test; one like another, from the next attempt or another thread, is counted."""
-        alike = (each for each in self._errors if type(each) is type(error) and str(each) == str(error))
-        if (first := next(alike, None)) is None:
-            self._errors.append(error)
-        elif first is not error:
-            self._again[id(first)] += 1
-
-    def _take_errors(self) -> list[BaseException]:
-        errors, self._errors = self._errors, []
-        for each in errors:
-            if again := self._again.pop(id(each), 0):
-                each.add_note(f"({again} more of the same)")
-        return errors
+            lines = "\n".join([lines, titled("sent elsewhere:", self._elsewhere)])
+        return "\n".join([lines, *("".join(traceback.format_exception(error)) for error in errors)])
 
     def _lines(self, title: str, lines: list[str]) -> str:
         """Return what came in lines, the last of them if there are many, and a hint at what came for another account."""
         if len(lines) > MOST_LINES:
             lines = [f"... {len(lines) - MOST_LINES} before these", *lines[-MOST_LINES:]]
         others = sum(
-            self._account not in {None, each.account} for each in self.simulator.store.journal.entries() if each.account
+            self._account not in {None, entry.account}
+            for entry in self.simulator.store.journal.entries()
+            if entry.account
         )
         hint = f"requests with another key than COMETAPI_KEY, which are of another account: {others}"
-        return "\n  ".join([_lines(title, lines), *([hint] if others else [])])
+        return "\n  ".join([titled(title, lines), *([hint] if others else [])])
 
     def _deliver(self) -> None:
         """Deliver what is due now."""
-        if not _delivering.get():
+        if not delivering.get():
             self.simulator.traveller.advance(0)
 
     def _send(self, url: str, body: bytes, headers: dict[str, str], *, timeout_ms: int) -> int:
-        token = _delivering.set(True)
+        token = delivering.set(True)
         try:
             if self._application is None:
                 status = self._send_outside(url, body, headers, timeout_ms)
             else:
                 status, raised = post(self._application, url, headers, body)
                 for error in raised:
-                    self._note(error)
+                    self._errors.add(error)
         finally:
-            _delivering.reset(token)
+            delivering.reset(token)
         task = json.loads(body)
-        with self._arrived:
-            self._received.append(Callback(task["task_id"], task["task_status"], task, headers, url, status))
-            self._arrived.notify_all()
+        self._received.add(Callback(task["task_id"], task["task_status"], task, headers, url, status))
         return status
 
     @abstractmethod
@@ -404,27 +321,5 @@ class Kling(ABC):
         """Deliver a callback that no application is to get, and return the status; raise as a `Sender` does."""
 
 
-def _at_the_caller(function: Callable[[], T]) -> T:
-    """Call what a user's mistake makes fail, and show the failure where the mistake is, not down here."""
-    __tracebackhide__ = True
-    try:
-        return function()
-    except (ControlError, ValueError) as error:
-        problem = ValueError(str(error))
-    raise problem
-
-
 def _has(request: Any, fields: Json) -> bool:
     return isinstance(request, dict) and all(request.get(name) == value for name, value in fields.items())
-
-
-def _line(entry: Json) -> str:
-    """Return a request of the journal in one line."""
-    notes = [f"scenario {entry['scenario']}"] if entry["scenario"] else []
-    notes += [entry["rule"]] if entry["rule"] else []
-    body = f" {json.dumps(entry['request'])[:500]}" if entry["request"] is not None else ""
-    return f"{entry['number']}. {entry['method']} {entry['path']} {entry['status']} {', '.join(notes)}{body}".rstrip()
-
-
-def _lines(title: str, lines: list[str]) -> str:
-    return "\n  ".join([title, *(lines or ["nothing"])])

@@ -36,7 +36,7 @@ class InProcess(Kling):
     def _answer(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> WsgiAnswer:
         reply = call(self._app, method, url, headers, body)
         if reply.crash:
-            self._note(reply.crash)
+            self._errors.add(reply.crash)
         if reply.fault and reply.fault.spread:
             ms = self.simulator.ids.spread(reply.fault.ms)
             reply = replace(reply, fault=replace(reply.fault, ms=ms, spread=False))
@@ -44,7 +44,8 @@ class InProcess(Kling):
 
     def _passes(self, method: str, url: str) -> None:
         """Tell of a request that has the path of the service, and not its host."""
-        create = next(each.path for each in self.simulator.contract.operations.values() if "{" not in each.path)
+        operations = self.simulator.contract.operations.values()
+        create = next(operation.path for operation in operations if "{" not in operation.path)
         if urlsplit(url).path.startswith(create):
             self._elsewhere.append(f"{method} {host_and_path(url)}")
             warnings.warn(
@@ -70,7 +71,7 @@ class OnPort(Kling):
         super().__init__(recording)
         self._outbound = Outbound(frozenset(), "deliver_callbacks_to(app)")
         self.simulator.callbacks.run_in_background()
-        self._server = ThreadServer(self._app, self.simulator, self._note)
+        self._server = ThreadServer(self._app, self.simulator, self._errors.add)
         self.url = self._server.url
 
     def _begin(self) -> None:

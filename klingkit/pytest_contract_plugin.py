@@ -116,7 +116,7 @@ def klingkit_verdict(request: pytest.FixtureRequest, klingkit_report: Report) ->
     """What deviates in one case, with commands that show it; empty if it holds."""
     from klingkit.contract.verify.report import case_text
 
-    result = next(each for each in klingkit_report.results if each.case.id == request.param)
+    result = next(result for result in klingkit_report.results if result.case.id == request.param)
     if result.state == "skipped" and result.planned:
         pytest.skip(result.reason)
     if result.state == "skipped":

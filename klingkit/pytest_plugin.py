@@ -78,12 +78,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     marker = metafunc.definition.get_closest_marker("klingkit_targets")
     if not marker or WHERE not in metafunc.fixturenames or _goes_to_a_service(metafunc):
         return
-    places = marker.args
-    if not places or marker.kwargs or not all(isinstance(each, str) for each in places):
+    targets = marker.args
+    if not targets or marker.kwargs or not all(isinstance(target, str) for target in targets):
         raise pytest.Collector.CollectError(
             f"@pytest.mark.klingkit_targets of {metafunc.definition.nodeid} takes {SIMULATOR!r} and folders of recordings"
         )
-    metafunc.parametrize(WHERE, places, indirect=True, scope="session")
+    metafunc.parametrize(WHERE, targets, indirect=True, scope="session")
 
 
 def _goes_to_a_service(metafunc: pytest.Metafunc) -> bool:

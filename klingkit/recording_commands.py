@@ -100,8 +100,8 @@ def secrets(*options: Options) -> list[Secret]:
 
     keys = [
         Secret(name, value)
-        for each in options
-        for name, value in (("the key", each.key), ("the other key", each.other_key))
+        for given in options
+        for name, value in (("the key", given.key), ("the other key", given.other_key))
         if value
     ]
     return [*keys, *secrets_of(os.environ)]
@@ -127,31 +127,31 @@ def drift(a: str, b: str, *, as_json: bool, plan: bool, real: bool, **given: Any
     from klingkit.contract.recordings.secret import find_secret
 
     contract = load_contract()
-    sides = [side(each, real=real or plan, contract=contract, given=given) for each in (a, b)]
-    asked = [each for each in sides if isinstance(each, Asked) and not each.free]
+    sides = [side(text, real=real or plan, contract=contract, given=given) for text in (a, b)]
+    asked = [service for service in sides if isinstance(service, Asked) and not service.free]
     if plan:
         plan_of_drift(contract, asked, given["budget"])
         return
     now = datetime.now(UTC)
     recordings: list[Recording] = []
     early, budget = "", given["budget"]
-    for name, each in zip((a, b), sides, strict=True):
-        if not isinstance(each, Asked):
-            warn_of_age(each, name, now)
-            recordings.append(each)
+    for name, chosen in zip((a, b), sides, strict=True):
+        if not isinstance(chosen, Asked):
+            warn_of_age(chosen, name, now)
+            recordings.append(chosen)
             continue
-        report = each.ask(contract, budget)
+        report = chosen.ask(contract, budget)
         if report.interrupted:
             click.echo(f"interrupted: {report.total} at most", err=True)
             raise click.exceptions.Exit(INTERRUPTED)
         recordings.append(keep(report, now))
-        if not each.free:
+        if not chosen.free:
             budget = max(budget - report.spent, Decimal(0))
             early = early or report.options.without_keys(report.incomplete)
     first, second = recordings
     found = compare(first, second, contract, given["only"])
     text = forms.as_json(found) if as_json else forms.as_markdown(found)
-    if secret := find_secret([text], secrets(*(each.options for each in asked))):
+    if secret := find_secret([text], secrets(*(service.options for service in asked))):
         raise CommandFailed(f"the comparison is not shown, since {secret} stands in it")
     click.echo(text, nl=as_json)
     if early:
@@ -208,8 +208,8 @@ def side(text: str, *, real: bool, contract: Contract, given: dict[str, Any]) ->
 
 def plan_of_drift(contract: Contract, asked: list[Asked], budget: Decimal) -> None:
     """Say what would be sent to each service, and what it would cost in all."""
-    for each in asked:
-        print_plan(contract, replace(each.options, budget=budget), each.target.name)
+    for service in asked:
+        print_plan(contract, replace(service.options, budget=budget), service.target.name)
     if not asked:
         click.echo("no service is asked: nothing is sent, and nothing costs money")
     elif len(asked) > 1:

@@ -254,8 +254,8 @@ def advice(base_url: str, key: str | None, control_token: str | None, *, as_json
         click.echo(json.dumps(found))
     elif not found:
         click.echo(f"no mistakes found; requests: {requests}")
-    for each in () if as_json else found:
-        click.echo(f"{each['kind']} (request {each['request']}): {each['text']}\n  {each['do']}")
+    for hint in () if as_json else found:
+        click.echo(f"{hint['kind']} (request {hint['request']}): {hint['text']}\n  {hint['do']}")
     if found:
         raise click.exceptions.Exit(CommandFailed.exit_code)
 

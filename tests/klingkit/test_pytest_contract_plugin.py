@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -26,47 +27,62 @@ if TYPE_CHECKING:
     from tests.conftest import Running
 
 
+pytest_plugins = ["pytester"]
+
+
 @pytest.fixture(scope="module")
 def live() -> Iterator[Running]:
     with serving("--instant", "--seed", "1") as running:
         yield running
 
 
-def pytest_in(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run pytest as a user does, in a folder of their own."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "COMETAPI"))}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--strict-markers", *arguments]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+Run = Callable[..., pytest.RunResult]
+"""Runs pytest with arguments, in a folder."""
 
 
-def suite(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return pytest_in(folder, "--pyargs", "klingkit.contract", *arguments)
+@pytest.fixture
+def pytest_in(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run pytest in a folder as a user does, but in this process: to start another takes longer than most runs."""
+    for name in [name for name in os.environ if name.startswith(("PYTEST", "COMETAPI"))]:
+        monkeypatch.delenv(name)
+
+    def run(folder: Path, *arguments: str) -> pytest.RunResult:
+        monkeypatch.chdir(folder)
+        quiet = ("-o", "asyncio_default_fixture_loop_scope=function")  # pytest-asyncio warns where nobody asked
+        return pytester.runpytest_inprocess("-q", "-p", "no:cacheprovider", "--strict-markers", *quiet, *arguments)
+
+    return run
 
 
-def test_the_suite_runs_under_pytest(live: Running, tmp_path: Path) -> None:
+@pytest.fixture
+def suite(pytest_in: Run) -> Run:
+    return lambda folder, *arguments: pytest_in(folder, "--pyargs", "klingkit.contract", *arguments)
+
+
+def test_the_suite_runs_under_pytest(suite: Run, live: Running, tmp_path: Path) -> None:
     done = suite(tmp_path, "--klingkit-target", live.url)
-    assert done.returncode == 0, done.stdout
-    assert "45 passed" in done.stdout
+    assert done.ret == 0, done.stdout.str()
+    assert "45 passed" in done.stdout.str()
 
     chosen = suite(tmp_path, "--klingkit-target", live.url, "--klingkit-budget", "1", "-k", "unique and again")
-    assert "1 passed" in chosen.stdout
+    assert "1 passed" in chosen.stdout.str()
 
 
-def test_the_suite_says_what_it_needs(live: Running, tmp_path: Path) -> None:
-    assert "give --klingkit-target URL" in suite(tmp_path).stdout
-    assert "run it without -n" in suite(tmp_path, "--klingkit-target", live.url, "-n", "2").stdout
+def test_the_suite_says_what_it_needs(suite: Run, live: Running, tmp_path: Path) -> None:
+    assert "give --klingkit-target URL" in suite(tmp_path).stdout.str()
+    assert "run it without -n" in suite(tmp_path, "--klingkit-target", live.url, "-n", "1").stdout.str()
     down = suite(tmp_path, "--klingkit-target", "http://127.0.0.1:9")
-    assert down.returncode == 2
-    assert "nothing could be tested" in down.stdout + down.stderr
+    assert down.ret == 2
+    assert "nothing could be tested" in down.stdout.str() + down.stderr.str()
 
 
-def test_a_case_that_was_to_be_tested_and_was_not_fails(live: Running, tmp_path: Path) -> None:
+def test_a_case_that_was_to_be_tested_and_was_not_fails(suite: Run, live: Running, tmp_path: Path) -> None:
     done = suite(tmp_path, "--klingkit-target", live.url, "--klingkit-budget", "0.0133", "-k", "accepted")
 
-    assert done.returncode == 1
-    assert "1 passed" in done.stdout
-    assert "not tested, though it was to be: it does not fit into what is left of the budget" in done.stdout
-    assert "pytest_contract_plugin.py" not in done.stdout
+    assert done.ret == 1
+    assert "1 passed" in done.stdout.str()
+    assert "not tested, though it was to be: it does not fit into what is left of the budget" in done.stdout.str()
+    assert "pytest_contract_plugin.py" not in done.stdout.str()
 
 
 def test_an_interrupted_suite_ends_with_130(tmp_path: Path) -> None:
@@ -83,12 +99,12 @@ def test_an_interrupted_suite_ends_with_130(tmp_path: Path) -> None:
     assert b"interrupted: " in output
 
 
-def test_the_suite_fails_with_the_case(tmp_path: Path) -> None:
+def test_the_suite_fails_with_the_case(suite: Run, tmp_path: Path) -> None:
     with serving("--instant", "--scenario", "error-1301") as wrong:
         done = suite(tmp_path, "--klingkit-target", wrong.url, "-k", "prompt and one-too-long")
 
-    assert done.returncode == 1
-    assert "prompt.maxLength/one-too-long: the code is another" in done.stdout
+    assert done.ret == 1
+    assert "prompt.maxLength/one-too-long: the code is another" in done.stdout.str()
 
 
 # Tests of a user's own
@@ -125,39 +141,41 @@ def test_right(klingkit_target):
 """
 
 
-def test_contract_tests_of_a_users_own_need_no_service(tmp_path: Path) -> None:
+def test_contract_tests_of_a_users_own_need_no_service(pytest_in: Run, tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(TESTS)
 
     done = pytest_in(tmp_path)
-    assert "5 passed" in done.stdout, done.stdout
+    assert "5 passed" in done.stdout.str(), done.stdout.str()
 
 
-def test_contract_tests_of_a_users_own_cross_no_budget(tmp_path: Path) -> None:
+def test_contract_tests_of_a_users_own_cross_no_budget(pytest_in: Run, tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(TESTS)
     with serving("--instant", "--balance", "0.20") as service:
         target = ("--klingkit-target", service.url)
         free = pytest_in(tmp_path, *target, "-k", "test_right or test_too_many")
-        refused = pytest_in(tmp_path, *target, "--klingkit-budget", "0.30", "-k", "test_refused or test_too_many")
+        refused = pytest_in(tmp_path, *target, "--klingkit-budget", "0.40", "-k", "test_refused or test_too_many")
         both = pytest_in(tmp_path, *target, "--klingkit-budget", "0.15", "-k", "test_right or test_too_many")
         split = pytest_in(tmp_path, *target, "--klingkit-budget", "1", "-n", "1", "-k", "test_right")
         spent = service.stop()
 
-    assert "2 failed" in free.stdout
-    assert "money.py" not in free.stdout
-    assert "BudgetError: 0.0133 more than the 0 spent would cross the budget of 0: nothing was sent" in free.stdout
-    assert "2 passed" in refused.stdout, refused.stdout
-    assert "2 passed" in both.stdout, both.stdout  # ten pictures that are refused give back what was set aside
-    assert "run them without -n" in split.stdout + split.stderr
+    assert "2 failed" in free.stdout.str()
+    assert "money.py" not in free.stdout.str()
+    crossed = "BudgetError: 0.0133 more than the 0 spent would cross the budget of 0: nothing was sent"
+    assert crossed in free.stdout.str()
+    assert "2 passed" in refused.stdout.str(), refused.stdout.str()
+    # Ten pictures that are refused give back what was set aside.
+    assert "2 passed" in both.stdout.str(), both.stdout.str()
+    assert "run them without -n" in split.stdout.str() + split.stderr.str()
     assert "Traceback" not in spent
 
 
-def test_a_service_must_be_usable(tmp_path: Path) -> None:
+def test_a_service_must_be_usable(pytest_in: Run, tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(TESTS)
 
     far = pytest_in(tmp_path, "--klingkit-target", "http://example.com")
 
-    assert far.returncode == 2
-    assert "say --klingkit-real if you mean it" in far.stdout + far.stderr
+    assert far.ret == 2
+    assert "say --klingkit-real if you mean it" in far.stdout.str() + far.stderr.str()
 
 
 @pytest.mark.parametrize("body", [[], "x", None, 5, {"n": True}, {1: 2}, {"prompt": ("a",)}, ["\u732b"]], ids=repr)
@@ -223,23 +241,25 @@ def test_without():
 
 
 @pytest.mark.parametrize("parallel", [(), ("-n", "2")], ids=["alone", "xdist"])
-def test_a_test_runs_on_the_simulator_and_on_a_recording(project: Path, parallel: tuple[str, ...]) -> None:
+def test_a_test_runs_on_the_simulator_and_on_a_recording(
+    pytest_in: Run, project: Path, parallel: tuple[str, ...]
+) -> None:
     (project / "test_both.py").write_text(BOTH)
 
     done = pytest_in(project, "test_both.py", "-rA", *parallel)
 
-    assert "8 passed" in done.stdout, done.stdout
-    assert "3 failed" in done.stdout
-    failed = {line.split(" - ")[0] for line in done.stdout.splitlines() if line.startswith("FAILED")}
+    assert "8 passed" in done.stdout.str(), done.stdout.str()
+    assert "3 failed" in done.stdout.str()
+    failed = {line.split(" - ")[0] for line in done.outlines if line.startswith("FAILED")}
     assert failed == {f"FAILED test_both.py::test_{name}[recorded]" for name in ("too_many", "mock", "server")}
-    assert "n.maximum: expected 'n: must be less than or equal to 9', got 'n is too much'" in done.stdout
+    assert "n.maximum: expected 'n: must be less than or equal to 9', got 'n is too much'" in done.stdout.str()
 
 
-def test_a_service_stands_in_for_both(project: Path, live: Running) -> None:
+def test_a_service_stands_in_for_both(pytest_in: Run, project: Path, live: Running) -> None:
     (project / "test_both.py").write_text(BOTH)
     target = ("--klingkit-target", live.url, "--klingkit-budget", "1")
 
-    assert "2 passed" in pytest_in(project, "test_both.py", "-k", "right or too_many", *target).stdout
+    assert "2 passed" in pytest_in(project, "test_both.py", "-k", "right or too_many", *target).stdout.str()
 
 
 @pytest.mark.parametrize(
@@ -250,14 +270,14 @@ def test_a_service_stands_in_for_both(project: Path, live: Running) -> None:
         ("recording='recorded'", "takes 'simulator' and folders of recordings"),
     ],
 )
-def test_a_target_that_is_none_is_named(tmp_path: Path, marker: str, says: str) -> None:
+def test_a_target_that_is_none_is_named(pytest_in: Run, tmp_path: Path, marker: str, says: str) -> None:
     (tmp_path / "test_it.py").write_text(
         f"import pytest\n@pytest.mark.klingkit_targets({marker})\ndef test_it(kling_mock): pass\n"
     )
 
     done = pytest_in(tmp_path)
 
-    assert done.returncode in {1, 2}
-    assert says in done.stdout
-    assert "Traceback" not in done.stdout + done.stderr
-    assert "pytest_plugin.py" not in done.stdout
+    assert done.ret in {1, 2}
+    assert says in done.stdout.str()
+    assert "Traceback" not in done.stdout.str() + done.stderr.str()
+    assert "pytest_plugin.py" not in done.stdout.str()

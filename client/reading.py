@@ -1,4 +1,4 @@
-"""From an HTTP answer to the data in it, or to the exception that it stands for."""
+"""From what the service sends to the data and the task in it, or to the exception that it stands for."""
 
 from __future__ import annotations
 
@@ -6,30 +6,12 @@ import time
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
-from .errors import (
-    AccountError,
-    ApiError,
-    AuthenticationError,
-    InvalidRequestError,
-    PolicyError,
-    RateLimitError,
-    ServiceError,
-    UnexpectedAnswerError,
-)
+from .codes import Retry, meaning_of
+from .errors import ApiError, UnexpectedAnswerError
+from .task import Task
 
 if TYPE_CHECKING:
     import requests
-
-FAMILIES: tuple[tuple[range, type[ApiError]], ...] = (
-    (range(1000, 1005), AuthenticationError),
-    (range(1100, 1104), AccountError),
-    (range(1200, 1204), InvalidRequestError),
-    (range(1302, 1304), RateLimitError),
-    (range(1300, 1305), PolicyError),
-    (range(5000, 5003), ServiceError),
-)
-BY_STATUS: dict[int, type[ApiError]] = {401: AuthenticationError, 403: AccountError, 429: RateLimitError}
-RATE_CODES = (1302, 1303)
 
 
 def read_answer(response: requests.Response, key: str) -> Any:
@@ -59,17 +41,39 @@ def read_answer(response: requests.Response, key: str) -> Any:
     raise _api_error(response, _text(body.get("message"), key), code, str(body.get("request_id") or ""))
 
 
+def read_task(data: Any) -> Task:
+    """Read a task from an answer's `data` or a callback's body.
+
+    Raises UnexpectedAnswerError if it is no task.
+    """
+    if not isinstance(data, dict):
+        raise UnexpectedAnswerError("this is no task: it is not a JSON object")
+    if missing := [name for name in ("task_id", "task_status") if name not in data]:
+        raise UnexpectedAnswerError(f"this is no task: it has no {missing[0]}")
+    try:
+        images = (data.get("task_result") or {}).get("images") or []
+        return Task(
+            task_id=str(data["task_id"]),
+            status=str(data["task_status"]),
+            image_urls=tuple(str(image["url"]) for image in images if image.get("url")),
+            message=str(data.get("task_status_msg") or ""),
+            external_task_id=str((data.get("task_info") or {}).get("external_task_id") or ""),
+            created_at=int(data.get("created_at") or 0),
+            updated_at=int(data.get("updated_at") or 0),
+        )
+    except (AttributeError, TypeError, ValueError):
+        raise UnexpectedAnswerError("this is no task: a field has another type than documented") from None
+
+
 def _api_error(response: requests.Response, message: str, code: int | str, request_id: str) -> ApiError:
     status = response.status_code
-    family = next((error for codes, error in FAMILIES if code in codes), None)
-    if family is None:
-        family = ServiceError if status >= 500 else BY_STATUS.get(status, InvalidRequestError)
-    error = family(
+    meaning = meaning_of(code, status)
+    error = meaning.error(
         message,
         code=code,
         http_status=status,
         request_id=request_id or response.headers.get("x-cometapi-request-id", ""),
-        retryable=code in RATE_CODES or family is ServiceError,
+        retryable=meaning.retry is not Retry.NOTHING,
     )
     error.retry_after = _retry_after(response.headers.get("Retry-After", ""))
     return error

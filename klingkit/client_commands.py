@@ -1,0 +1,218 @@
+"""The commands that use a service: submit a task, show it, wait for it."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import click
+
+from .command_errors import LOCAL, CommandFailed, TimedOut, WrongUsage, finite
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from klingkit.client import KlingClient, Task
+
+
+def service_options(command: Any) -> Any:
+    """Add the options that choose service and key."""
+    url = click.option(
+        "--base-url",
+        envvar="COMETAPI_BASE_URL",
+        show_envvar=True,
+        default=LOCAL,
+        show_default=True,
+        help="The service.",
+    )
+    key = click.option("--key", envvar="COMETAPI_KEY", show_envvar=True, help="For the simulator here any will do.")
+    as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+    return url(key(as_json(command)))
+
+
+def wait_options(command: Any) -> Any:
+    """Add the options of a command that waits."""
+    timeout = click.option(
+        "--timeout",
+        default=600.0,
+        type=click.FloatRange(min=0),
+        callback=finite,
+        show_default=True,
+        help="Seconds to wait.",
+    )
+    out = click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for the pictures.")
+    return timeout(out(command))
+
+
+@click.command(short_help="Submit a task.")
+@click.argument("pictures", nargs=-1, required=True, metavar="PICTURE PICTURE...")
+@click.option("--prompt", help="What the picture should show.")
+@click.option("--n", type=int, help="Number of pictures.")
+@click.option("--aspect-ratio", help="Width to height, such as 1:1.")
+@click.option("--scene", help="Scene picture.")
+@click.option("--style", help="Style picture.")
+@click.option("--model", help="Model name.")
+@click.option("--external-task-id", help="An id of your own, unique per account.")
+@click.option("--callback-url", help="Where the service posts status changes.")
+@click.option("--wait", "waits", is_flag=True, help="Wait until the task ends.")
+@wait_options
+@service_options
+def submit(
+    pictures: tuple[str, ...],
+    *,
+    scene: str | None,
+    style: str | None,
+    model: str | None,
+    timeout: float,
+    out: Path | None,
+    base_url: str,
+    key: str | None,
+    waits: bool,
+    as_json: bool,
+    **fields: Any,
+) -> None:
+    """Submit a task; each PICTURE, scene and style is a file or a URL."""
+    if out and not waits:
+        raise WrongUsage("--out needs --wait: there are no pictures before the end")
+    make_folder(out)
+    with connected(base_url, key) as client, one_line_errors(as_json=as_json):
+        task = client.create(
+            [picture(text) for text in pictures],
+            scene_image=picture(scene) if scene else None,
+            style_image=picture(style) if style else None,
+            model_name=model,
+            **fields,
+        )
+        if waits:
+            finish(client, task, timeout, out, as_json=as_json)
+        else:
+            print_task(task, as_json=as_json)
+
+
+@click.command(short_help="Show a task.")
+@click.argument("task_id")
+@service_options
+def get(task_id: str, base_url: str, key: str | None, *, as_json: bool) -> None:
+    """Show a task as it stands."""
+    with connected(base_url, key) as client, one_line_errors(as_json=as_json):
+        task = client.get(task_id)
+        print_task(task, as_json=as_json)
+    if task.failed:
+        raise click.exceptions.Exit(CommandFailed.exit_code)
+
+
+@click.command(short_help="Wait for a task to end.")
+@click.argument("task_id")
+@wait_options
+@service_options
+def wait(task_id: str, timeout: float, out: Path | None, base_url: str, key: str | None, *, as_json: bool) -> None:
+    """Wait for a task to end, and save its pictures with --out."""
+    make_folder(out)
+    with connected(base_url, key) as client, one_line_errors(as_json=as_json):
+        finish(client, task_id, timeout, out, as_json=as_json)
+
+
+@contextmanager
+def connected(base_url: str, key: str | None) -> Iterator[KlingClient]:
+    """Give a client for a service; the simulator on this machine takes any key and must answer at once."""
+    from klingkit.client import InputError, KlingClient
+
+    if not base_url.lower().startswith(("http://", "https://")):
+        raise WrongUsage(f"--base-url {base_url!r} does not begin with http:// or https://")
+    try:
+        parts = urlsplit(base_url)
+        host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError:
+        raise WrongUsage(f"--base-url {base_url!r} is not a URL") from None
+    local = host in {"localhost", "::1"} or host.startswith("127.")
+    if not key and not local:
+        raise WrongUsage(f"no key for {host or base_url}: set COMETAPI_KEY, or pass --key")
+    try:
+        client = KlingClient(key or "any", base_url)
+    except InputError as error:
+        raise WrongUsage(str(error)) from None
+    if local:
+        try:
+            socket.create_connection((host, port), timeout=5).close()
+        except OSError:
+            raise CommandFailed(f"nothing answers at {base_url}: start it with `klingkit serve`") from None
+    with client:
+        yield client
+
+
+@contextmanager
+def one_line_errors(*, as_json: bool) -> Iterator[None]:
+    """Turn what the client raises into one line and an exit code."""
+    from klingkit.client import InputError, KlingError, TaskFailedError, WaitTimeoutError
+
+    try:
+        yield
+    except (TaskFailedError, WaitTimeoutError) as error:
+        if as_json and error.task:
+            print_task(error.task, as_json=True)
+        raise (TimedOut if isinstance(error, WaitTimeoutError) else CommandFailed)(str(error)) from None
+    except InputError as error:
+        raise WrongUsage(str(error)) from None
+    except (KlingError, OSError) as error:
+        raise CommandFailed(str(error)) from None
+
+
+def make_folder(out: Path | None) -> None:
+    """Make the folder for pictures before anything is asked for that could not be saved."""
+    if out:
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise WrongUsage(f"--out {out}: {error.strerror}") from None
+
+
+def picture(text: str) -> str | Path:
+    """Return a URL as it is and everything else as a file."""
+    return text if text.lower().startswith(("http://", "https://")) else Path(text)
+
+
+def finish(client: KlingClient, task: Task | str, timeout: float, out: Path | None, *, as_json: bool) -> None:
+    """Wait with a display that fits the output, save the pictures, and print the task."""
+    from rich.console import Console
+
+    from klingkit.client import KlingError
+
+    console = Console(stderr=True)
+    task_id = task if isinstance(task, str) else task.task_id
+    display = console.status(f"task {task_id}") if console.is_terminal else nullcontext()
+    with display as spinner:
+
+        def show(current: Task) -> None:
+            if spinner:
+                spinner.update(f"task {task_id}: {current.status}")
+            elif not as_json:
+                click.echo(f"{task_id} {current.status}", err=True)
+
+        try:
+            ended = client.wait(task, timeout, on_change=show)
+        except KeyboardInterrupt:
+            raise CommandFailed(f"interrupted; task {task_id} goes on: klingkit wait {task_id}") from None
+        try:
+            files = client.save(ended, out) if out else []
+        except (KlingError, OSError):
+            print_task(ended, as_json=as_json)
+            raise
+    print_task(ended, files, as_json=as_json)
+
+
+def print_task(task: Task, files: list[Path] | None = None, *, as_json: bool) -> None:
+    """Print a task to stdout: as JSON, or a line for each thing known of it."""
+    saved = [str(file) for file in files or []]
+    if as_json:
+        click.echo(json.dumps({**asdict(task), "files": saved}, ensure_ascii=sys.stdout.encoding.lower() != "utf-8"))
+        return
+    click.echo(f"task {task.task_id}: {task.status}")
+    for line in (task.message, *([] if saved else task.image_urls), *saved):
+        if line:
+            click.echo(f"  {line}")
