@@ -120,8 +120,8 @@ def drift(a: str, b: str, *, as_json: bool, plan: bool, real: bool, **given: Any
     Exits with 0 if there is no drift, 1 if there is, 2 if nothing could be compared, 3 if there was less to compare
     than was asked for, 130 after a Ctrl-C.
     """
-    from klingkit.contract.recordings import drift as forms
     from klingkit.contract import load_contract
+    from klingkit.contract.recordings import drift as forms
     from klingkit.contract.recordings.masking import find_secret
     from klingkit.contract.recordings.recording import record as keep
 

@@ -16,11 +16,11 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from klingkit.contract import load_contract
-from klingkit.contract.verify import report as forms
 from klingkit.contract.check import check_create
 from klingkit.contract.judge.reply import Deviation
 from klingkit.contract.targets.callback_receiver import receiving
 from klingkit.contract.targets.target import HttpTarget
+from klingkit.contract.verify import report as forms
 from klingkit.contract.verify.reproduce import curl, python
 from klingkit.contract.verify.run import UnusableTargetError, verify
 from klingkit.mock_server.serving.in_process import in_process_target

@@ -1,51 +1,55 @@
-"""The simulator on a port, under granian: one worker process, which holds all state."""
+"""The simulator on a port: uvicorn in one process, which holds all state."""
 
 from __future__ import annotations
 
 import json
 import logging
-import multiprocessing.util
 import shlex
+import signal
 import socket
 import sys
 import threading
 import time
-from functools import partial
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from granian.constants import Interfaces
-from granian.log import LogLevels
-from granian.server import MPServer
+from uvicorn import Config, Server
+
+from ..app import create_app
+from ..simulator import Simulator
+from .bridge import Bridge
+from .connection import Connection
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from klingkit.contract import Contract
 
     from ..settings import Settings
-    from ..simulator import Simulator
-    from .granian_faults import Faults
 
-
+BACKLOG = 2048
 STOP_SECONDS = 2
-"""Time for requests to end after Ctrl-C. A worker that gets its signal in the moment when it starts can miss it (granian 2.8)."""
+"""Time for requests to end after Ctrl-C."""
+KEEP_ALIVE_SECONDS = 75
+"""For a connection without a request; a client must not take its end for a fault."""
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name))
 
 
 class CannotListenError(Exception):
     """Nothing can be bound to that address; the message says why."""
 
 
-def find_port(host: str, port: int) -> tuple[str, int]:
-    """Return the address of a host, and `port` if it is free there; 0 stands for any free one.
-
-    granian shares a port with whoever listens there already (SO_REUSEPORT), so this must be asked first.
-    Raises CannotListenError.
-    """
+def bound(host: str, port: int) -> socket.socket:
+    """Return a socket that has a port of a host; 0 stands for any free one. Raises CannotListenError."""
     try:
         family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-            name = probe.getsockname()
-            return str(name[0]), int(name[1])
+        listener = socket.socket(family, kind)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+        except OSError:
+            listener.close()
+            raise
     except (OSError, UnicodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a host name"
         known = not isinstance(error, (socket.gaierror, UnicodeError))
@@ -53,28 +57,11 @@ def find_port(host: str, port: int) -> tuple[str, int]:
             "another with --port, or a free one with --port 0" if known else "an address of this machine with --host"
         )
         raise CannotListenError(f"cannot listen on {host} port {port}: {reason}; choose {other}") from error
+    return listener
 
 
-def serve(settings: Settings, address: str, port: int) -> None:
-    """Serve until SIGINT or SIGTERM; `find_port` gives address and port. Log lines go to stderr."""
-    server = MPServer(
-        "klingkit",
-        address=address,
-        port=port,
-        interface=Interfaces.WSGI,
-        websockets=False,
-        log_level=LogLevels.error,  # it warns of its own default number of threads
-        workers_kill_timeout=STOP_SECONDS,
-    )
-    server.serve(target_loader=partial(_load, settings, address, port), wrap_loader=False)
-
-
-def _load(settings: Settings, address: str, port: int) -> Faults:
-    """Build the application; granian calls it in the worker process."""
-    from ..app import create_app  # noqa: PLC0415 - granian's main process does without it
-    from ..simulator import Simulator  # noqa: PLC0415
-    from .granian_faults import Faults  # noqa: PLC0415
-
+def serve(settings: Settings, listener: socket.socket) -> None:
+    """Serve on a socket of `listen` until SIGINT, SIGTERM or SIGHUP. Log lines go to stderr."""
     handler = logging.StreamHandler()
     handler.setFormatter(_Line())
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # each costs, and no line shows it
@@ -82,11 +69,48 @@ def _load(settings: Settings, address: str, port: int) -> Faults:
     log.addHandler(handler)
     log.setLevel(logging.INFO)
     simulator = Simulator(settings)
-    # multiprocessing ends a worker without atexit
-    multiprocessing.util.Finalize(None, _say_goodbye, (simulator,), exitpriority=0)
-    text = banner(simulator.contract, settings, address, port)
-    threading.Thread(target=_announce, args=(address, port, text), daemon=True).start()
-    return Faults(create_app(simulator).wsgi_app, simulator)
+    bridge = Bridge(create_app(simulator).wsgi_app, simulator)
+    address, port = listener.getsockname()[:2]
+    listener.listen(BACKLOG)
+    sys.stdout.write(banner(simulator.contract, settings, address, port))
+    sys.stdout.flush()
+    server_of(bridge).run([listener])
+    bridge.close()
+    _say_goodbye(simulator)
+
+
+def server_of(bridge: Bridge, *, stop_seconds: int = STOP_SECONDS) -> Server:
+    """Return a server, which is to be run with a socket."""
+    config = Config(
+        bridge,
+        http=Connection,
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        log_config=None,
+        log_level="critical",
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=stop_seconds,
+    )
+    return _Server(config)
+
+
+class _Server(Server):
+    """Ends after a signal with what is left to say, where uvicorn lets the signal kill the process in the end."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        main = threading.current_thread() is threading.main_thread()  # no other can get a signal
+        caught = [number for number in SIGNALS if main and signal.getsignal(number) is not signal.SIG_IGN]
+        before = {number: signal.signal(number, self.handle_exit) for number in caught}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def _say_goodbye(simulator: Simulator) -> None:
@@ -130,15 +154,3 @@ def banner(contract: Contract, settings: Settings, address: str, port: int) -> s
         hint = " Put the task_id of the answer in place of TASK_ID." if "TASK_ID" in command else ""
         lines += [operation.summary + hint, f"  {command}", ""]
     return "\n".join(lines) + "\n"
-
-
-def _announce(address: str, port: int, text: str) -> None:
-    """Print the banner once the port answers, so that whoever waits for it can connect."""
-    while True:
-        try:
-            socket.create_connection((address, port), timeout=1).close()
-            break
-        except OSError:
-            time.sleep(0.005)
-    sys.stdout.write(text)
-    sys.stdout.flush()
