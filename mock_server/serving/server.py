@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import shlex
@@ -19,9 +20,11 @@ from ..app import create_app
 from ..simulator import Simulator
 from .bridge import Bridge
 from .connection import Connection
+from .log_lines import LogLines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import FrameType
 
     from klingkit.contract import Contract
 
@@ -33,6 +36,10 @@ STOP_SECONDS = 2
 KEEP_ALIVE_SECONDS = 75
 """For a connection without a request; a client must not take its end for a fault."""
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name))
+
+
+LONGEST_HEALTH = 10_000
+"""Bytes that are read of an answer from whoever has the port."""
 
 
 class CannotListenError(Exception):
@@ -52,6 +59,8 @@ def bound(host: str, port: int) -> socket.socket:
             raise
     except (OSError, UnicodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a host name"
+        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+            reason += f", {_who_listens(host, port)}"
         known = not isinstance(error, (socket.gaierror, UnicodeError))
         other = (
             "another with --port, or a free one with --port 0" if known else "an address of this machine with --host"
@@ -60,13 +69,29 @@ def bound(host: str, port: int) -> socket.socket:
     return listener
 
 
+def _who_listens(host: str, port: int) -> str:
+    """Say what answers at an address that is taken, after a second at most."""
+    address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
+    due = time.monotonic() + 1
+    came = b""
+    try:
+        with socket.create_connection((address, port), timeout=1) as connection:
+            connection.sendall(f"GET /_mock/health HTTP/1.0\r\nHost: {address}\r\n\r\n".encode())
+            while (left := due - time.monotonic()) > 0 and len(came) < LONGEST_HEALTH:
+                connection.settimeout(left)
+                if not (data := connection.recv(LONGEST_HEALTH)):
+                    break
+                came += data
+    except (OSError, UnicodeError):
+        pass
+    return "where a klingkit serves already" if b'"uptime_s"' in came else "where another program listens"
+
+
 def serve(settings: Settings, listener: socket.socket) -> None:
     """Serve on a socket of `listen` until SIGINT, SIGTERM or SIGHUP. Log lines go to stderr."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(_Line())
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # each costs, and no line shows it
     log = logging.getLogger("klingkit")
-    log.addHandler(handler)
+    log.addHandler(LogLines())
     log.setLevel(logging.INFO)
     simulator = Simulator(settings)
     bridge = Bridge(create_app(simulator).wsgi_app, simulator)
@@ -74,12 +99,13 @@ def serve(settings: Settings, listener: socket.socket) -> None:
     listener.listen(BACKLOG)
     sys.stdout.write(banner(simulator.contract, settings, address, port))
     sys.stdout.flush()
-    server_of(bridge).run([listener])
+    server = server_of(bridge)
+    server.run([listener])
     bridge.close()
-    _say_goodbye(simulator)
+    _say_goodbye(simulator, server.ended_by)
 
 
-def server_of(bridge: Bridge, *, stop_seconds: int = STOP_SECONDS) -> Server:
+def server_of(bridge: Bridge, *, stop_seconds: int = STOP_SECONDS) -> SimulatorServer:
     """Return a server, which is to be run with a socket."""
     config = Config(
         bridge,
@@ -95,11 +121,19 @@ def server_of(bridge: Bridge, *, stop_seconds: int = STOP_SECONDS) -> Server:
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=stop_seconds,
     )
-    return _Server(config)
+    return SimulatorServer(config)
 
 
-class _Server(Server):
+class SimulatorServer(Server):
     """Ends after a signal with what is left to say, where uvicorn lets the signal kill the process in the end."""
+
+    ended_by = ""
+    """Name of the signal."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to stop; at once after a second Ctrl-C."""
+        self.ended_by = signal.Signals(sig).name
+        super().handle_exit(sig, frame)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -113,8 +147,11 @@ class _Server(Server):
                 signal.signal(number, handler)
 
 
-def _say_goodbye(simulator: Simulator) -> None:
+def _say_goodbye(simulator: Simulator, ended_by: str) -> None:
     log = logging.getLogger("klingkit")
+    tasks = len(simulator.store.tasks())
+    if ended_by == "SIGHUP":  # nobody asked for it: a terminal was closed
+        log.warning("stopped by SIGHUP, and with it %d tasks; `nohup` keeps it running", tasks)
     spent = simulator.store.spent(None, simulator.clock.now())
     if spent:
         log.info("this run would have cost %.2f %s", spent, simulator.contract.currency)
@@ -122,20 +159,6 @@ def _say_goodbye(simulator: Simulator) -> None:
     if pending:
         tasks = ", ".join(dict.fromkeys(delivery.task_id for delivery in pending))
         log.warning("%d callbacks are still pending, of task %s", len(pending), tasks[:400])
-
-
-class _Line(logging.Formatter):
-    """Time and text; the time is formatted once a second, since that costs more than all the rest."""
-
-    _second = (0, "")
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return a line of the log."""
-        second = int(record.created)
-        if second != self._second[0]:
-            self._second = (second, time.strftime("%H:%M:%S", time.localtime(second)))
-        trace = f"\n{self.formatException(record.exc_info)}" if record.exc_info else ""
-        return f"{self._second[1]} {record.getMessage()}{trace}"
 
 
 def banner(contract: Contract, settings: Settings, address: str, port: int) -> str:
