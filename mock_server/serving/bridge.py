@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote_to_bytes
@@ -19,7 +21,7 @@ from ..control.routes import PREFIX
 from .connection import CONNECTION
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
     from ..scenarios import Fault
     from ..simulator import Simulator
@@ -37,6 +39,8 @@ READ_S = 60.0
 """Time for a client to take an answer."""
 DRAINED_LIMITS = 4
 """How many times the limit of a body is read and thrown away: a client that still sends would get a reset, not the answer."""
+UPLOADED_LIMITS = 2
+"""How many bodies of the largest size are held in memory at a time; the next one waits."""
 FLUSH_S = 0.05
 """Time for the first bytes to be read before a reset, which would overtake them."""
 DRIP_S = 0.005
@@ -61,15 +65,16 @@ class Bridge:
         self._crashed = crashed
         self._computing = ThreadPoolExecutor(2, "computing")
         self._blocking = ThreadPoolExecutor(32, "blocking")
+        self._uploads = Uploads(UPLOADED_LIMITS * simulator.settings.max_body)
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request."""
         connection: Connection = scope[CONNECTION]
         environ = environ_of(scope)
-        body = b""
         if "CONTENT_LENGTH" in environ or "HTTP_TRANSFER_ENCODING" in environ:
-            body = await self._read(environ, receive, connection)
-        answer = await self._answer(environ, body)
+            answer = await self._upload(environ, receive, connection)
+        else:
+            answer = await self._answer(environ, b"")
         if answer.fault and not await self._spoil(answer.fault, answer, connection, receive, send):
             return
         await send({"type": "http.response.start", "status": answer.http, "headers": answer.headers})
@@ -90,25 +95,36 @@ class Bridge:
         self._computing.shutdown(wait=False, cancel_futures=True)
         self._blocking.shutdown(wait=False, cancel_futures=True)
 
-    async def _read(self, environ: dict[str, Any], receive: Receive, connection: Connection) -> bytes:
-        """Return the body; of one that is too large only so much that the application sees it."""
-        limit = self._simulator.settings.max_body
-        kept: list[bytes] = []
-        size = 0
+    async def _upload(self, environ: dict[str, Any], receive: Receive, connection: Connection) -> Answer:
+        """Answer a request with a body, which must come in time and holds its room in memory until then."""
         due = connection.loop.call_later(BODY_S, connection.abort)
         try:
-            more = True
-            while more and size <= DRAINED_LIMITS * limit:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    environ["CONTENT_LENGTH"] = str(size + 1)  # what came is not all, though it may be whole JSON
-                    break
-                more = message["more_body"]
-                if size <= limit:
-                    kept.append(message["body"])
-                size += len(message["body"])
+            async with AsyncExitStack() as held:
+                body = await self._read(environ, receive, held)
+                due.cancel()
+                return await self._answer(environ, body)
         finally:
             due.cancel()
+
+    async def _read(self, environ: dict[str, Any], receive: Receive, held: AsyncExitStack) -> bytes:
+        """Return the body; of one that is too large only so much that the application sees it."""
+        limit = self._simulator.settings.max_body
+        length = environ.get("CONTENT_LENGTH", "")
+        announced = int(length) if length.isdecimal() else limit
+        kept: list[bytes] = []
+        size = 0
+        more = True
+        while more and size <= DRAINED_LIMITS * limit:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                environ["CONTENT_LENGTH"] = str(size + 1)  # what came is not all, though it may be whole JSON
+                break
+            more = message["more_body"]
+            if size <= limit:
+                kept.append(message["body"])
+            if size <= LARGE < size + len(message["body"]):
+                await held.enter_async_context(self._uploads.room(min(announced, limit)))
+            size += len(message["body"])
         return kept[0] if len(kept) == 1 else b"".join(kept)
 
     async def _answer(self, environ: dict[str, Any], body: bytes) -> Answer:
@@ -178,6 +194,33 @@ class Bridge:
             await send({"type": "http.response.body", "body": piece, "more_body": number + 1 < pieces})
             if number + 1 < pieces and await _gone_within(seconds / pieces, receive):
                 return
+
+
+class Uploads:
+    """The memory that large bodies may take at a time, in bytes; in the order in which they came."""
+
+    def __init__(self, size: int) -> None:
+        self._left = size
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+
+    @asynccontextmanager
+    async def room(self, size: int) -> AsyncIterator[None]:
+        """Hold room for a body, and wait for it before."""
+        if self._waiting or size > self._left:
+            turn = asyncio.get_running_loop().create_future()
+            self._waiting.append((size, turn))
+            await turn  # whoever gives room back takes it for us, so that nobody comes in between
+        else:
+            self._left -= size
+        try:
+            yield
+        finally:
+            self._left += size
+            while self._waiting and (self._waiting[0][1].done() or self._waiting[0][0] <= self._left):
+                next_size, turn = self._waiting.popleft()
+                if not turn.done():  # else its task was cancelled, as the server stops
+                    self._left -= next_size
+                    turn.set_result(None)
 
 
 async def _gone_within(seconds: float, receive: Receive) -> bool:
