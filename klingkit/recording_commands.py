@@ -182,11 +182,11 @@ class Asked:
 def side(text: str, *, real: bool, contract: Contract, given: dict[str, Any]) -> Asked | Recording:
     """Return one side of a comparison."""
     from klingkit.contract.recordings.files import BrokenRecordingError, load
-    from klingkit.contract.verify.selection import Options, check_subject
+    from klingkit.contract.verify.selection import Options, check_requirement
 
     try:
         if given["only"] is not None:
-            check_subject(contract, given["only"])
+            check_requirement(contract, given["only"])
         if text == SIMULATOR:
             from klingkit.mock_server.serving.in_process import in_process_target
 

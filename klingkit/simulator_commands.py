@@ -173,8 +173,8 @@ def serve(
 ) -> None:
     """Run the simulator on a port, until Ctrl-C. Log lines go to stderr."""
     from klingkit.mock_server.accounts import AccountSettings
-    from klingkit.mock_server.serving.granian_server import CannotListenError, find_port
-    from klingkit.mock_server.serving.granian_server import serve as run
+    from klingkit.mock_server.serving.server import CannotListenError, bound
+    from klingkit.mock_server.serving.server import serve as run
 
     if public_url is not None and not re.match(r"https?://[^/?#\s]", public_url):
         raise WrongUsage(f"--public-url {public_url!r} does not begin with http:// or https:// and a host")
@@ -199,10 +199,10 @@ def serve(
         **options,
     )
     try:
-        address, port = find_port(host, port)
+        listener = bound(host, port)
     except CannotListenError as error:
         raise CommandFailed(str(error)) from error
-    run(settings, address, port)
+    run(settings, listener)
 
 
 def check_recording(folder: str) -> None:

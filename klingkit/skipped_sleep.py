@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import threading
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -52,7 +53,7 @@ def sleep_skipped(move: Callable[[int], object], limit: str, note: Callable[[Bas
         skip(seconds)
 
     async def sleep_async(delay: float, result: Any = None) -> Any:
-        if over:
+        if over or getattr(threading.current_thread(), "keeps_real_time", False):
             return await really_sleep_async(delay, result)
         skip(max(delay, 0))
         return await really_sleep_async(0, result)

@@ -26,8 +26,8 @@ MAY_IMPORT = {
     "klingkit": {"contract", "client", "mock_server"},
 }
 NEVER = {
-    "contract": {"flask", "werkzeug", "hypothesis", "requests", "granian"},
-    "client": {"flask", "werkzeug", "hypothesis", "openapi_core", "yaml", "jsonschema_rs", "granian"},
+    "contract": {"flask", "werkzeug", "hypothesis", "requests", "uvicorn"},
+    "client": {"flask", "werkzeug", "hypothesis", "openapi_core", "yaml", "jsonschema_rs", "uvicorn"},
     "mock_server": {"hypothesis", "openapi_core", "requests"},
     "klingkit": {"hypothesis", "openapi_core"},
 }
@@ -44,7 +44,7 @@ WINGS = {
     "mock_server": ({""}, {"control", "controller", "page"}, {"app"}, {"serving"}, {"mutants"}),
 }
 """The wings of a folder from the ground up, and single files that stand above some of them; the other files are the ground."""
-FLASK_FILES = {"app.py", "routes.py", "in_process.py", "deliver_to_app.py", "granian_server.py", "thread_server.py"}
+FLASK_FILES = {"app.py", "routes.py", "in_process.py", "deliver_to_app.py", "server.py", "thread_server.py"}
 """The HTTP files of the simulator; below them nobody knows Flask."""
 OWN_LIBRARY = {"strategies": {"hypothesis"}, "target.py": {"requests"}, "intercept.py": {"requests"}}
 """Files, or folders, that alone know a library, which is loaded when they need it; nothing that `klingkit serve` runs imports them."""
@@ -151,11 +151,11 @@ def loaded_by(statement: str) -> set[str]:
     [
         ("import klingkit.client", {"flask", "hypothesis", "openapi_core", "yaml", "jsonschema_rs", "PIL"}),
         ("import klingkit.contract", {"flask", "hypothesis", "requests", "PIL"}),
-        ("import klingkit.mock_server.simulator", {"flask", "hypothesis", "requests", "PIL", "urllib3", "granian"}),
-        ("import klingkit.mock_server.app", {"hypothesis", "requests", "responses", "httpx", "PIL", "granian"}),
+        ("import klingkit.mock_server.simulator", {"flask", "hypothesis", "requests", "PIL", "urllib3", "uvicorn"}),
+        ("import klingkit.mock_server.app", {"hypothesis", "requests", "responses", "httpx", "PIL", "uvicorn"}),
         ("import klingkit.pytest_plugin", {"flask", "hypothesis", "requests", "responses", "httpx", "click", "yaml"}),
         ("import klingkit", {"flask", "hypothesis", "requests", "responses", "httpx", "click", "yaml"}),
-        ("import klingkit.cli", {"flask", "hypothesis", "requests", "granian", "rich", "yaml"}),
+        ("import klingkit.cli", {"flask", "hypothesis", "requests", "uvicorn", "rich", "yaml"}),
     ],
 )
 def test_importing_it_does_not_load(statement: str, never: set[str]) -> None:

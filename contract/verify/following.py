@@ -6,9 +6,9 @@ import threading
 from typing import TYPE_CHECKING
 
 from ..judge.deviation import Deviation, clipped
-from ..judge.reading import describe
+from ..judge.reading import describe, images_of
 from ..judge.reply import limit_of
-from ..judge.task_history import goes_on, images_of, judge_callbacks, judge_history, judge_picture
+from ..judge.task_history import goes_on, judge_callbacks, judge_history, judge_picture
 from ..targets.target import NoAnswerError
 from .results import DEVIATES, SKIPPED
 from .sending import NotTestedError

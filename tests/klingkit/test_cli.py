@@ -241,7 +241,7 @@ def test_help_is_fast_and_complete() -> None:
 
     code = (
         "import sys\nfrom klingkit.cli import main\ntry:\n    main(['--help'])\nexcept SystemExit:\n"
-        "    print([name for name in ('flask', 'granian', 'requests', 'rich', 'PIL') if name in sys.modules])"
+        "    print([name for name in ('flask', 'uvicorn', 'requests', 'rich', 'PIL') if name in sys.modules])"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     for command in ("serve", "rules", "scenarios", "advice", "listen", "submit", "get", "wait", "assumptions"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import signal
@@ -73,14 +74,63 @@ def test_a_signal_stops_it_cleanly(number: int) -> None:
     assert re.fullmatch(r"\d\d:\d\d:\d\d GET /_mock/health 200 [\d.]+ ms -\n", log)
 
 
+def test_a_closed_terminal_ends_it_with_a_line() -> None:
+    with serving("--seed", "1") as running:
+        create(running.url, body())
+        log = running.stop(signal.SIGHUP)
+
+    assert running.process.returncode == 0
+    assert "stopped by SIGHUP, and with it 1 tasks; `nohup` keeps it running" in log
+
+
+def test_nothing_keeps_the_port_of_a_server_that_was_killed() -> None:
+    with serving() as running:
+        running.process.kill()
+        running.process.communicate(timeout=20)
+        with socket.socket() as again:
+            again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            again.bind((running.host, running.port))
+
+
+def test_a_log_that_nobody_reads_does_not_stop_it() -> None:
+    """What did not fit into the pipe is counted, and said when somebody reads again."""
+    command = [sys.executable, "-m", "klingkit", "serve", "--port", "0", "--instant"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stderr
+        match = re.search(r"http://\S+", process.stdout.readline().decode())
+        assert match
+        with requests.Session() as session:
+            session.headers["Authorization"] = "Bearer k"
+            for _ in range(1000):
+                assert session.get(match[0] + PATH + "/1", timeout=20).status_code == 400
+            assert len(os.read(process.stderr.fileno(), 1_000_000)) > 10_000
+            session.get(match[0] + PATH + "/2", timeout=20)
+        process.terminate()
+        log = process.communicate(timeout=20)[1].decode()
+
+    assert re.search(r"^\(\d+ lines were dropped, since nobody read them\)\n.*/2 400 ", log, re.MULTILINE)
+
+
 def test_a_taken_port_is_one_clear_line(server: Running) -> None:
     result = klingkit("serve", "--port", str(server.port))
 
     assert result.returncode == 1
     assert result.stdout == ""
     assert re.fullmatch(
-        rf"Error: cannot listen on 127.0.0.1 port {server.port}: .*; choose another with --port, .*\n", result.stderr
+        rf"Error: cannot listen on 127.0.0.1 port {server.port}: .*, where a klingkit serves already; "
+        r"choose another with --port, .*\n",
+        result.stderr,
     )
+
+
+def test_a_port_that_another_program_has_is_told_within_a_second() -> None:
+    """Whether it says nothing or something that is no HTTP."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        result = klingkit("serve", "--port", str(silent.getsockname()[1]))
+
+    assert result.returncode == 1
+    assert "where another program listens; choose another with --port" in result.stderr
 
 
 @pytest.mark.parametrize(

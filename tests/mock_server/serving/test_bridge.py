@@ -1,19 +1,24 @@
-"""Faults, as a raw socket sees them."""
+"""The application inside an event loop: faults as a raw socket sees them, and what waits holds nothing."""
 
 from __future__ import annotations
 
 import json
+import os
 import socket
-import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
 import requests
 
 from klingkit.client import KlingClient, TaskExistsError, TransportError, UnknownFateError
+from klingkit.mock_server.app import create_app
 from klingkit.mock_server.control.client import Control
-from tests.conftest import PATH, URL, Running, body, serving
+from klingkit.mock_server.serving.thread_server import ThreadServer
+from klingkit.mock_server.settings import Settings
+from klingkit.mock_server.simulator import Simulator
+from tests.conftest import PATH, URL, Running, b64, body, png_header, serving, subjects
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,15 +32,18 @@ def faulty() -> Iterator[Running]:
         yield running
 
 
+def head(scenario: str, key: str, length: int = len(REQUEST), more: str = "") -> bytes:
+    return (
+        f"POST {PATH} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {key}\r\n{more}"
+        f'Prefer: scenario="{scenario}"\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n'
+    ).encode()
+
+
 def ask(server: Running, scenario: str, key: str = "faults") -> tuple[bytes, str]:
     """Send a create; return what came until the answer is whole, and how it ended."""
-    head = (
-        f"POST {PATH} HTTP/1.1\r\nHost: {server.host}:{server.port}\r\nAuthorization: Bearer {key}\r\n"
-        f'Prefer: scenario="{scenario}"\r\nContent-Type: application/json\r\nContent-Length: {len(REQUEST)}\r\n\r\n'
-    )
     got = b""
     with socket.create_connection((server.host, server.port), timeout=30) as connection:
-        connection.sendall(head.encode() + REQUEST)
+        connection.sendall(head(scenario, key) + REQUEST)
         try:
             while data := connection.recv(65536):
                 got += data
@@ -131,22 +139,93 @@ def test_faults_side_by_side_do_not_disturb_each_other(faulty: Running) -> None:
     assert set(ends) == {("reset", "reset"), ("cut", "closed")}
 
 
-def test_after_resets_connections_end_as_usual(faulty: Running) -> None:
-    """A connection that the server closes ends with an end of stream, not with a reset."""
-    ask(faulty, "reset")
-    time_is_up = time.monotonic() + 20
-    while True:  # the moment in which connections fail hard passes by itself
-        with socket.create_connection((faulty.host, faulty.port), timeout=20) as connection:
-            connection.sendall(
-                f"GET /_mock/health HTTP/1.1\r\nHost: {faulty.host}\r\nConnection: close\r\n\r\n".encode()
-            )
-            try:
-                while connection.recv(65536):
-                    pass
-            except ConnectionResetError:
-                assert time.monotonic() < time_is_up
-                continue
-            break
+def test_slow_readers_beside_resets_are_left_alone(faulty: Running) -> None:
+    """A connection that closes after its answer is whole, and ends with an end of stream, whatever is reset beside it."""
+
+    def slow_reader(_: int) -> bytes:
+        with socket.create_connection((faulty.host, faulty.port), timeout=30) as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+            connection.sendall(head("instant", "slow", len(REQUEST), "Connection: close\r\n") + REQUEST)
+            got = b""
+            while data := connection.recv(16):
+                got += data
+        return got
+
+    with ThreadPoolExecutor(80) as pool:
+        readers = [pool.submit(slow_reader, number) for number in range(40)]
+        ends = {end for _, end in pool.map(lambda _: ask(faulty, "reset"), range(60))}
+    assert ends == {"reset"}
+    assert all(json.loads(reader.result().partition(b"\r\n\r\n")[2])["code"] == 0 for reader in readers)
+
+
+def test_what_waits_holds_nothing(faulty: Running) -> None:
+    """Delays of minutes and bodies that never come, more than any pool has threads: others are answered, the log goes on."""
+    waiting = []
+    for number in range(400):
+        connection = socket.create_connection((faulty.host, faulty.port), timeout=30)
+        waiting.append(connection)
+        if number % 2:
+            connection.sendall(head("delay:5m", "waits") + REQUEST)
+        else:
+            connection.sendall(head("instant", "waits"))
+    with requests.Session() as session:
+        for _ in range(20):
+            answer = session.post(faulty.url + PATH, json=body(), headers={"Authorization": "Bearer other"}, timeout=30)
+            assert answer.status_code == 200
+
+    open_files = len(os.listdir(f"/proc/{faulty.process.pid}/fd"))
+    for connection in waiting:
+        connection.close()
+
+    assert open_files > 400
+    while len(os.listdir(f"/proc/{faulty.process.pid}/fd")) > 100:  # a client that has gone is not waited for
+        assert faulty.process.poll() is None
+
+
+def test_a_head_has_a_bound(faulty: Running) -> None:
+    """In one long header, in many, and in one without an end."""
+    for field in ("X-Long: " + "x" * 70_000, "\r\n".join(f"X-{number}: {'x' * 90}" for number in range(1000))):
+        with socket.create_connection((faulty.host, faulty.port), timeout=30) as connection:
+            connection.sendall(f"GET /_mock/health HTTP/1.1\r\nHost: x\r\n{field}\r\n\r\n".encode())
+            assert connection.recv(100).startswith(b"HTTP/1.1 431 ")
+    with socket.create_connection((faulty.host, faulty.port), timeout=30) as connection:
+        connection.sendall(b"GET /_mock/health HTTP/1.1\r\nHost: x\r\nX-Long: ")
+        with suppress(ConnectionError):
+            for _ in range(10_000):
+                connection.sendall(b"x" * 10_000)
+            pytest.fail("100 MB of a header were read")
+
+
+def test_large_bodies_wait_for_their_turn() -> None:
+    """Ten uploads of the largest size at a time: each is answered."""
+    picture = b64(png_header(400, 400, bytes(700_000)))
+    request = json.dumps(body(subject_image_list=subjects(picture, picture))).encode()
+    with serving("--instant", "--max-body", "2MB") as running, ThreadPoolExecutor(10) as pool:
+
+        def upload(number: int) -> int:
+            data = iter([request]) if number % 2 else request  # chunked, or with its length
+            headers = {"Authorization": "Bearer k", "Content-Type": "application/json"}
+            return requests.post(running.url + PATH, data=data, headers=headers, timeout=60).status_code
+
+        assert set(pool.map(upload, range(30))) == {200}
+
+
+def test_a_server_in_a_thread_stops_whatever_it_waits_for() -> None:
+    simulator = Simulator(Settings())
+    server = ThreadServer(create_app(simulator).wsgi_app, simulator, lambda _: None)
+    host, _, port = server.url.removeprefix("http://").partition(":")
+    with (
+        socket.create_connection((host, int(port))) as idle,
+        socket.create_connection((host, int(port))) as delayed,
+        socket.create_connection((host, int(port))) as bodiless,
+    ):
+        delayed.sendall(head("delay:5m", "stop") + REQUEST)
+        bodiless.sendall(head("instant", "stop"))
+        while not simulator.store.created:
+            pass
+        server.stop()
+
+        assert idle.recv(1) == b""
 
 
 def test_the_client_knows_what_a_reset_means(faulty: Running) -> None:

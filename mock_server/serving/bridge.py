@@ -1,0 +1,265 @@
+"""The WSGI application inside an event loop: what computes runs one at a time, and what waits holds no thread.
+
+A request is answered by the thread of the loop itself: at 16 connections, threads that fight for the interpreter cost a half
+more than the answer. What computes long (large bodies, pictures) and what blocks (the control API, fetched inputs) goes to a few
+threads of its own. Delays and drips are timers; a fault touches no connection but its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import unquote_to_bytes
+
+from ..control.routes import PREFIX
+from ..request_state import CRASH, FAULT
+from .connection import CONNECTION
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+
+    from ..scenarios import Fault
+    from ..simulator import Simulator
+    from .connection import Connection
+
+    Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]
+    Receive = Callable[[], Awaitable[dict[str, Any]]]
+    Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+LARGE = 256 * 1024
+"""Bytes of a body that is read in another thread, since that takes more than some milliseconds."""
+BODY_S = 120.0
+"""Time for a whole body to come."""
+READ_S = 60.0
+"""Time for a client to take an answer."""
+DRAINED_LIMITS = 4
+"""How many times the limit of a body is read and thrown away: a client that still sends would get a reset, not the answer."""
+UPLOADED_LIMITS = 2
+"""How many bodies of the largest size are held in memory at a time; the next one waits."""
+FLUSH_S = 0.05
+"""Time for the first bytes to be read before a reset, which would overtake them."""
+DRIP_S = 0.005
+"""Between two pieces of a drip."""
+
+
+class Answer(NamedTuple):
+    """What the application answered."""
+
+    http: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+    fault: Fault | None
+
+
+class Bridge:
+    """An ASGI application that calls a WSGI one, and carries out the faults that it asks for."""
+
+    def __init__(self, wsgi: Wsgi, simulator: Simulator, crashed: Callable[[Exception], None] = lambda _: None) -> None:
+        self._wsgi = wsgi
+        self._simulator = simulator
+        self._crashed = crashed
+        self._computing = ThreadPoolExecutor(2, "computing")
+        self._blocking = ThreadPoolExecutor(32, "blocking")
+        self._uploads = Uploads(UPLOADED_LIMITS * simulator.settings.max_body)
+
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        connection: Connection = scope[CONNECTION]
+        environ = environ_of(scope)
+        if "CONTENT_LENGTH" in environ or "HTTP_TRANSFER_ENCODING" in environ:
+            answer = await self._upload(environ, receive, connection)
+        else:
+            answer = await self._answer(environ, b"")
+        if answer.fault and not await self._spoil(answer.fault, answer, connection, receive, send):
+            return
+        await send({"type": "http.response.start", "status": answer.http, "headers": answer.headers})
+        if len(answer.body) <= LARGE:
+            await send({"type": "http.response.body", "body": answer.body})
+            return
+        due = connection.loop.call_later(READ_S, connection.abort)
+        try:
+            for start in range(0, len(answer.body), LARGE):
+                piece = answer.body[start : start + LARGE]
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+        finally:
+            due.cancel()
+
+    def close(self) -> None:
+        """Begin nothing more."""
+        self._computing.shutdown(wait=False, cancel_futures=True)
+        self._blocking.shutdown(wait=False, cancel_futures=True)
+
+    async def _upload(self, environ: dict[str, Any], receive: Receive, connection: Connection) -> Answer:
+        """Answer a request with a body, which must come in time and holds its room in memory until then."""
+        due = connection.loop.call_later(BODY_S, connection.abort)
+        try:
+            async with AsyncExitStack() as held:
+                body = await self._read(environ, receive, held)
+                due.cancel()
+                return await self._answer(environ, body)
+        finally:
+            due.cancel()
+
+    async def _read(self, environ: dict[str, Any], receive: Receive, held: AsyncExitStack) -> bytes:
+        """Return the body; of one that is too large only so much that the application sees it."""
+        limit = self._simulator.settings.max_body
+        length = environ.get("CONTENT_LENGTH", "")
+        announced = int(length) if length.isdecimal() else limit
+        kept: list[bytes] = []
+        size = 0
+        more = True
+        while more and size <= DRAINED_LIMITS * limit:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                environ["CONTENT_LENGTH"] = str(size + 1)  # what came is not all, though it may be whole JSON
+                break
+            more = message["more_body"]
+            if size <= limit:
+                kept.append(message["body"])
+            if size <= LARGE < size + len(message["body"]):
+                await held.enter_async_context(self._uploads.room(min(announced, limit)))
+            size += len(message["body"])
+        return kept[0] if len(kept) == 1 else b"".join(kept)
+
+    async def _answer(self, environ: dict[str, Any], body: bytes) -> Answer:
+        environ["wsgi.input"] = BytesIO(body)
+        path = environ["PATH_INFO"]
+        loop = asyncio.get_running_loop()
+        if path.startswith(PREFIX):
+            pool = self._computing if path.startswith(f"{PREFIX}/pictures/") else self._blocking
+            return await loop.run_in_executor(pool, self._call, environ)
+        if body and self._simulator.settings.fetch_inputs:
+            return await loop.run_in_executor(self._blocking, self._call, environ)
+        if len(body) > LARGE:
+            return await loop.run_in_executor(self._computing, self._call, environ)
+        return self._call(environ)
+
+    def _call(self, environ: dict[str, Any]) -> Answer:
+        started: list[Any] = []
+
+        def start_response(status: str, headers: list[tuple[str, str]], _: object = None) -> None:
+            started[:] = [int(status[:3]), headers]
+
+        chunks = self._wsgi(environ, start_response)
+        try:
+            body = b"".join(chunks)
+        finally:
+            if hasattr(chunks, "close"):
+                chunks.close()
+        if crash := environ.get(CRASH):
+            self._crashed(crash)
+        http, headers = started
+        return Answer(
+            http,
+            [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers],
+            body,
+            environ.get(FAULT),
+        )
+
+    async def _spoil(self, fault: Fault, answer: Answer, connection: Connection, receive: Receive, send: Send) -> bool:
+        """Carry out a fault; tell whether the answer is still to be sent as usual."""
+        if fault.kind == "delay":
+            ms = self._simulator.ids.spread(fault.ms) if fault.spread else fault.ms
+            return not await _gone_within(ms / 1000, receive)
+        if fault.kind == "reset":
+            connection.reset()
+        else:
+            await send({"type": "http.response.start", "status": answer.http, "headers": answer.headers})
+        if fault.kind == "drip":
+            await self._drip(fault.ms / 1000, answer.body, receive, send)
+            return False
+        if fault.kind != "reset":
+            half = answer.body[: len(answer.body) // 2]
+            await send({"type": "http.response.body", "body": half, "more_body": True})
+            if fault.kind == "reset-within":
+                await asyncio.sleep(FLUSH_S)
+                connection.reset()
+            else:
+                connection.transport.close()
+        await _gone_within(
+            FLUSH_S, receive
+        )  # uvicorn takes an answer without an end for a bug, as long as somebody is there
+        return False
+
+    async def _drip(self, seconds: float, body: bytes, receive: Receive, send: Send) -> None:
+        pieces = max(1, min(len(body), int(seconds / DRIP_S)))
+        for number in range(pieces):
+            piece = body[len(body) * number // pieces : len(body) * (number + 1) // pieces]
+            await send({"type": "http.response.body", "body": piece, "more_body": number + 1 < pieces})
+            if number + 1 < pieces and await _gone_within(seconds / pieces, receive):
+                return
+
+
+class Uploads:
+    """The memory that large bodies may take at a time, in bytes; in the order in which they came."""
+
+    def __init__(self, size: int) -> None:
+        self._left = size
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+
+    @asynccontextmanager
+    async def room(self, size: int) -> AsyncIterator[None]:
+        """Hold room for a body, and wait for it before."""
+        if self._waiting or size > self._left:
+            turn = asyncio.get_running_loop().create_future()
+            self._waiting.append((size, turn))
+            await turn  # whoever gives room back takes it for us, so that nobody comes in between
+        else:
+            self._left -= size
+        try:
+            yield
+        finally:
+            self._left += size
+            while self._waiting and (self._waiting[0][1].done() or self._waiting[0][0] <= self._left):
+                next_size, turn = self._waiting.popleft()
+                if not turn.done():  # else its task was cancelled, as the server stops
+                    self._left -= next_size
+                    turn.set_result(None)
+
+
+async def _gone_within(seconds: float, receive: Receive) -> bool:
+    """Wait; tell whether the client has gone meanwhile, and then at once."""
+    try:
+        async with asyncio.timeout(seconds):
+            while (await receive())["type"] != "http.disconnect":
+                pass
+    except TimeoutError:
+        return False
+    return True
+
+
+def environ_of(scope: dict[str, Any]) -> dict[str, Any]:
+    """Return the WSGI environ of a request, without its body (PEP 3333)."""
+    host, port = scope["server"] or ("", 0)
+    client = scope["client"]
+    environ: dict[str, Any] = {
+        "REQUEST_METHOD": scope["method"],
+        "SCRIPT_NAME": "",
+        "PATH_INFO": unquote_to_bytes(scope["raw_path"]).decode("latin-1"),
+        "QUERY_STRING": scope["query_string"].decode("latin-1"),
+        "SERVER_NAME": host,
+        "SERVER_PORT": str(port),
+        "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
+        "REMOTE_ADDR": client[0] if client else "",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": scope["scheme"],
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+        "wsgi.input_terminated": True,
+    }
+    for name, value in scope["headers"]:
+        key = NAMES.get(name) or f"HTTP_{name.decode('latin-1').upper().replace('-', '_')}"
+        text = value.decode("latin-1")
+        environ[key] = f"{environ[key]},{text}" if key in environ else text
+    return environ
+
+
+NAMES = {b"content-type": "CONTENT_TYPE", b"content-length": "CONTENT_LENGTH"}

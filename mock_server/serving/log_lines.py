@@ -1,0 +1,54 @@
+"""Log lines on stderr: one a record, and never in the way of an answer."""
+
+from __future__ import annotations
+
+import logging
+import select
+import sys
+import time
+
+LONGEST = 4000
+"""Bytes of a line: so many a pipe takes whole, or says that it does not (POSIX: 4096)."""
+
+
+class LogLines(logging.Handler):
+    """Writes each record as a line with its time; drops lines, and says how many, while nobody reads them.
+
+    A pipe that is full would stop whoever writes to it, and with it the server.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._out = sys.stderr.buffer.raw if hasattr(sys.stderr.buffer, "raw") else sys.stderr.buffer
+        self._poll = select.poll() if hasattr(select, "poll") else None  # Windows has none, and waits there
+        if self._poll:
+            self._poll.register(self._out.fileno(), select.POLLOUT)
+        self._second = 0
+        self._time = ""
+        self._dropped = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record, or count it as dropped."""
+        try:
+            self._write(record)
+        except OSError:
+            self._dropped += 1
+
+    def _write(self, record: logging.LogRecord) -> None:
+        if self._poll and not any(event & select.POLLOUT for _, event in self._poll.poll(0)):
+            self._dropped += 1
+            return
+        line = self._line(record)
+        if self._dropped:
+            line = f"({self._dropped} lines were dropped, since nobody read them)\n{line}"
+            self._dropped = 0
+        self._out.write(line.encode("utf-8", "backslashreplace")[:LONGEST])
+
+    def _line(self, record: logging.LogRecord) -> str:
+        second = int(record.created)
+        if second != self._second:  # formatted once a second: it costs more than all the rest
+            self._second, self._time = second, time.strftime("%H:%M:%S", time.localtime(second))
+        trace = ""
+        if record.exc_info:
+            trace = "\n" + logging.Formatter().formatException(record.exc_info)
+        return f"{self._time} {record.getMessage()}"[: LONGEST - 200 - len(trace)] + trace + "\n"
