@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import _thread
 import itertools
 import json
+import signal
 import threading
 from dataclasses import replace
 from decimal import Decimal
@@ -86,20 +86,30 @@ def test_a_request_that_has_not_arrived_costs_nothing() -> None:
 
 def test_nothing_is_sent_after_a_ctrl_c_also_by_those_who_waited_for_money() -> None:
     """The interrupt comes to the main thread, as a real one does, while eight threads are at work and most wait for money."""
-    interrupted = threading.Event()
+    main_thread = threading.get_ident()
+    interrupted, delivered = threading.Event(), threading.Event()
     late: list[Request] = []
     started = itertools.count()
 
     def slow(request: Request, reply: Reply) -> Reply:
         if interrupted.is_set():
             late.append(request)
+            assert delivered.wait(20)
         if request.method == "POST" and next(started) == 20:
             interrupted.set()
-            _thread.interrupt_main()
+            signal.pthread_kill(main_thread, signal.SIGINT)  # wakes it from whatever it waits for, as Ctrl-C does
         return reply
 
+    def interrupt(*_: object) -> None:
+        delivered.set()
+        raise KeyboardInterrupt
+
     target = Wrong(slow, parallel=8)
-    report = run(target, replace(PAID, budget=Decimal("0.03")))
+    usual = signal.signal(signal.SIGINT, interrupt)
+    try:
+        report = run(target, replace(PAID, budget=Decimal("0.03")))
+    finally:
+        signal.signal(signal.SIGINT, usual)
 
     assert report.interrupted
     assert report.incomplete == "interrupted"
