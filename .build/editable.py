@@ -54,7 +54,7 @@ def build_editable(
     for link in LINKS:
         if link.is_symlink():
             link.unlink()
-    name = build_meta.build_editable(wheel_directory, config_settings, metadata_directory)
+    name: str = build_meta.build_editable(wheel_directory, config_settings, metadata_directory)
     with suppress(OSError):  # Windows allows links to developers only
         FOLDER.mkdir(exist_ok=True)
         for link, target in LINKS.items():
