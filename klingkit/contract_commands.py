@@ -118,11 +118,9 @@ def boundary_name(place: tuple[Any, ...], label: str) -> str:
 
 def unknown(what: str, name: str, valid: list[str]) -> str:
     """Say that there is no such thing, and what there is that comes near."""
-    import difflib
+    from klingkit.contract.nearest import nearest
 
-    near = difflib.get_close_matches(name, valid, n=3, cutoff=0.3)
-    hint = f"; the nearest are {', '.join(near)}" if near else ""
-    return f"unknown {what} {name!r}{hint}"
+    return f"unknown {what} {name!r}{nearest(name, valid)}"
 
 
 @click.command(short_help="Verify that a service keeps the contract.")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections import defaultdict
 from dataclasses import dataclass
 from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Any
+
+from klingkit.contract.nearest import nearest_names
 
 from .scenarios import MARKER, UnknownNameError, parse_scenario, scenario_table
 from .tasks import snapshot
@@ -61,7 +62,7 @@ def unknown_fields(contract: Contract, body: dict[str, Any]) -> list[Named]:
     found = []
     for place, name, known in islice(contract.request.unknown_fields(body), MAX_NAMED):
         where = ascii(name[:60]) + (f" in {place}" if place else "")
-        close = difflib.get_close_matches(name[:60], known, n=1)
+        close = nearest_names(name[:60], known, most=1, alike=0.6)
         hint = f", did you mean '{close[0]}'?" if close else ""
         found.append(("unknown-field", f"unknown field {where} is ignored{hint}"))
     return found
@@ -87,7 +88,7 @@ def unknown_markers(contract: Contract, prompt: str) -> list[Named]:
             parse_scenario(text, contract)
         except UnknownNameError:
             name = text.strip().lower().partition("@")[0].partition(":")[0]
-            if close := difflib.get_close_matches(name, scenario_table(contract), n=1, cutoff=0.85):
+            if close := nearest_names(name, scenario_table(contract), most=1, alike=0.85):
                 found.append(
                     ("unknown-scenario", f"[[{ascii(text)[1:-1]}]] counts as text, did you mean [[{close[0]}]]?")
                 )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
+
+from klingkit.contract.nearest import nearest_names
 
 from .clock import parse_duration
 from .progressions import PROGRESSIONS
@@ -266,7 +267,7 @@ def read_prefer(header: str, contract: Contract, operation_id: str) -> tuple[Sce
 def check_known(what: str, name: str, valid: Collection[str]) -> None:
     """Raise UnknownNameError, which names the valid ones and the nearest, if a name is none of them."""
     if name not in valid:
-        close = difflib.get_close_matches(name[:60], valid, n=1)
+        close = nearest_names(name[:60], valid, most=1, alike=0.6)
         hint = f"did you mean {close[0]}? The" if close else "the"
         raise UnknownNameError(f"unknown {what} {name[:60]!r}; {hint} valid ones: {', '.join(valid)}")
 

@@ -159,7 +159,7 @@ def test_contract_tests_of_a_users_own_cross_no_budget(pytest_in: Run, tmp_path:
         spent = service.stop()
 
     assert "2 failed" in free.stdout.str()
-    assert "money.py" not in free.stdout.str()
+    assert "budget.py" not in free.stdout.str()
     crossed = "BudgetError: 0.0133 more than the 0 spent would cross the budget of 0: nothing was sent"
     assert crossed in free.stdout.str()
     assert "2 passed" in refused.stdout.str(), refused.stdout.str()
