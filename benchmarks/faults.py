@@ -66,8 +66,8 @@ def main(count: int, at_once: int) -> None:
             with ThreadPoolExecutor(at_once) as pool:
                 waiting = [pool.submit(suffer, port, scenario) for _ in range(at_once)]
                 busy = others(port, count)
-                for each in waiting:
-                    each.result()
+                for victim in waiting:
+                    victim.result()
             table.add_row(scenario, f"{quiet:.2f} ms", f"{busy:.2f} ms", f"{busy / quiet:.2f}")
         server.terminate()
     Console().print(table)

@@ -1,7 +1,8 @@
-"""What the simulator costs beside a bare Flask hello under the same granian, in one run: `python benchmarks/serve.py`.
+"""What the simulator costs beside a bare Flask hello, in one run: `python benchmarks/serve.py`.
 
+The hello runs under granian with one blocking thread, which is as little as Flask on a socket costs (`pip install '.[benchmarks]'`).
 Linux only: CPU time and memory of each server's process tree come from /proc. `--peer URL --peer-pid PID` measures another
-running server of the same API side by side.
+running server of the same API side by side, such as an older klingkit.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import subprocess
 import sys
 import time
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,6 +38,7 @@ HEADERS = {"Authorization": "Bearer any", "Content-Type": "application/json"}
 PICTURE = {"subject_image": "https://example.com/a.png"}
 CREATE = json.dumps({"subject_image_list": [PICTURE, PICTURE], "prompt": "two friends in Paris", "n": 1}).encode()
 HERE = Path(__file__).parent
+MOST_CONNECTIONS = 16
 TICKS = os.sysconf("SC_CLK_TCK")
 Request = tuple[str, str, bytes | None]
 
@@ -45,13 +48,13 @@ class Server:
 
     def __init__(self, name: str, port: int, pid: int, host: str = "127.0.0.1") -> None:
         self.name, self.pid = name, pid
-        self.connection = http.client.HTTPConnection(host, port)
+        self.connections = [http.client.HTTPConnection(host, port) for _ in range(MOST_CONNECTIONS)]
 
     def tree(self) -> list[int]:
         found, new = [], [self.pid]
         while new:
             found += new
-            new = [int(pid) for each in new for pid in Path(f"/proc/{each}/task/{each}/children").read_text().split()]
+            new = [int(child) for pid in new for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
         return found
 
     def cpu(self) -> float:
@@ -64,21 +67,29 @@ class Server:
         status = [Path(f"/proc/{pid}/status").read_text() for pid in self.tree()]
         return sum(int(match[1]) for text in status if (match := re.search(r"VmRSS:\s+(\d+)", text))) / 1024
 
-    def ask(self, request: Request) -> bytes:
+    def ask(self, request: Request, connection: int = 0) -> bytes:
         method, path, body = request
-        self.connection.request(method, path, body, HEADERS)
-        response = self.connection.getresponse()
+        self.connections[connection].request(method, path, body, HEADERS)
+        response = self.connections[connection].getresponse()
         data = response.read()
         if response.status != 200:
             raise SystemExit(f"{self.name}: {method} {path} answered {response.status}: {data[:200]!r}")
         return data
 
-    def cost(self, request: Request, count: int) -> float:
-        """CPU time in us per request."""
+    def cost(self, request: Request, count: int, connections: int) -> float:
+        """CPU time in us per request, with so many connections at a time."""
+
+        def ask_often(connection: int) -> None:
+            for _ in range(count // connections):
+                self.ask(request, connection)
+
         before = self.cpu()
-        for _ in range(count):
-            self.ask(request)
-        return (self.cpu() - before) / count * 1e6
+        if connections == 1:
+            ask_often(0)
+        else:
+            with ThreadPoolExecutor(connections) as pool:
+                list(pool.map(ask_often, range(connections)))
+        return (self.cpu() - before) / (count // connections * connections) * 1e6
 
 
 def free_port() -> int:
@@ -89,7 +100,8 @@ def free_port() -> int:
 
 def hello_command(port: int) -> list[str]:
     granian = str(Path(sys.executable).with_name("granian"))
-    return [granian, "--interface", "wsgi", "--no-log", "--port", str(port), "--working-dir", str(HERE), "hello:app"]
+    options = ["--interface", "wsgi", "--blocking-threads", "1", "--no-log", "--working-dir", str(HERE)]
+    return [granian, *options, "--port", str(port), "hello:app"]
 
 
 def klingkit_command(port: int) -> list[str]:
@@ -129,13 +141,13 @@ def start_times(rounds: int) -> tuple[float, float]:
     return statistics.median(times[0]), statistics.median(times[1])
 
 
-def median_costs(pairs: list[tuple[Server, Request]], count: int, rounds: int) -> list[float]:
+def median_costs(pairs: list[tuple[Server, Request]], count: int, rounds: int, connections: int = 1) -> list[float]:
     """Median us of CPU per request of each pair, measured in turns."""
     costs: list[list[float]] = [[] for _ in pairs]
     for _ in range(rounds):
         for into, (server, request) in zip(costs, pairs, strict=True):
-            into.append(server.cost(request, count))
-    return [statistics.median(each) for each in costs]
+            into.append(server.cost(request, count, connections))
+    return [statistics.median(of_pair) for of_pair in costs]
 
 
 def large_create() -> bytes:
@@ -163,7 +175,7 @@ def main(count: int, rounds: int, total: int, peer: str | None, peer_pid: int | 
         nonlocal failed
         ours, *theirs = rest
         failed = failed or ours > limit * bare
-        peer_cells = [cell for each in theirs for cell in (f"{each:.0f} {unit}", f"{each / bare:.2f}")]
+        peer_cells = [cell for their in theirs for cell in (f"{their:.0f} {unit}", f"{their / bare:.2f}")]
         table.add_row(what, f"{bare:.0f} {unit}", f"{ours:.0f} {unit}", f"{ours / bare:.2f}", f"{limit:g}", *peer_cells)
 
     with (
@@ -182,8 +194,10 @@ def main(count: int, rounds: int, total: int, peer: str | None, peer_pid: int | 
             (server, ("GET", f"{PATH}/{task_id}", None)) for server, task_id in zip(servers, ids, strict=True)
         ]
         median_costs([(hello, bare), *creates, *queries], count // 4, 1)  # warm up
-        row("query", "us", 2, *median_costs([(hello, bare), *queries], count, rounds))
-        row("create", "us", 3, *median_costs([(hello, bare), *creates], count, rounds))
+        for number in (1, MOST_CONNECTIONS):
+            at = f", {number} connections" if number > 1 else ""
+            row(f"query{at}", "us", 2.5, *median_costs([(hello, bare), *queries], count, rounds, number))
+            row(f"create{at}", "us", 3.5, *median_costs([(hello, bare), *creates], count, rounds, number))
         row("start to first answer", "ms", 1.5, hello_start * 1000, kling_start * 1000)
         for server, request in ((hello, bare), *creates):
             for _ in range(total):
