@@ -2,7 +2,7 @@
 
 A request is answered by the thread of the loop itself: at 16 connections, threads that fight for the interpreter cost a half
 more than the answer. What computes long (large bodies, pictures) and what blocks (the control API, fetched inputs) goes to a few
-threads of its own. Delays and drips are timers; a fault touches no connection but its own.
+threads of its own. Delays and drips are timers (`faults.py`).
 """
 
 from __future__ import annotations
@@ -12,24 +12,25 @@ import sys
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
 from ..control.routes import PREFIX
 from ..request_state import CRASH, FAULT
 from .connection import CONNECTION
+from .faults import WireAnswer, carry_out
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable
 
     from ..scenarios import Fault
     from ..simulator import Simulator
     from .connection import Connection
+    from .faults import Receive, Send
 
     Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]
-    Receive = Callable[[], Awaitable[dict[str, Any]]]
-    Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 LARGE = 256 * 1024
 """Bytes of a body that is read in another thread, since that takes more than some milliseconds."""
@@ -41,19 +42,6 @@ DRAINED_LIMITS = 4
 """How many times the limit of a body is read and thrown away: a client that still sends would get a reset, not the answer."""
 UPLOADED_LIMITS = 2
 """How many bodies of the largest size are held in memory at a time; the next one waits."""
-FLUSH_S = 0.05
-"""Time for the first bytes to be read before a reset, which would overtake them."""
-DRIP_S = 0.005
-"""Between two pieces of a drip."""
-
-
-class Answer(NamedTuple):
-    """What the application answered."""
-
-    http: int
-    headers: list[tuple[bytes, bytes]]
-    body: bytes
-    fault: Fault | None
 
 
 class Bridge:
@@ -75,9 +63,9 @@ class Bridge:
             answer = await self._upload(environ, receive, connection)
         else:
             answer = await self._answer(environ, b"")
-        if answer.fault and not await self._spoil(answer.fault, answer, connection, receive, send):
+        if answer.fault and not await carry_out(answer.fault, answer, connection, receive, send):
             return
-        await send({"type": "http.response.start", "status": answer.http, "headers": answer.headers})
+        await send(answer.start)
         if len(answer.body) <= LARGE:
             await send({"type": "http.response.body", "body": answer.body})
             return
@@ -95,7 +83,7 @@ class Bridge:
         self._computing.shutdown(wait=False, cancel_futures=True)
         self._blocking.shutdown(wait=False, cancel_futures=True)
 
-    async def _upload(self, environ: dict[str, Any], receive: Receive, connection: Connection) -> Answer:
+    async def _upload(self, environ: dict[str, Any], receive: Receive, connection: Connection) -> WireAnswer:
         """Answer a request with a body, which must come in time and holds its room in memory until then."""
         due = connection.loop.call_later(BODY_S, connection.abort)
         try:
@@ -127,7 +115,7 @@ class Bridge:
             size += len(message["body"])
         return kept[0] if len(kept) == 1 else b"".join(kept)
 
-    async def _answer(self, environ: dict[str, Any], body: bytes) -> Answer:
+    async def _answer(self, environ: dict[str, Any], body: bytes) -> WireAnswer:
         environ["wsgi.input"] = BytesIO(body)
         path = environ["PATH_INFO"]
         loop = asyncio.get_running_loop()
@@ -140,7 +128,7 @@ class Bridge:
             return await loop.run_in_executor(self._computing, self._call, environ)
         return self._call(environ)
 
-    def _call(self, environ: dict[str, Any]) -> Answer:
+    def _call(self, environ: dict[str, Any]) -> WireAnswer:
         started: list[Any] = []
 
         def start_response(status: str, headers: list[tuple[str, str]], _: object = None) -> None:
@@ -154,46 +142,12 @@ class Bridge:
                 chunks.close()
         if crash := environ.get(CRASH):
             self._crashed(crash)
+        fault: Fault | None = environ.get(FAULT)
+        if fault and fault.spread:
+            fault = replace(fault, ms=self._simulator.ids.spread(fault.ms), spread=False)
         http, headers = started
-        return Answer(
-            http,
-            [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers],
-            body,
-            environ.get(FAULT),
-        )
-
-    async def _spoil(self, fault: Fault, answer: Answer, connection: Connection, receive: Receive, send: Send) -> bool:
-        """Carry out a fault; tell whether the answer is still to be sent as usual."""
-        if fault.kind == "delay":
-            ms = self._simulator.ids.spread(fault.ms) if fault.spread else fault.ms
-            return not await _gone_within(ms / 1000, receive)
-        if fault.kind == "reset":
-            connection.reset()
-        else:
-            await send({"type": "http.response.start", "status": answer.http, "headers": answer.headers})
-        if fault.kind == "drip":
-            await self._drip(fault.ms / 1000, answer.body, receive, send)
-            return False
-        if fault.kind != "reset":
-            half = answer.body[: len(answer.body) // 2]
-            await send({"type": "http.response.body", "body": half, "more_body": True})
-            if fault.kind == "reset-within":
-                await asyncio.sleep(FLUSH_S)
-                connection.reset()
-            else:
-                connection.transport.close()
-        await _gone_within(
-            FLUSH_S, receive
-        )  # uvicorn takes an answer without an end for a bug, as long as somebody is there
-        return False
-
-    async def _drip(self, seconds: float, body: bytes, receive: Receive, send: Send) -> None:
-        pieces = max(1, min(len(body), int(seconds / DRIP_S)))
-        for number in range(pieces):
-            piece = body[len(body) * number // pieces : len(body) * (number + 1) // pieces]
-            await send({"type": "http.response.body", "body": piece, "more_body": number + 1 < pieces})
-            if number + 1 < pieces and await _gone_within(seconds / pieces, receive):
-                return
+        encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+        return WireAnswer(http, encoded, body, fault)
 
 
 class Uploads:
@@ -221,17 +175,6 @@ class Uploads:
                 if not turn.done():  # else its task was cancelled, as the server stops
                     self._left -= next_size
                     turn.set_result(None)
-
-
-async def _gone_within(seconds: float, receive: Receive) -> bool:
-    """Wait; tell whether the client has gone meanwhile, and then at once."""
-    try:
-        async with asyncio.timeout(seconds):
-            while (await receive())["type"] != "http.disconnect":
-                pass
-    except TimeoutError:
-        return False
-    return True
 
 
 def environ_of(scope: dict[str, Any]) -> dict[str, Any]:

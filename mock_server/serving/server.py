@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import errno
-import json
 import logging
-import shlex
 import signal
 import socket
 import sys
@@ -18,15 +16,14 @@ from uvicorn import Config, Server
 
 from ..app import create_app
 from ..simulator import Simulator
+from .banner import banner
 from .bridge import Bridge
 from .connection import Connection
-from .log_lines import LogLines
+from .log_handler import LogHandler
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
-
-    from klingkit.contract import Contract
 
     from ..settings import Settings
 
@@ -91,7 +88,7 @@ def serve(settings: Settings, listener: socket.socket) -> None:
     """Serve on a socket of `listen` until SIGINT, SIGTERM or SIGHUP. Log lines go to stderr."""
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # each costs, and no line shows it
     log = logging.getLogger("klingkit")
-    log.addHandler(LogLines())
+    log.addHandler(LogHandler())
     log.setLevel(logging.INFO)
     simulator = Simulator(settings)
     bridge = Bridge(create_app(simulator).wsgi_app, simulator)
@@ -159,21 +156,3 @@ def _say_goodbye(simulator: Simulator, ended_by: str) -> None:
     if pending:
         tasks = ", ".join(dict.fromkeys(delivery.task_id for delivery in pending))
         log.warning("%d callbacks are still pending, of task %s", len(pending), tasks[:400])
-
-
-def banner(contract: Contract, settings: Settings, address: str, port: int) -> str:
-    """Return what is printed at the start: where the simulator is, and a curl line for each operation."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)  # noqa: S104 - compared, not bound
-    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-    pace = "tasks finish at once" if settings.instant else f"{settings.speed:g} times as fast as the real service"
-    key = '"Authorization: Bearer $COMETAPI_KEY"' if settings.keys else "'Authorization: Bearer any'"
-    put = " Put one of the keys that it accepts into COMETAPI_KEY." if settings.keys else ""
-    lines = [f"klingkit simulates {contract.name} at {url} ({pace}, seed {settings.seed}). Ctrl-C stops it.{put}", ""]
-    for operation in contract.operations.values():
-        command = f"curl -s {url}{operation.path.replace('{task_id}', 'TASK_ID')} -H {key}"
-        if operation.example:
-            body = shlex.quote(json.dumps(operation.example))
-            command += f" -H 'Content-Type: {operation.media_type}' -d {body}"
-        hint = " Put the task_id of the answer in place of TASK_ID." if "TASK_ID" in command else ""
-        lines += [operation.summary + hint, f"  {command}", ""]
-    return "\n".join(lines) + "\n"

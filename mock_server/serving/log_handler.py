@@ -11,7 +11,7 @@ LONGEST = 4000
 """Bytes of a line: so many a pipe takes whole, or says that it does not (POSIX: 4096)."""
 
 
-class LogLines(logging.Handler):
+class LogHandler(logging.Handler):
     """Writes each record as a line with its time; drops lines, and says how many, while nobody reads them.
 
     A pipe that is full would stop whoever writes to it, and with it the server.
