@@ -21,6 +21,11 @@ from .bridge import Bridge
 from .connection import Connection
 from .log_handler import LogHandler
 
+try:
+    import resource
+except ModuleNotFoundError:  # Windows, which has no such limit
+    resource = None  # type: ignore[assignment]
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
@@ -28,6 +33,8 @@ if TYPE_CHECKING:
     from ..settings import Settings
 
 BACKLOG = 2048
+MOST_FILES = 10_240
+"""Open files, and so connections; no system that limits them allows less."""
 STOP_SECONDS = 2
 """Time for requests to end after Ctrl-C."""
 KEEP_ALIVE_SECONDS = 75
@@ -66,6 +73,16 @@ def bound(host: str, port: int) -> socket.socket:
     return listener
 
 
+def _allow_many_connections() -> None:
+    """Let this process have as many open files as it may: of 256, where a shell allows no more, others would use up all."""
+    if resource is None:
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(MOST_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 def _who_listens(host: str, port: int) -> str:
     """Say what answers at an address that is taken, after a second at most."""
     address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
@@ -90,6 +107,7 @@ def serve(settings: Settings, listener: socket.socket) -> None:
     log = logging.getLogger("klingkit")
     log.addHandler(LogHandler())
     log.setLevel(logging.INFO)
+    _allow_many_connections()
     simulator = Simulator(settings)
     bridge = Bridge(create_app(simulator).wsgi_app, simulator)
     address, port = listener.getsockname()[:2]

@@ -196,6 +196,21 @@ def test_a_head_has_a_bound(faulty: Running) -> None:
             pytest.fail("100 MB of a header were read")
 
 
+@pytest.mark.parametrize("size", [1, 50, 100_000])
+def test_a_wish_for_another_protocol_is_declined(faulty: Running, size: int) -> None:
+    """Java's HttpClient asks for HTTP/2 with each request; its body is read all the same, in pieces of any size."""
+    wish = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAAB\r\n"
+    data = head("instant", "java", len(REQUEST), wish) + REQUEST
+    with socket.create_connection((faulty.host, faulty.port), timeout=30) as connection:
+        for _ in range(2):
+            for start in range(0, len(data), size):
+                connection.sendall(data[start : start + size])
+            got = b""
+            while not got.endswith(b"}"):
+                got += connection.recv(65536)
+            assert json.loads(got.partition(b"\r\n\r\n")[2])["code"] == 0
+
+
 def test_large_bodies_wait_for_their_turn() -> None:
     """Ten uploads of the largest size at a time: each is answered."""
     picture = b64(png_header(400, 400, bytes(700_000)))
