@@ -20,7 +20,7 @@ from urllib.parse import unquote_to_bytes
 from ..control.routes import PREFIX
 from ..request_state import CRASH, FAULT
 from .connection import CONNECTION
-from .faults import WireAnswer, carry_out
+from .faults import WireAnswer, WireFaults
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
@@ -53,6 +53,7 @@ class Bridge:
         self._crashed = crashed
         self._computing = ThreadPoolExecutor(2, "computing")
         self._blocking = ThreadPoolExecutor(32, "blocking")
+        self._faults = WireFaults()
         self._uploads = Uploads(UPLOADED_LIMITS * simulator.settings.max_body)
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
@@ -63,7 +64,7 @@ class Bridge:
             answer = await self._upload(environ, receive, connection)
         else:
             answer = await self._answer(environ, b"")
-        if answer.fault and not await carry_out(answer.fault, answer, connection, receive, send):
+        if answer.fault and not await self._faults.carry_out(answer.fault, answer, connection, receive, send):
             return
         await send(answer.start)
         if len(answer.body) <= LARGE:

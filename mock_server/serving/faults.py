@@ -19,6 +19,8 @@ FLUSH_S = 0.05
 """Time for the first bytes to be read before a reset, which would overtake them."""
 DRIP_S = 0.005
 """Between two pieces of a drip, at least."""
+MOST_PIECES = 1000
+"""Pieces a second of all drips together: so many cost others a few per cent of the time."""
 
 
 class WireAnswer(NamedTuple):
@@ -35,24 +37,50 @@ class WireAnswer(NamedTuple):
         return {"type": "http.response.start", "status": self.http, "headers": self.headers}
 
 
-async def carry_out(fault: Fault, answer: WireAnswer, connection: Connection, receive: Receive, send: Send) -> bool:
-    """Carry out a fault; tell whether the answer is still to be sent as usual.
+class WireFaults:
+    """Carries out the faults of one server."""
 
-    Whatever is waited for ends when the client has gone.
-    """
-    if fault.kind == "delay":
-        return not await _gone_within(fault.ms / 1000, receive)
-    if fault.kind == "drip":
-        await send(answer.start)
-        await _drip(fault.ms / 1000, answer.body, receive, send)
+    def __init__(self) -> None:
+        self._dripping = 0
+        """Answers that are dripped now."""
+
+    async def carry_out(
+        self, fault: Fault, answer: WireAnswer, connection: Connection, receive: Receive, send: Send
+    ) -> bool:
+        """Carry out a fault; tell whether the answer is still to be sent as usual.
+
+        Whatever is waited for ends when the client has gone.
+        """
+        if fault.kind == "delay":
+            return not await _gone_within(fault.ms / 1000, receive)
+        if fault.kind == "drip":
+            await send(answer.start)
+            await self._drip(fault.ms / 1000, answer.body, receive, send)
+            return False
+        if fault.kind == "reset":
+            connection.reset()
+        else:
+            await _break_off(fault, answer, connection, send)
+        # uvicorn takes an answer without an end for a bug, for as long as it has not noticed that the connection is closed
+        await _gone_within(FLUSH_S, receive)
         return False
-    if fault.kind == "reset":
-        connection.reset()
-    else:
-        await _break_off(fault, answer, connection, send)
-    # uvicorn takes an answer without an end for a bug, for as long as it has not noticed that the connection is closed
-    await _gone_within(FLUSH_S, receive)
-    return False
+
+    async def _drip(self, seconds: float, body: bytes, receive: Receive, send: Send) -> None:
+        gone = asyncio.ensure_future(_disconnected(receive))
+        self._dripping += 1
+        try:
+            sent = 0
+            while not gone.done() and sent < len(body):
+                pause = max(DRIP_S, self._dripping / MOST_PIECES)
+                size = max(1, int(len(body) * pause / seconds)) if seconds else len(body)
+                piece = body[sent : sent + size]
+                sent += len(piece)
+                await send({"type": "http.response.body", "body": piece, "more_body": sent < len(body)})
+                if sent < len(body):
+                    await asyncio.wait({gone}, timeout=seconds * len(piece) / len(body))
+        finally:
+            self._dripping -= 1
+            gone.cancel()
 
 
 async def _break_off(fault: Fault, answer: WireAnswer, connection: Connection, send: Send) -> None:
@@ -66,21 +94,17 @@ async def _break_off(fault: Fault, answer: WireAnswer, connection: Connection, s
         connection.reset()
 
 
-async def _drip(seconds: float, body: bytes, receive: Receive, send: Send) -> None:
-    pieces = max(1, min(len(body), int(seconds / DRIP_S)))
-    for number in range(pieces):
-        piece = body[len(body) * number // pieces : len(body) * (number + 1) // pieces]
-        await send({"type": "http.response.body", "body": piece, "more_body": number + 1 < pieces})
-        if number + 1 < pieces and await _gone_within(seconds / pieces, receive):
-            return
-
-
 async def _gone_within(seconds: float, receive: Receive) -> bool:
     """Wait; tell whether the client has gone meanwhile, and then at once."""
     try:
         async with asyncio.timeout(seconds):
-            while (await receive())["type"] != "http.disconnect":
-                pass
+            await _disconnected(receive)
     except TimeoutError:
         return False
     return True
+
+
+async def _disconnected(receive: Receive) -> None:
+    """Return when the client has gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
