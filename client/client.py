@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
-import functools
+import json
 import os
 import random
-import re
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
 
-import requests
-
+from .deadline import BoundedSession
+from .downloads import MAX_PICTURE, download
 from .errors import (
     ApiError,
     InputError,
-    InvalidRequestError,
     KlingError,
-    ServiceError,
     TaskFailedError,
     TransportError,
     WaitTimeoutError,
 )
+from .exchange import Exchanger
+from .hiding import Cleaner, Hidden
 from .pictures import encode_picture, save_picture
-from .reading import read_answer, read_task
+from .reading import TASK_ID, read_answer, read_task
 from .retrying import Attempts, CreateAttempts, may_pass
 from .task import Task
-from .transport_errors import transport_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    import requests
 
     Picture = str | Path | bytes
 
@@ -43,8 +45,9 @@ class KlingClient:
     """Talks to one service with one key. Safe to keep for the life of a program; close it, or use `with`.
 
     `key` and `base_url` come from the arguments, else from COMETAPI_KEY and COMETAPI_BASE_URL, else the documented default.
-    Requests are repeated after a pause where that is safe (`create`, `get`), for `retry_for` seconds at most. `sleep`,
-    `monotonic` (both in s) and `rng` can be replaced in tests.
+    Requests are repeated after a pause where that is safe (`create`, `get`), for `retry_for` seconds at most. Each takes 60 s at
+    most, however slowly its answer drips, and takes no answer of more than 10 MB; with a `session` of your own, what its
+    adapters do counts. `sleep`, `monotonic` (both in s) and `rng` can be replaced in tests.
     """
 
     def __init__(
@@ -58,26 +61,42 @@ class KlingClient:
         monotonic: Callable[[], float] = time.monotonic,
         rng: random.Random | None = None,
     ) -> None:
+        __tracebackhide__ = True
         # An empty argument is a variable that was not set, and must not lead to the paid service.
-        self._key = os.environ.get("COMETAPI_KEY", "") if key is None else key
+        key = self._key = Hidden(os.environ.get("COMETAPI_KEY", "") if key is None else key)
         if base_url is None:
             base_url = os.environ.get("COMETAPI_BASE_URL") or BASE_URL
         self.base_url = base_url.rstrip("/")
-        if not self._key:
+        if not key:
             raise InputError("no key: pass key=... or set COMETAPI_KEY")
-        if not (self._key.isascii() and self._key.isprintable()) or " " in self._key:
+        if not (key.isascii() and key.isprintable()) or " " in key:
             raise InputError("the key has characters that no key has: check for a line break or a space")
-        if not self.base_url.lower().startswith(("http://", "https://")):
-            raise InputError(f"the base URL {self.base_url!r} does not begin with http:// or https://")
-        self._session = session or requests.Session()
+        self._clean = Cleaner(key)
+        self._check_base_url()
+        self._exchanger = Exchanger(session or BoundedSession(), self._clean, monotonic)
         self._retry_for = retry_for
         self._sleep = sleep
         self._monotonic = monotonic
         self._rng = rng or random.Random()  # noqa: S311 - jitter
 
+    def _check_base_url(self) -> None:
+        __tracebackhide__ = True
+        shown = self._clean(self.base_url, 200)
+        if not self.base_url.lower().startswith(("http://", "https://")):
+            raise InputError(f"the base URL {shown!r} does not begin with http:// or https://")
+        try:
+            parts = urlsplit(self.base_url)
+            usable = bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            usable = False
+        if not usable:
+            raise InputError(f"the base URL {shown!r} is not the URL of a service")
+        if parts.username is not None:
+            raise InputError("leave user and password out of the base URL, since it is shown: the key is an argument")
+
     def __repr__(self) -> str:
         """Name the service, never the key."""
-        return f"KlingClient(base_url={self.base_url!r})"
+        return f"KlingClient(base_url={self._clean(self.base_url)!r})"
 
     def __enter__(self) -> Self:
         """Use as a context manager: closes the connections at the end."""
@@ -89,7 +108,7 @@ class KlingClient:
 
     def close(self) -> None:
         """Close the connections."""
-        self._session.close()
+        self._exchanger.session.close()
 
     def create(
         self,
@@ -111,6 +130,7 @@ class KlingClient:
         `external_task_id`, which cannot be paid for twice; else UnknownFateError is raised, and TaskExistsError if the
         repetition finds the id taken.
         """
+        __tracebackhide__ = True
         if isinstance(subjects, (str, bytes, Path)):
             raise InputError("subjects is a list of two to four pictures, not one picture")
         for name, text in (("prompt", prompt), ("callback_url", callback_url), ("external_task_id", external_task_id)):
@@ -131,13 +151,17 @@ class KlingClient:
 
     def get(self, task_id: str) -> Task:
         """Query a task; repeated on 1302, 1303, 5xx and broken connections."""
+        __tracebackhide__ = True
         return self._get(task_id, self._monotonic() + self._retry_for)
 
     def wait(self, task: Task | str, timeout: float = 600, on_change: Callable[[Task], object] | None = None) -> Task:
-        """Poll a task until it ends, for `timeout` seconds at most; `on_change` is called with every new status.
+        """Poll a task until it ends, for `timeout` seconds at most, and a query begun before its end for one second more.
+
+        `on_change` is called with every new status.
 
         Raises TaskFailedError and WaitTimeoutError, which carry the task, or what a query raises.
         """
+        __tracebackhide__ = True
         task_id = task.task_id if isinstance(task, Task) else task
         deadline = self._monotonic() + timeout
         seen: Task | None = None
@@ -162,38 +186,46 @@ class KlingClient:
                 raise WaitTimeoutError(task_id, timeout, current)
             self._pause(pause)
 
-    def save(self, task: Task, directory: str | Path) -> list[Path]:
+    def save(self, task: Task, directory: str | Path, *, max_bytes: int = MAX_PICTURE) -> list[Path]:
         """Download the pictures of a task as `<task_id>-<index>.png` and return the files, in order.
 
-        The key is not sent. A file appears only when it is complete. Raises InputError if the task has no pictures.
+        The key is not sent. A file appears only when it is complete, and takes the place of an older one. A picture of more than
+        `max_bytes` raises UnexpectedAnswerError, a task without pictures InputError, a folder that cannot be written OSError.
         """
+        __tracebackhide__ = True
+        _check_task_id(task.task_id)
         if not task.image_urls:
             raise InputError(f"task {task.task_id} has no pictures: its status is {task.status}")
         directory = Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
         files = []
         for index, url in enumerate(task.image_urls):
-            data = self._repeat(functools.partial(self._download, url), self._monotonic() + self._retry_for)
-            files.append(save_picture(data, url, directory / f"{task.task_id}-{index}"))
+            fetch = partial(download, self._exchanger, url, max_bytes)
+            data = self._repeat(fetch, self._monotonic() + self._retry_for)
+            files.append(save_picture(data, self._clean(url, 200), directory / f"{task.task_id}-{index}"))
         return files
 
     def _create(self, body: dict[str, Any]) -> Task:
+        __tracebackhide__ = True
+        data = _as_json(body)
         deadline = self._monotonic() + self._retry_for
         attempts = CreateAttempts(body.get("external_task_id"), deadline, self._monotonic, self._rng)
         while True:
             try:
-                return read_task(self._call("POST", PATH, deadline, body))
+                return read_task(self._call("POST", PATH, deadline, data), self._clean)
             except KlingError as error:
                 pause = attempts.pause_after(error)
             self._pause(pause)
 
     def _get(self, task_id: str, deadline: float) -> Task:
-        if not isinstance(task_id, str) or not re.fullmatch(r"[\w-]+", task_id, re.ASCII):
-            raise InputError(f"{task_id!r:.60} is not a task id, which is a string of digits")
-        return read_task(self._repeat(lambda: self._call("GET", f"{PATH}/{task_id}", deadline), deadline))
+        __tracebackhide__ = True
+        _check_task_id(task_id)
+        data = self._repeat(partial(self._call, "GET", f"{PATH}/{task_id}", deadline), deadline)
+        return read_task(data, self._clean, wanted=task_id)
 
     def _repeat(self, query: Callable[[], Any], deadline: float) -> Any:
         """Call what changes nothing, again after errors that may pass, until the deadline."""
+        __tracebackhide__ = True
         attempts = self._until(deadline)
         while True:
             try:
@@ -202,43 +234,17 @@ class KlingClient:
                 pause = attempts.pause_after(error)
             self._pause(pause)
 
-    def _call(self, method: str, path: str, deadline: float, body: dict[str, Any] | None = None) -> Any:
+    def _call(self, method: str, path: str, deadline: float, data: bytes | None = None) -> Any:
         """Send one request and return `data` of its answer; raise for everything else."""
-        timeout = max(1.0, min(REQUEST_TIMEOUT, deadline - self._monotonic()))
-        try:
-            response = self._session.request(
-                method, self.base_url + path, json=body, auth=self._authorize, timeout=timeout, allow_redirects=False
-            )
-        except (requests.exceptions.InvalidJSONError, TypeError) as error:
-            raise InputError(f"the request cannot be written as JSON: {error}") from None
-        except requests.RequestException as error:
-            raise transport_error(self.base_url, error) from None
-        return read_answer(response, self._key)
+        __tracebackhide__ = True
+        seconds = max(1.0, min(REQUEST_TIMEOUT, deadline - self._monotonic()))
+        reply = self._exchanger.exchange(method, self.base_url + path, seconds=seconds, auth=self._authorize, data=data)
+        return read_answer(reply, self._clean)
 
     def _authorize(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """Add the key; as `auth`, since requests lets a .netrc file override a header."""
-        request.headers["Authorization"] = f"Bearer {self._key}"
+        request.headers["Authorization"] = Hidden("Bearer " + self._key)
         return request
-
-    def _download(self, url: str) -> bytes:
-        try:
-            response = self._session.get(url, timeout=REQUEST_TIMEOUT, auth=lambda request: request)
-        except requests.RequestException as error:
-            raise transport_error(url, error) from None
-        status = response.status_code
-        if status != 200:
-            expired = "; results expire after 30 days" if status == 403 else ""
-            family = (
-                ServiceError if status >= 500 else InvalidRequestError
-            )  # the host of the pictures is none of the API
-            raise family(
-                f"{url}: the picture was not served{expired}",
-                code=status,
-                http_status=status,
-                request_id="",
-                retryable=status >= 500,
-            )
-        return response.content
 
     def _until(self, deadline: float) -> Attempts:
         return Attempts(deadline, self._monotonic, self._rng)
@@ -253,3 +259,17 @@ def _is_unicode(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _check_task_id(task_id: object) -> None:
+    __tracebackhide__ = True
+    if not isinstance(task_id, str) or not TASK_ID.fullmatch(task_id):
+        raise InputError(f"{task_id!r:.60} is not a task id, which is a string of digits")
+
+
+def _as_json(body: dict[str, Any]) -> bytes:
+    try:
+        return json.dumps(body, allow_nan=False).encode()
+    except (ValueError, TypeError, RecursionError) as error:
+        problem = type(error).__name__ if isinstance(error, RecursionError) else str(error)
+    raise InputError(f"the request cannot be written as JSON: {problem}")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import base64
-import struct
+import secrets
 from io import BytesIO
 from pathlib import Path
 
 from .errors import InputError, UnexpectedAnswerError
+from .hiding import one_line
 
 MAX_BYTES = 10 * 1024 * 1024
 MIN_PIXELS = 300
@@ -30,9 +31,9 @@ def encode_picture(picture: str | Path | bytes) -> str:
     if isinstance(picture, Path):
         try:
             data = picture.read_bytes()
-        except OSError as error:
-            raise InputError(f"{picture}: {error.strerror or error}") from None
-        _check(data, str(picture))
+        except (OSError, ValueError) as error:  # the latter for a NUL
+            raise InputError(one_line(f"{picture}: {getattr(error, 'strerror', None) or error}")) from None
+        _check(data, one_line(picture))
     elif isinstance(picture, bytes):
         data = picture
         _check(data, "picture")
@@ -61,22 +62,25 @@ def _measure(data: bytes) -> tuple[int, int] | None:
     reader = PngImageFile if data.startswith(b"\x89PNG") else JpegImageFile
     try:
         return reader(BytesIO(data)).size
-    except (OSError, SyntaxError, ValueError, IndexError, KeyError, TypeError, struct.error):
+    except Exception:  # noqa: BLE001 - whatever a broken file makes Pillow stumble over
         return None
 
 
 def save_picture(data: bytes, url: str, name: Path) -> Path:
     """Write a result picture as `name` with the extension of its kind, and return the file, which appears only when it is complete.
 
-    Raises UnexpectedAnswerError if what came from the URL is no picture.
+    It takes the place of a file or link of its name, and never writes through a link. Raises UnexpectedAnswerError if what came
+    from the URL is no picture.
     """
+    __tracebackhide__ = True
     extension = next((end for start, end in EXTENSIONS.items() if data.startswith(start)), None)
     if extension is None:
         raise UnexpectedAnswerError(f"{url}: this is no PNG or JPEG file")
     path = name.with_name(name.name + extension)
-    partial = path.with_suffix(".part")
+    partial = name.with_name(f".{name.name}-{secrets.token_hex(8)}.part")
     try:
-        partial.write_bytes(data)
+        with partial.open("xb") as file:  # x: nothing that is there already, such as a link, is opened
+            file.write(data)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

@@ -2,101 +2,158 @@
 
 from __future__ import annotations
 
+import json
+import re
 import time
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from .codes import Retry, meaning_of
-from .errors import ApiError, UnexpectedAnswerError
+from .errors import ApiError, KlingError, UnexpectedAnswerError
 from .task import Task
 
 if TYPE_CHECKING:
-    import requests
+    from .exchange import Reply
+    from .hiding import Cleaner
+
+TASK_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+"""What can be a task id. It becomes a part of paths and file names."""
+MAX_PICTURES = 100
+"""Of one task; the API makes 9 at most."""
 
 
-def read_answer(response: requests.Response, key: str) -> Any:
+def read_answer(reply: Reply, clean: Cleaner) -> Any:
     """Return `data` of a successful answer.
 
     Reads Kling's envelope and both of the gateway's, with `code` as number or string, and a non-zero code under HTTP 200.
-    Raises ApiError for a refusal and UnexpectedAnswerError for what is no answer of this API, HTML above all. `key` is cut
-    out of every message.
+    Raises ApiError for a refusal and UnexpectedAnswerError for what is no answer of this API, HTML above all. `clean` makes
+    every message fit to be shown.
     """
-    status = response.status_code
-    try:
-        body = response.json()
-    except ValueError:
-        body = None
+    __tracebackhide__ = True
+    read = _read_answer(reply, clean)
+    if isinstance(read, KlingError):
+        raise read
+    return read
+
+
+def _read_answer(reply: Reply, clean: Cleaner) -> Any:
+    """Return `data`, or what is to be raised: out here would be variables with all that the service has said."""
+    status = reply.status
+    body = parse_json(reply.content)
     if not isinstance(body, dict):
         if status >= 500:
-            raise _api_error(response, f"the service failed with HTTP {status}", status, "")
-        raise UnexpectedAnswerError(_describe(response, body))
+            return _api_error(reply, f"the service failed with HTTP {status}", status, "")
+        return UnexpectedAnswerError(_describe(reply, body))
     if isinstance(error := body.get("error"), dict):
-        code = error.get("code")
-        raise _api_error(response, _text(error.get("message"), key), _number(code), "")
-    code = _number(body.get("code", 0))
+        return _api_error(reply, _message(error, clean), _code(error.get("code"), clean), "")
+    code = _code(body.get("code", 0), clean)
     if code == 0 and status < 300 and "data" in body:
         return body["data"]
     if "code" not in body and status < 400:
-        raise UnexpectedAnswerError(f"HTTP {status} with JSON that is no answer of this API; check the base URL")
-    raise _api_error(response, _text(body.get("message"), key), code, str(body.get("request_id") or ""))
+        return UnexpectedAnswerError(f"HTTP {status} with JSON that is no answer of this API; check the base URL")
+    return _api_error(reply, _message(body, clean), code, clean(body.get("request_id"), 200))
 
 
-def read_task(data: Any) -> Task:
-    """Read a task from an answer's `data` or a callback's body.
-
-    Raises UnexpectedAnswerError if it is no task.
-    """
-    if not isinstance(data, dict):
-        raise UnexpectedAnswerError("this is no task: it is not a JSON object")
-    if missing := [name for name in ("task_id", "task_status") if name not in data]:
-        raise UnexpectedAnswerError(f"this is no task: it has no {missing[0]}")
+def parse_json(content: bytes | str) -> Any:
+    """Return what JSON says; None if it is none, or nested too deeply to be read."""
     try:
-        images = (data.get("task_result") or {}).get("images") or []
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+
+
+def read_task(data: Any, clean: Cleaner, wanted: str | None = None) -> Task:
+    """Read a task from an answer's `data` or a callback's body; `wanted` is the id that was asked for.
+
+    Raises UnexpectedAnswerError if it is no task, or another.
+    """
+    __tracebackhide__ = True
+    task = _read_task(data, clean)
+    if isinstance(task, str):
+        raise UnexpectedAnswerError(f"this is no task: {task}")
+    if wanted is not None and task.task_id != wanted:
+        raise UnexpectedAnswerError(f"this is task {task.task_id}, and not {wanted}, which was asked for")
+    return task
+
+
+def _read_task(data: Any, clean: Cleaner) -> Task | str:
+    """Return a task, or why it is none."""
+    if not isinstance(data, dict):
+        return "it is not a JSON object"
+    if missing := [name for name in ("task_id", "task_status") if name not in data]:
+        return f"it has no {missing[0]}"
+    given = data["task_id"]
+    task_id = str(given) if type(given) in {str, int} else ""
+    if not TASK_ID.fullmatch(task_id) or clean.hide(task_id) != task_id:
+        return f"its id is {clean(given, 200)!r}"
+    try:
+        images = _object(data.get("task_result")).get("images") or []
+        urls = [image["url"] for image in images if image.get("url")]
+        if len(urls) > MAX_PICTURES:
+            return f"it has {len(urls)} pictures"
         return Task(
-            task_id=str(data["task_id"]),
-            status=str(data["task_status"]),
-            image_urls=tuple(str(image["url"]) for image in images if image.get("url")),
-            message=str(data.get("task_status_msg") or ""),
-            external_task_id=str((data.get("task_info") or {}).get("external_task_id") or ""),
-            created_at=int(data.get("created_at") or 0),
-            updated_at=int(data.get("updated_at") or 0),
+            task_id=task_id,
+            status=clean(_text(data["task_status"]), 200),
+            image_urls=tuple(clean(url.strip(), None) for url in urls),
+            message=clean(_text(data.get("task_status_msg") or "")),
+            external_task_id=clean.hide(str(_text(_object(data.get("task_info")).get("external_task_id") or ""))),
+            created_at=_milliseconds(data.get("created_at")),
+            updated_at=_milliseconds(data.get("updated_at")),
         )
-    except (AttributeError, TypeError, ValueError):
-        raise UnexpectedAnswerError("this is no task: a field has another type than documented") from None
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
+        return "a field has another type than documented"
 
 
-def _api_error(response: requests.Response, message: str, code: int | str, request_id: str) -> ApiError:
-    status = response.status_code
-    meaning = meaning_of(code, status)
+def _object(value: Any) -> dict[str, Any]:
+    if value is not None and not isinstance(value, dict):
+        raise TypeError
+    return value or {}
+
+
+def _text(value: Any) -> str | float:
+    """Return a text, or a number that is to be one."""
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise TypeError
+    return value
+
+
+def _milliseconds(value: Any) -> int:
+    number = int(value or 0)
+    if not 0 <= number < 2**63:
+        raise ValueError
+    return number
+
+
+def _api_error(reply: Reply, message: str, code: int | str, request_id: str) -> ApiError:
+    meaning = meaning_of(code, reply.status)
     error = meaning.error(
         message,
         code=code,
-        http_status=status,
-        request_id=request_id or response.headers.get("x-cometapi-request-id", ""),
+        http_status=reply.status,
+        request_id=request_id or reply.request_id,
         retryable=meaning.retry is not Retry.NOTHING,
     )
-    error.retry_after = _retry_after(response.headers.get("Retry-After", ""))
+    error.retry_after = _retry_after(reply.retry_after)
     return error
 
 
-def _describe(response: requests.Response, body: object) -> str:
-    status = response.status_code
-    if 300 <= status < 400:
-        return f"HTTP {status}, a redirect; check the base URL and the path"
+def _describe(reply: Reply, body: object) -> str:
+    if 300 <= reply.status < 400:
+        return f"HTTP {reply.status}, a redirect; check the base URL and the path"
     if body is not None:
-        return f"HTTP {status} with JSON that is no object; check the base URL"
-    kind = response.headers.get("Content-Type", "no content type").partition(";")[0]
-    return f"HTTP {status} with {kind[:60]} instead of JSON; check the base URL and the path"
+        return f"HTTP {reply.status} with JSON that is no object; check the base URL"
+    kind = reply.content_type.partition(";")[0] or "no content type"
+    return f"HTTP {reply.status} with {kind[:60]} instead of JSON; check the base URL and the path"
 
 
-def _number(code: Any) -> int | str:
+def _code(code: Any, clean: Cleaner) -> int | str:
     """Return Kling's code as a number however it was sent; the gateway's words stay words."""
-    text = str(code)
+    text = clean(code, 100)
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else text
 
 
-def _text(message: Any, key: str) -> str:
-    return str(message or "no message").replace(key, "***")[:2000]
+def _message(body: dict[str, Any], clean: Cleaner) -> str:
+    return clean(body.get("message")) or "no message"
 
 
 def _retry_after(value: str) -> float:
@@ -105,5 +162,12 @@ def _retry_after(value: str) -> float:
         return float(value[:9])
     try:
         return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except ValueError:
+    except (
+        ValueError,
+        TypeError,
+        IndexError,
+        AttributeError,
+        OverflowError,
+        OSError,
+    ):  # whatever a broken date leads to
         return 0.0

@@ -35,6 +35,7 @@ class Attempts:
 
     def pause_after(self, error: KlingError) -> float:
         """Return s before a query is sent again. Raises the error if it is not."""
+        __tracebackhide__ = True
         if not may_pass(error) or (pause := self.next_pause(error)) is None:
             raise error
         return pause
@@ -56,6 +57,7 @@ class CreateAttempts(Attempts):
 
         Raises the error if it is not; UnknownFateError if it may have made the task, TaskExistsError if it has.
         """
+        __tracebackhide__ = True
         if self._broken_off and isinstance(error, ApiError) and "already exists" in error.message:
             raise TaskExistsError(
                 f"the task with external_task_id {self._external_task_id!r} exists, made by an attempt that broke "
