@@ -3,7 +3,7 @@
 - `klingkit.client`: the client, for the simulator and the real service alike.
 - `klingkit.contract`: `openapi.yaml`, compiled: rules, errors, lifecycle.
 - `klingkit.mock_server`: the simulator.
-- `klingkit.mock()`: the simulator behind requests and httpx in this process, for tests without pytest.
+- `klingkit.mock()`: the simulator behind requests, httpx and aiohttp in this process, for tests without pytest.
 - `klingkit.Kling`: what `mock()` and the fixtures of the pytest plugin give.
 """
 
@@ -25,7 +25,7 @@ def mock(
     balance: Decimal | str | float | None = None,
     seed: int | None = None,
 ) -> AbstractContextManager[Kling]:
-    """Return a context in which a simulator answers what this process asks of the service with requests or httpx.
+    """Return a context in which a simulator answers what this process asks of the service with requests, httpx or aiohttp.
 
     It ends with the exception that the simulator or a receiver of callbacks raised, if any did.
     """

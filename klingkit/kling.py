@@ -22,6 +22,7 @@ from klingkit.mock_server.simulator import Simulator
 
 from .at_the_caller import at_the_caller
 from .environment import environment
+from .no_connection import hosts_of, no_connection_to
 from .raised_errors import RaisedErrors
 from .received_callbacks import Callback, ReceivedCallbacks
 from .request_lines import request_line, titled
@@ -58,6 +59,7 @@ class Kling(ABC):
         by_polls = AccountSettings(progression="polls")
         settings = Settings(speed=1, account=by_polls, max_journal=MAX_JOURNAL, recording=recording)
         self.simulator = Simulator(settings, clock=Clock(START), send=self._send)
+        self._hosts = hosts_of(self.simulator.contract)
         self._app = create_app(self.simulator)
         self._errors = RaisedErrors()
         self.clock = VirtualClock(lambda: self.control)
@@ -88,6 +90,7 @@ class Kling(ABC):
     ) -> Iterator[Self]:
         """Lend it to a test, with COMETAPI_BASE_URL and COMETAPI_KEY set; afterwards everything is as it was before.
 
+        Meanwhile no connection leaves this process for the hosts of the contract, by whatever library.
         Raises ValueError for an option that cannot be used; at the end, what the simulator or a receiver raised.
         """
         self._begin()
@@ -101,6 +104,7 @@ class Kling(ABC):
                     raise ValueError(f"seed: {seed!r:.60} is not a whole number")
                 self.simulator.ids.reseed(seed)
             stack.enter_context(environment(COMETAPI_BASE_URL=self.url, COMETAPI_KEY=self.key))
+            stack.enter_context(no_connection_to(self._hosts, self._refused))
             stack.enter_context(self._open())
             stack.callback(self._patches.close)
             yield self
@@ -109,6 +113,9 @@ class Kling(ABC):
     def _open(self) -> AbstractContextManager[object]:
         """Return the context in which the code under test reaches the simulator."""
         return ExitStack()
+
+    def _refused(self, host: str) -> None:
+        self._elsewhere.append(f"{host}: not let out, since neither requests nor httpx nor aiohttp asked")
 
     # What is to happen
 

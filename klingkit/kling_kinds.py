@@ -21,12 +21,11 @@ if TYPE_CHECKING:
 
 
 class InProcess(Kling):
-    """Behind requests and httpx in this process, for the hosts of the contract; nothing goes through a socket."""
+    """Behind requests, httpx and aiohttp in this process, for the hosts of the contract; nothing goes through a socket."""
 
     def __init__(self, recording: str | None = None) -> None:
         super().__init__(recording)
         self.url = self.simulator.contract.server_url
-        self._hosts = {str(urlsplit(self.url).hostname)}
 
     def _open(self) -> AbstractContextManager[object]:
         from klingkit.mock_server.serving.intercept import intercepted

@@ -5,6 +5,7 @@ Every test run of every project that has klingkit loads this file: what a test n
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections import Counter
 from contextlib import ExitStack
@@ -29,18 +30,28 @@ OPTIONS = {
     "seed": "All random choices follow from it.",
 }
 """Arguments of the marker, and ini options with klingkit_ before the name."""
+NO_REAL_SERVICE = "klingkit_no_real_service"
 SIMULATOR = "simulator"
 WHERE = "_kling_where"
 KLING = pytest.StashKey["Kling"]()
 MET = pytest.StashKey["Counter[tuple[str, str]]"]()
 """How often each behaviour was met, by kind and name."""
 SUMMARY = pytest.StashKey[dict[str, Any]]()
+CLOSED = pytest.StashKey[str]()
+"""What the head of a run says of `klingkit_no_real_service`."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add options and ini options."""
     for name, help_text in OPTIONS.items():
         parser.addini(f"klingkit_{name}", f"kling_mock and kling_server: {help_text}", default="")
+    parser.addini(
+        NO_REAL_SERVICE,
+        "In the whole run, not only while a test has kling_mock or kling_server, no connection leaves for the real service. This "
+        "holds in pytest and its workers, not in other processes, and not for addresses by number.",
+        type="bool",
+        default=False,
+    )
     group = parser.getgroup("klingkit", "klingkit, a simulator of Kling's API")
     group.addoption(
         "--klingkit-coverage",
@@ -54,7 +65,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker."""
+    """Register the markers, and close the way to the real service if that is asked for."""
     arguments = ", ".join(f"{name}=..." for name in OPTIONS)
     config.addinivalue_line("markers", f"kling({arguments}): how kling_mock or kling_server begins for this test.")
     config.addinivalue_line(
@@ -71,6 +82,34 @@ def pytest_configure(config: pytest.Config) -> None:
     minimum = config.getoption("klingkit_coverage_min")
     if minimum is not None and not 0 <= minimum <= 100:  # nan is neither
         raise pytest.UsageError(f"--klingkit-coverage-min {minimum}: give a percentage from 0 to 100")
+    if config.getini(NO_REAL_SERVICE):
+        _close_the_real_service(config)
+
+
+def _close_the_real_service(config: pytest.Config) -> None:
+    """Let no connection leave for it until the run ends, unless the run is meant for it."""
+    from urllib.parse import urlsplit
+
+    from klingkit.contract import load_contract
+
+    from .no_connection import hosts_of, no_connection_to
+
+    hosts = hosts_of(load_contract())
+    names = " or ".join(sorted(hosts))
+    target = config.getoption("klingkit_target", None)
+    if target and config.getoption("klingkit_real", default=False) and urlsplit(target).hostname in hosts:
+        config.stash[CLOSED] = f"{NO_REAL_SERVICE} does not hold in this run, since --klingkit-real opens {names}"
+        return
+    stack = ExitStack()
+    config.add_cleanup(stack.close)
+    stack.enter_context(no_connection_to(hosts))
+    config.stash[CLOSED] = f"no connection leaves for {names} ({NO_REAL_SERVICE})"
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """Say whether the way to the real service is closed."""
+    closed = config.stash.get(CLOSED, None)
+    return closed and f"klingkit: {closed}"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -132,7 +171,10 @@ def _kling_on_port() -> Iterator[Callable[[str | None], OnPort]]:
 
 @pytest.fixture
 def kling_mock(request: pytest.FixtureRequest, _kling_where: str | None) -> Iterator[Kling]:
-    """Let a simulator in this process answer what the code under test asks of the service with requests or httpx."""
+    """Let a simulator in this process answer what the code under test asks of the service with requests, httpx or aiohttp.
+
+    What asks the service by another library fails. Other processes are not intercepted: for them there is kling_server.
+    """
     yield from _lend(request, "_kling_in_process", _kling_where)
 
 
@@ -189,13 +231,40 @@ def _options(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 
 @pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+    """Refuse to run a test that has our marker and no simulator, and so would ask the real service."""
+    __tracebackhide__ = True
+    result = yield
+    if not _may_still_take_one(item):
+        _check_marker(item)
+    return result
+
+
+@pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Let the test fail in which the simulator or a receiver of callbacks raised."""
     __tracebackhide__ = True
     result = yield
     if kling := item.stash.get(KLING, None):
         kling.raise_errors()
+    _check_marker(item)
     return result
+
+
+def _may_still_take_one(item: pytest.Item) -> bool:
+    """Tell whether a test can ask for a fixture while it runs."""
+    function = getattr(item, "function", None)
+    return function is not None and "request" in inspect.signature(function).parameters
+
+
+def _check_marker(item: pytest.Item) -> None:
+    __tracebackhide__ = True
+    if item.get_closest_marker("kling") and KLING not in item.stash:
+        pytest.fail(
+            f"@pytest.mark.kling of {item.nodeid} leads nowhere: the test takes none of kling_mock, kling_server and kling_client, so "
+            "what it sends would go to the real service; let it take one, or put @pytest.mark.usefixtures('kling_mock') on it",
+            pytrace=False,
+        )
 
 
 @pytest.hookimpl(wrapper=True)

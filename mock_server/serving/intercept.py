@@ -1,4 +1,4 @@
-"""Lead code in this process that calls the service with requests or httpx to a simulator: no socket.
+"""Lead code in this process that calls the service with requests, httpx or aiohttp to a simulator: no socket.
 
 Only the hosts of the contract go to the simulator. requests gets an adapter of ours for them, whose `exchange` is answered by
 `responses`: so mocks of others, by `responses` too, keep what they have, in whatever order the two begin and end.
@@ -40,7 +40,7 @@ class AlreadyPatchedError(RuntimeError):
 
 @contextmanager
 def intercepted(answer: AnswerRequest, hosts: Collection[str], passing: Passing) -> Iterator[None]:
-    """Let `answer` answer every request to one of the hosts (in lower case) that requests or httpx sends meanwhile.
+    """Let `answer` answer every request to one of the hosts that requests, httpx or aiohttp sends meanwhile.
 
     Raises AlreadyPatchedError.
     """
@@ -50,6 +50,10 @@ def intercepted(answer: AnswerRequest, hosts: Collection[str], passing: Passing)
             from .intercept_httpx import httpx_intercepted  # noqa: PLC0415 - not everybody has httpx
 
             stack.enter_context(httpx_intercepted(answer, hosts, passing))
+        if find_spec("aiohttp"):
+            from .intercept_aiohttp import aiohttp_intercepted  # noqa: PLC0415 - nor aiohttp
+
+            stack.enter_context(aiohttp_intercepted(answer, hosts, passing))
         yield
 
 

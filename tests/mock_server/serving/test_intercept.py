@@ -1,4 +1,4 @@
-"""The doors for requests and httpx: what they catch, what they let through, and what broken connections look like."""
+"""The doors for requests, httpx and aiohttp: what they catch, what they let through, and what broken connections look like."""
 
 from __future__ import annotations
 
@@ -7,14 +7,18 @@ import io
 import json
 import os
 import re
+import socket
 import threading
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
 import httpx
 import pytest
 import requests
 import responses
+import uvloop
+from aioresponses import aioresponses
 from PIL import Image
 from requests.adapters import BaseAdapter, HTTPAdapter
 from urllib3 import Retry, Timeout
@@ -32,13 +36,36 @@ if TYPE_CHECKING:
 
 REAL = "https://api.cometapi.com" + PATH
 BROKEN = requests.exceptions.ChunkedEncodingError
-FAULTS = {
-    "reset": (requests.ConnectionError, httpx.ReadError),
-    "reset-within": (BROKEN, httpx.ReadError),
-    "cut": (BROKEN, httpx.RemoteProtocolError),
-    "delay:400ms": (requests.ReadTimeout, httpx.ReadTimeout),
-    "drip:100s": (requests.ConnectionError, httpx.ReadTimeout),
+FAULTS: dict[str, dict[str, Any]] = {
+    "reset": {
+        "requests": requests.ConnectionError,
+        "httpx": httpx.ReadError,
+        "aiohttp": aiohttp.ClientOSError,
+    },
+    "reset-within": {
+        "requests": BROKEN,
+        "httpx": httpx.ReadError,
+        "aiohttp": aiohttp.ClientPayloadError,
+    },
+    "cut": {
+        "requests": BROKEN,
+        "httpx": httpx.RemoteProtocolError,
+        "aiohttp": aiohttp.ClientPayloadError,
+    },
+    "delay:400ms": {
+        "requests": requests.ReadTimeout,
+        "httpx": httpx.ReadTimeout,
+        "aiohttp": aiohttp.SocketTimeoutError,
+        "aiohttp-total": TimeoutError,
+    },
+    "drip:100s": {
+        "requests": requests.ConnectionError,
+        "httpx": httpx.ReadTimeout,
+        "aiohttp": aiohttp.SocketTimeoutError,
+        "aiohttp-total": TimeoutError,
+    },
 }
+"""What each library raises; `aiohttp-total`: with a timeout for all of a request, not only for each read."""
 KEY = {"Authorization": "Bearer klingkit-test"}
 
 
@@ -61,12 +88,51 @@ def post_async(kling: Kling, **options: Any) -> httpx.Response:
     return asyncio.run(send())
 
 
-SENDERS: dict[str, Callable[..., Any]] = {"requests": post, "httpx": post_httpx, "httpx-async": post_async}
+def post_aiohttp(
+    kling: Kling, *, timeout: float | None = None, run: Any = asyncio.run, **options: Any
+) -> httpx.Response:
+    return post_with(kling, aiohttp.ClientTimeout(total=None, sock_read=timeout), run=run, **options)
+
+
+def post_aiohttp_total(kling: Kling, *, timeout: float | None = None) -> httpx.Response:
+    return post_with(kling, aiohttp.ClientTimeout(total=timeout))
+
+
+def post_with(
+    kling: Kling, timeout: aiohttp.ClientTimeout, *, run: Any = asyncio.run, **options: Any
+) -> httpx.Response:
+    async def send() -> httpx.Response:
+        async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {kling.key}"}) as session:
+            content: dict[str, Any] = {} if "data" in options else {"json": body()}
+            async with session.post(kling.url + PATH, timeout=timeout, **content, **options) as answer:
+                return httpx.Response(answer.status, headers=answer.headers, content=await answer.read())
+
+    answer: httpx.Response = run(send())
+    return answer
+
+
+SENDERS: dict[str, Callable[..., Any]] = {
+    "requests": post,
+    "httpx": post_httpx,
+    "httpx-async": post_async,
+    "aiohttp": post_aiohttp,
+    "aiohttp-total": post_aiohttp_total,
+}
+
+
+def raised_by(sender: str, fault: str) -> Any:
+    raised = FAULTS[fault]
+    return raised[sender] if sender in raised else raised[sender.partition("-")[0]]
 
 
 @pytest.fixture(params=SENDERS)
-def send(request: pytest.FixtureRequest) -> Callable[..., Any]:
-    return SENDERS[request.param]
+def sender(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def send(sender: str) -> Callable[..., Any]:
+    return SENDERS[sender]
 
 
 def test_each_library_reaches_the_simulator(kling_mock: Kling, send: Callable[..., Any]) -> None:
@@ -80,11 +146,11 @@ def test_each_library_reaches_the_simulator(kling_mock: Kling, send: Callable[..
 @pytest.mark.parametrize("where", ["kling_mock", "kling_server"])
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_looks_the_same_in_process_and_on_a_socket(
-    fault: str, where: str, send: Callable[..., Any], request: pytest.FixtureRequest
+    fault: str, where: str, sender: str, send: Callable[..., Any], request: pytest.FixtureRequest
 ) -> None:
     kling: Kling = request.getfixturevalue(where)
     kling.scenario(fault)
-    expected = FAULTS[fault][send is not post]
+    expected = raised_by(sender, fault)
 
     with pytest.raises(expected) as raised:
         send(kling, timeout=0.1)
@@ -202,11 +268,20 @@ def test_other_hosts_get_what_is_for_them(kling_mock: Kling, httpserver: HTTPSer
         async with httpx.AsyncClient() as client:
             return (await client.get(url)).text
 
-    assert [requests.get(url, timeout=5).text, httpx.get(url).text, asyncio.run(ask())] == ["theirs"] * 3
+    texts = [requests.get(url, timeout=5).text, httpx.get(url).text, asyncio.run(ask()), get_aiohttp(url).text]
+    assert texts == ["theirs"] * 4
     assert kling_mock.journal == []
 
 
-@pytest.mark.parametrize("send_to", [requests.get, httpx.get], ids=["requests", "httpx"])
+def get_aiohttp(url: str, **options: Any) -> httpx.Response:
+    async def ask() -> httpx.Response:
+        async with aiohttp.ClientSession() as session, session.get(url, **options) as answer:
+            return httpx.Response(answer.status, headers=answer.headers, content=await answer.read())
+
+    return asyncio.run(ask())
+
+
+@pytest.mark.parametrize("send_to", [requests.get, httpx.get, get_aiohttp], ids=["requests", "httpx", "aiohttp"])
 def test_a_request_to_a_wrong_host_is_told_of(
     kling_mock: Kling, httpserver: HTTPServer, send_to: Callable[..., Any]
 ) -> None:
@@ -283,6 +358,11 @@ def test_nothing_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
         (HTTPAdapter, "send"),
         (httpx.HTTPTransport, "handle_request"),
         (httpx.AsyncHTTPTransport, "handle_async_request"),
+        (aiohttp.TCPConnector, "connect"),
+        (aiohttp.ClientSession, "_request"),
+        (socket.socket, "connect"),
+        (socket, "getaddrinfo"),
+        (uvloop.Loop, "create_connection"),
         (asyncio, "sleep"),
         (__import__("time"), "sleep"),
     ]
@@ -374,3 +454,260 @@ def test_an_adapter_of_the_application_works_beside_mocks_of_its_own(kling_mock:
         assert session.get("https://example.com/").text == "mine"
         assert session.post(REAL, json=body()).json()["code"] == 0
     assert kling_mock.creates == 1
+
+
+# aiohttp
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+@pytest.mark.parametrize("fault", ["delay:100s", "drip:100s"])
+def test_a_late_answer_is_not_waited_for_by_aiohttp(kling_mock: Kling, fault: str, run: Any) -> None:
+    kling_mock.scenario(fault, times=4)
+
+    for timeout in (
+        aiohttp.ClientTimeout(),
+        aiohttp.ClientTimeout(total=0, sock_read=0),  # 0 is none
+        aiohttp.ClientTimeout(total=200),
+        aiohttp.ClientTimeout(sock_read=200),
+    ):
+        assert post_with(kling_mock, timeout, run=run).json()["code"] == 0
+
+
+@pytest.mark.parametrize(("total", "sock_read", "expected"), [(1, 9, TimeoutError), (9, 1, aiohttp.SocketTimeoutError)])
+def test_the_timeout_of_aiohttp_that_ends_first_counts(
+    kling_mock: Kling, total: float, sock_read: float, expected: type[Exception]
+) -> None:
+    kling_mock.scenario("delay:10s")
+
+    with pytest.raises(expected) as raised:
+        post_with(kling_mock, aiohttp.ClientTimeout(total=total, sock_read=sock_read))
+
+    assert type(raised.value) is expected
+
+
+def test_a_drip_within_the_time_for_each_read_is_still_overdue(kling_mock: Kling) -> None:
+    kling_mock.scenario("drip:10s")
+
+    with pytest.raises(TimeoutError) as raised:
+        post_with(kling_mock, aiohttp.ClientTimeout(total=5, sock_read=1))
+
+    assert type(raised.value) is TimeoutError
+
+
+@pytest.mark.parametrize("where", ["kling_mock", "kling_server"])
+@pytest.mark.parametrize("fault", ["cut", "reset-within", "drip:100s"])
+def test_a_body_that_aiohttp_streams_breaks_while_it_is_read(
+    fault: str, where: str, request: pytest.FixtureRequest
+) -> None:
+    kling: Kling = request.getfixturevalue(where)
+    kling.scenario(fault)
+
+    async def read() -> int:
+        timeout = aiohttp.ClientTimeout(sock_read=0.2)
+        headers = {"Authorization": f"Bearer {kling.key}"}
+        async with (
+            aiohttp.ClientSession(base_url=kling.url, timeout=timeout, headers=headers) as session,
+            session.post(PATH, json=body()) as answer,
+        ):
+            answer.raise_for_status()
+            with pytest.raises(raised_by("aiohttp", fault)):
+                async for _ in answer.content.iter_chunked(10):
+                    pass
+            return answer.status
+
+    assert asyncio.run(read()) == 200
+
+
+@pytest.mark.parametrize("where", ["kling_mock", "kling_server"])
+def test_a_query_is_repeated_by_aiohttp_itself_as_ever(where: str, request: pytest.FixtureRequest) -> None:
+    kling: Kling = request.getfixturevalue(where)
+    task_id = post_aiohttp(kling).json()["data"]["task_id"]
+    headers = {"Authorization": f"Bearer {kling.key}"}
+    url = f"{kling.url}{PATH}/{task_id}"
+
+    kling.scenario("reset", operation="get_task")
+    assert get_aiohttp(url, headers=headers).json()["data"]["task_id"] == task_id
+    kling.scenario("reset", operation="get_task", times=2)
+    with pytest.raises(aiohttp.ClientOSError):
+        get_aiohttp(url, headers=headers)
+
+
+async def pieces() -> Any:
+    yield TEXT[:9]
+    yield TEXT[9:]
+
+
+@pytest.mark.parametrize("where", ["kling_mock", "kling_server"])
+@pytest.mark.parametrize(
+    ("content", "options"),
+    [
+        (lambda: TEXT, {}),
+        (TEXT.decode, {}),
+        (lambda: io.BytesIO(TEXT), {}),
+        (pieces, {}),
+        (pieces, {"expect100": True}),
+        (lambda: TEXT, {"chunked": True}),
+        (lambda: TEXT, {"expect100": True}),
+    ],
+    ids=["bytes", "str", "file", "generator", "asked-for", "chunked", "asked-for-bytes"],
+)
+def test_a_body_of_any_kind_of_aiohttp_arrives(
+    content: Any, options: Any, where: str, request: pytest.FixtureRequest
+) -> None:
+    kling: Kling = request.getfixturevalue(where)
+    headers = {"Content-Type": "application/json"}
+
+    async def send() -> Any:
+        async with (
+            aiohttp.ClientSession(headers={"Authorization": f"Bearer {kling.key}"}) as session,
+            session.post(kling.url + PATH, data=content(), headers=headers, **options) as answer,
+        ):
+            return await answer.json()
+
+    assert asyncio.run(send())["code"] == 0
+    assert kling.journal[0]["request"] == body()
+
+
+@pytest.mark.parametrize("where", ["kling_mock", "kling_server"])
+def test_a_form_of_aiohttp_is_refused_as_ever(where: str, request: pytest.FixtureRequest) -> None:
+    form = aiohttp.FormData({"prompt": "two friends"})
+    form.add_field("subject_image_list", b"no picture", filename="a.png", content_type="image/png")
+
+    answer = post_aiohttp(request.getfixturevalue(where), data=form)
+
+    assert answer.status_code == 400
+    assert "content type is not application/json" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("where", ["kling_mock", "kling_server"])
+def test_a_method_without_a_body_and_one_that_there_is_not(where: str, request: pytest.FixtureRequest) -> None:
+    kling: Kling = request.getfixturevalue(where)
+
+    async def send(method: str) -> tuple[int, bytes]:
+        async with aiohttp.ClientSession() as session, session.request(method, kling.url + PATH) as answer:
+            return answer.status, await answer.read()
+
+    assert asyncio.run(send("HEAD"))[1] == b""
+    assert asyncio.run(send("NONSENSE"))[0] == 400
+
+
+def test_aiohttp_asks_neither_a_proxy_nor_a_resolver(kling_mock: Kling, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+
+    async def send() -> list[int]:
+        connector = aiohttp.TCPConnector(limit=1)
+        async with aiohttp.ClientSession(connector=connector, trust_env=True, headers=KEY) as session:
+            urls = (REAL, REAL.replace("cometapi.com", "CometAPI.com."), REAL.replace("https", "http"))
+            answers = [
+                await session.post(url, json=body(), proxy=proxy)
+                for url in urls
+                for proxy in (None, "http://127.0.0.1:9")
+            ]
+            return [answer.status for answer in answers]
+
+    assert asyncio.run(send()) == [200] * 6
+    assert kling_mock.creates == 6
+
+
+def test_what_stands_above_the_connection_of_aiohttp_stays(kling_mock: Kling) -> None:
+    """Sessions of a base URL, retries and middlewares of the application, many at a time."""
+    kling_mock.scenario("error-1303", times=2)
+    seen = []
+
+    async def patient(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+        request.headers["Authorization"] = KEY["Authorization"]
+        for _ in range(3):
+            answer = await handler(request)
+            seen.append(answer.status)
+            if answer.status == 200:
+                break
+        return answer
+
+    async def send() -> list[int]:
+        async with aiohttp.ClientSession("https://api.cometapi.com", middlewares=[patient]) as session:
+            first = await session.post(PATH, json=body(), raise_for_status=True)
+            others = await asyncio.gather(*(session.post(PATH, json=body()) for _ in range(9)))
+            return [answer.status for answer in (first, *others)]
+
+    assert asyncio.run(send()) == [200] * 10
+    assert seen == [429, 429] + [200] * 10
+
+
+def test_a_session_of_aiohttp_keeps_no_connection_of_a_simulator_that_has_ended() -> None:
+    async def send() -> list[int]:
+        created = []
+        async with aiohttp.ClientSession() as session:
+            for _ in range(2):
+                with klingkit.mock() as kling:
+                    async with session.post(REAL, json=body(), headers=KEY) as answer:
+                        await answer.read()
+                    created.append(kling.creates)
+        return created
+
+    assert asyncio.run(send()) == [1, 1]
+
+
+def test_pauses_of_code_that_uses_aiohttp_are_skipped(kling_mock: Kling) -> None:
+    kling_mock.skip_sleep()
+
+    async def wait() -> int:
+        polls = 0
+        async with aiohttp.ClientSession("https://api.cometapi.com", headers=KEY) as session:
+            async with session.post(PATH, json=body()) as answer:
+                task_id = (await answer.json())["data"]["task_id"]
+            status = ""
+            while status != "succeed":
+                await asyncio.sleep(60)
+                polls += 1
+                async with session.get(f"{PATH}/{task_id}") as answer:
+                    status = (await answer.json())["data"]["task_status"]
+        return polls
+
+    before = kling_mock.clock.now
+    polls = asyncio.run(wait())
+
+    assert (kling_mock.clock.now - before).total_seconds() == 60 * polls
+
+
+def test_what_the_simulator_raises_reaches_aiohttp(kling_mock: Kling, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kling_mock, "_app", lambda *_: 1 / 0)
+
+    with pytest.raises(ZeroDivisionError):
+        post_aiohttp(kling_mock)
+
+
+class MineError(Exception):
+    """What the mocks below answer: aioresponses 0.7.9 can make no answer of aiohttp 3.14."""
+
+
+def test_mocks_of_aioresponses_that_begin_before_the_simulator_keep_working() -> None:
+    with aioresponses() as mocks:
+        mocks.get(OTHER, exception=MineError(), repeat=True)
+        with klingkit.mock() as kling:
+            assert post_aiohttp(kling).status_code == 200
+            with pytest.raises(MineError):
+                get_aiohttp(OTHER)
+        with pytest.raises(MineError):
+            get_aiohttp(OTHER)
+        with pytest.raises(aiohttp.ClientConnectionError, match="Connection refused"):
+            get_aiohttp(REAL)  # nobody passes it on any more
+
+
+def test_mocks_of_aioresponses_that_begin_after_the_simulator_keep_working(kling_mock: Kling) -> None:
+    with aioresponses() as mocks:
+        mocks.get(OTHER, exception=MineError())
+        assert post_aiohttp(kling_mock).status_code == 200
+        with pytest.raises(MineError):
+            get_aiohttp(OTHER)
+    assert post_aiohttp(kling_mock).status_code == 200
+
+
+def test_mocks_of_aioresponses_that_end_after_the_simulator_keep_working() -> None:
+    mocks = aioresponses(passthrough=["https://elsewhere.example"])
+    with klingkit.mock() as kling:
+        mocks.start()
+        mocks.get(OTHER, exception=MineError())
+        assert post_aiohttp(kling).status_code == 200
+    with pytest.raises(MineError):
+        get_aiohttp(OTHER)
+    mocks.stop()
