@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import logging
 import threading
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -18,6 +17,7 @@ from klingkit.contract.import_lock import importing
 
 from .answer_bodies import callback_body
 from .deliveries import Attempt, Delivery, Sequel, sequel
+from .foreign_text import log
 from .outbound import NotAllowedError, OutboundError, host_and_path
 from .tasks import at_step
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from .store import MemoryStore
     from .tasks import Snapshot, Task
 
-log = logging.getLogger("klingkit")
 
 THREADS = 32
 

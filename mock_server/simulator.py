@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +13,7 @@ from klingkit.contract.import_lock import importing
 
 from .callbacks import Callbacks
 from .clock import Clock
+from .foreign_text import log
 from .ids import Ids
 from .outbound import NotAllowedError, Outbound, OutboundError, host_and_path
 from .scenarios import Scenario, find_marker
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from .callbacks import SendCallback
 
-log = logging.getLogger("klingkit")
 
 FETCH_TIMEOUT_MS = 5000
 DEFAULT_SCENARIO_SETTING = {"create_task": "scenario", "get_task": "query_scenario"}
