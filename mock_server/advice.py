@@ -90,9 +90,7 @@ def unknown_markers(contract: Contract, prompt: str) -> list[Named]:
         except UnknownNameError:
             name = text.strip().lower().partition("@")[0].partition(":")[0]
             if close := nearest_names(name, scenario_table(contract), most=1, alike=0.85):
-                found.append(
-                    ("unknown-scenario", f"[[{plain(text)}]] counts as text, did you mean [[{close[0]}]]?")
-                )
+                found.append(("unknown-scenario", f"[[{plain(text)}]] counts as text, did you mean [[{close[0]}]]?"))
         except ValueError as error:
             found.append(("unknown-scenario", f"[[{plain(text)}]] counts as text: {plain(str(error))}"))
     return found

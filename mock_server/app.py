@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from .tasks import Snapshot
 
 CHUNK = 64 * 1024
+LONGEST_HOST = 300
+"""Characters; a name has at most 253."""
 DRAINED_LIMITS = 4
 """How many times the body limit is read and thrown away before a 413."""
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -180,7 +182,9 @@ def _base_url(simulator: Simulator, environ: dict[str, Any]) -> str:
     if simulator.settings.public_url:
         return simulator.settings.public_url
     # request.host_url costs 30 us of normalising what is sent back as it came
-    host = environ.get("HTTP_HOST") or f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}"
+    host = environ.get("HTTP_HOST", "")
+    if not 0 < len(host) <= LONGEST_HOST:
+        host = f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}"
     return f"{environ['wsgi.url_scheme']}://{host}"
 
 

@@ -126,7 +126,11 @@ def _path(contract: Contract, argument: str) -> dict[str, Any]:
             f"{argument[:60]!r} is no path: join statuses with '>', from {lifecycle.submitted} on, such as "
             f"{lifecycle.submitted}>{lifecycle.failed}; they are {', '.join(order)}"
         )
-    return {"argument": ">".join(statuses), "path": statuses, "rule": "moderation" if statuses[-1] == lifecycle.failed else ""}
+    return {
+        "argument": ">".join(statuses),
+        "path": statuses,
+        "rule": "moderation" if statuses[-1] == lifecycle.failed else "",
+    }
 
 
 def _delay(argument: str) -> dict[str, Any]:

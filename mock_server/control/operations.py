@@ -232,10 +232,16 @@ class Operations:
         fits = self._filter(account, wanted)
         return {
             "dropped": journal.dropped,
-            "entries": [entry_body(self._simulator, entry) for entry in journal.entries() if entry.number > after and fits(entry)],
+            "entries": [
+                entry_body(self._simulator, entry)
+                for entry in journal.entries()
+                if entry.number > after and fits(entry)
+            ],
         }
 
-    def wait_for_request(self, account: str | None, *, timeout: str = "5s", after: int = 0, **wanted: Any) -> dict[str, Any]:
+    def wait_for_request(
+        self, account: str | None, *, timeout: str = "5s", after: int = 0, **wanted: Any
+    ) -> dict[str, Any]:
         """Return the first request that fits, waiting for it."""
         try:
             ms = parse_duration(timeout)

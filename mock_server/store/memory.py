@@ -284,4 +284,6 @@ class MemoryStore:
     def delivery_counts(self) -> dict[str, int]:
         """How many deliveries there are, by outcome."""
         with self._lock:
-            return {outcome: count for outcome, count in self._deliveries.counts.items() if count or outcome == "pending"}
+            return {
+                outcome: count for outcome, count in self._deliveries.counts.items() if count or outcome == "pending"
+            }
