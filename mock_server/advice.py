@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .simulator import Simulator
 
 MAX_NAMED = 5
+MAX_LOOKED_AT = 1000
 REQUEST_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 FAST_POLLS = 4
 """So many queries of one task less than a second apart, without growing pauses, are too fast."""
@@ -128,9 +129,11 @@ def advise(simulator: Simulator, account: str | None = None) -> list[Advice]:
 def _has_data_url(body: dict[str, Any]) -> bool:
     items = body.get("subject_image_list")
     pictures = (
-        [item.get("subject_image") for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+        [item.get("subject_image") for item in items[:MAX_LOOKED_AT] if isinstance(item, dict)]
+        if isinstance(items, list)
+        else []
     )
-    pictures += list(body.values())
+    pictures += islice(body.values(), MAX_LOOKED_AT)
     return any(isinstance(picture, str) and picture[:5].lower() == "data:" for picture in pictures)
 
 

@@ -214,7 +214,7 @@ class _Elider:
                 shown["..."] = f"(and {len(fields) - number} more)"
                 break
             hidden = name == "callback_url" and isinstance(value, str)
-            shown[self._text(name)] = self.elided(host_and_path(value) if hidden else value, depth + 1)
+            shown[self._text(name)] = self.elided(host_and_path(value[:SMALL]) if hidden else value, depth + 1)
         return shown
 
 
