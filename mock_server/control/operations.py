@@ -23,6 +23,7 @@ from ..progressions import PROGRESSIONS
 from ..scenarios import check_known, parse_scenario, scenario_table
 from ..store import TooManyError
 from ..tasks import snapshot
+from ..time_travel import JourneyEndedError
 from .bodies import clock_body, delivery_body, entry_body, task_body
 
 if TYPE_CHECKING:
@@ -224,6 +225,8 @@ class Operations:
                 events = traveller.advance_to(to if isinstance(to, int) else _moment(str(to)))
         except ValueError as error:
             raise ControlError(str(error)) from None
+        except JourneyEndedError as error:
+            raise ControlError(str(error), 409) from None
         return clock_body(self._simulator, events)
 
     def list_journal(self, account: str | None, *, after: int = 0, **wanted: Any) -> dict[str, Any]:
