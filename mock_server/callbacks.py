@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import logging
 import threading
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -18,8 +17,9 @@ from klingkit.contract.import_lock import importing
 
 from .answer_bodies import callback_body
 from .deliveries import Attempt, Delivery, Sequel, sequel
+from .foreign_text import log, plain
 from .outbound import NotAllowedError, OutboundError, host_and_path
-from .tasks import at_step
+from .tasks import LONGEST_CALLBACK_URL, at_step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from .store import MemoryStore
     from .tasks import Snapshot, Task
 
-log = logging.getLogger("klingkit")
 
 THREADS = 32
+LONGEST_SECRET = 500
 
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -166,11 +166,13 @@ class Callbacks:
         body = _encode(callback_body(view, self._contract.lifecycle)).encode()
         headers = {"Content-Type": self._policy.content_type, **self._signature(delivery, body)}
         try:
+            if len(task.callback_url) > LONGEST_CALLBACK_URL:
+                raise NotAllowedError(f"it is longer than {LONGEST_CALLBACK_URL} characters")  # noqa: TRY301
             status = self.send(task.callback_url, body, headers, timeout_ms=self._policy.timeout_ms)
         except NotAllowedError as error:
-            return Attempt(self._clock.now(), None, f"not sent, {error}", refused=True)
+            return Attempt(self._clock.now(), None, f"not sent, {plain(str(error))}", refused=True)
         except OutboundError as error:
-            return Attempt(self._clock.now(), None, f"failed, {error}")
+            return Attempt(self._clock.now(), None, f"failed, {plain(str(error))}")
         return Attempt(self._clock.now(), status, "" if 200 <= status < 300 else f"answered {status}")
 
     def _pauses_ms(self, account: str) -> list[int]:
@@ -215,8 +217,10 @@ def sign(secret: str, delivery_id: str, now: datetime, body: bytes) -> dict[str,
 def check_secret(secret: str) -> str:
     """Return a webhook secret that can be used. Raises ValueError for one that is no Base64."""
     try:
-        if base64.b64decode(secret.removeprefix("whsec_"), validate=True):
+        if len(secret) <= LONGEST_SECRET and base64.b64decode(secret.removeprefix("whsec_"), validate=True):
             return secret
     except ValueError:
         pass
-    raise ValueError("a callback secret is Base64, with or without whsec_ before it")
+    raise ValueError(
+        f"a callback secret is Base64 of at most {LONGEST_SECRET} characters, with or without whsec_ before it"
+    )

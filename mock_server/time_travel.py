@@ -28,6 +28,10 @@ Event = dict[str, Any]
 """`at` (ms), `event` (`status`, `attempt`, `expiry` or `window`), and what it is about."""
 
 
+class JourneyEndedError(Exception):
+    """A reset ended a journey before its destination."""
+
+
 class _Due(NamedTuple):
     """Something ahead; a tuple, so that a heap puts the earliest first, and of the same moment the older task."""
 
@@ -47,14 +51,16 @@ class Traveller:
         self._store = store
         self._callbacks = callbacks
         self._lifecycle = lifecycle
-        self._one_at_a_time = threading.Lock()
-        self.stopping = False
-        """Whether a journey that is under way is to end where it is."""
+        self._turn = threading.Condition()
+        self._busy = False
+        """Whether a journey or a reset is under way."""
+        self._resets = 0
+        """How many are under way or wait: a journey that is under way ends where it is, and the next waits for all of them."""
 
     def advance(self, ms: int) -> list[Event]:
         """Move the clock forward and return what happened on the way, in order.
 
-        Raises ValueError, with nothing changed, if it cannot go there.
+        Raises ValueError, with nothing changed, if it cannot go there, and JourneyEndedError; so do the others.
         """
         return self._travel(lambda now: now + ms)
 
@@ -76,16 +82,37 @@ class Traveller:
 
     @contextmanager
     def stopped(self) -> Iterator[None]:
-        """End a journey that is under way where it is, and let none begin meanwhile."""
-        self.stopping = True
-        with self._one_at_a_time:
-            self.stopping = False
-            with self._callbacks.held():
+        """End a journey that is under way where it is, and let none begin meanwhile: it waits, and then sets out."""
+        with self._turn:
+            self._resets += 1
+        try:
+            with self._taking_turn(lambda: not self._busy), self._callbacks.held():
                 yield
+        finally:
+            with self._turn:
+                self._resets -= 1
+                self._turn.notify_all()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether a journey that is under way is to end where it is."""
+        return self._resets > 0
+
+    @contextmanager
+    def _taking_turn(self, may_begin: Callable[[], bool]) -> Iterator[None]:
+        with self._turn:
+            self._turn.wait_for(may_begin)
+            self._busy = True
+        try:
+            yield
+        finally:
+            with self._turn:
+                self._busy = False
+                self._turn.notify_all()
 
     def _travel(self, destination: Callable[[int], int], done: Callable[[], bool] | None = None) -> list[Event]:
         clock = self._clock
-        with self._one_at_a_time:
+        with self._taking_turn(lambda: not self._busy and not self._resets):
             frozen = clock.frozen
             clock.freeze()  # before attempts that have begun are waited for: that takes time
             moment = destination(clock.now())
@@ -103,7 +130,9 @@ class Traveller:
         clock, store = self._clock, self._store
         events: list[Event] = []
         known = -1
-        while len(events) < MAX_EVENTS and not self.stopping:
+        while len(events) < MAX_EVENTS:
+            if self.stopping:
+                raise JourneyEndedError("a reset has ended the journey before its destination; ask for it again")
             if known != store.created:  # a receiver of a callback may have made a task
                 known = store.created
                 agenda = self._agenda(clock.now())
@@ -122,8 +151,7 @@ class Traveller:
                 events += [_attempt_event(*made) for made in self._callbacks.deliver_due()]
             else:
                 break
-        if not self.stopping:
-            clock.move_to(moment)
+        clock.move_to(moment)
         return events
 
     def _next(self, agenda: list[_Due]) -> int | None:

@@ -1,6 +1,6 @@
 """All state of the simulator, behind one interface: `MemoryStore` keeps it in the memory of one process."""
 
-from .account_states import RefusedError
+from .account_states import RefusedError, TooManyError
 from .memory import MemoryStore
 
-__all__ = ["MemoryStore", "RefusedError"]
+__all__ = ["MemoryStore", "RefusedError", "TooManyError"]
