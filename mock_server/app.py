@@ -114,7 +114,7 @@ def _serve(
     scenario, progression = _choose(simulator, state)
     if scenario and scenario.error:
         error = simulator.contract.errors[scenario.error]
-        raise ApiError(replace(error, http=scenario.http or error.http))
+        raise ApiError(replace(error, http=scenario.http or error.http, message=scenario.message or error.message))
     call = Call(state.account, _base_url(simulator, state.environ), state.number, scenario, progression)
     if state.body is not None:
         arguments["body"] = state.body
@@ -283,6 +283,9 @@ def _answer(state: RequestState, http: int, body: bytes, headers: list[tuple[str
         headers.append(("Klingkit-Scenario", state.scenario))
         if chosen.source != "task" and chosen.scenario.fault:
             state.environ[FAULT] = chosen.scenario.fault
+        if chosen.source != "task" and chosen.scenario.retry_after_s is not None:
+            state.retry_after_s = chosen.scenario.retry_after_s
+            headers.append(("Retry-After", str(state.retry_after_s)))
     if state.rule:
         headers.append(("Klingkit-Rule", state.rule))
     if state.advice:

@@ -38,8 +38,10 @@ class RequestState:
     advice: list[tuple[str, str]] = field(default_factory=list)
     """Kind and text of each likely mistake."""
     answer: bytes = b""
+    retry_after_s: int | None = None
+    """What the answer asks the client to wait, if it does."""
 
     @property
     def scenario(self) -> str:
         """The scenario that applied and where it came from, as header and journal show it; empty if there was none."""
-        return f"{self.chosen.scenario.text}; source={self.chosen.source}" if self.chosen else ""
+        return f"{ascii(self.chosen.scenario.text)[1:-1]}; source={self.chosen.source}" if self.chosen else ""

@@ -157,7 +157,9 @@ class Simulator:
         if task is None or not 0 <= index < task.n or (view := snapshot(task, now)).status != lifecycle.succeeded:
             return None
         self.store.mark_fetched(task_id)
-        if now >= view.updated_at + lifecycle.result_ms or (task.scenario and task.scenario.urls == "expired"):
+        expires = task.scenario is not None and task.scenario.urls == "expired"
+        life_ms = task.scenario.url_life_ms if task.scenario and expires else lifecycle.result_ms
+        if now >= view.updated_at + life_ms:
             raise ResultExpiredError
         if (cached := self.store.results.get((task_id, index))) is not None:
             return cached
@@ -222,18 +224,19 @@ class Simulator:
 
     def _plan(self, now: int, failed_rule: Rule | None, scenario: Scenario | None) -> Plan:
         lifecycle = self.contract.lifecycle
-        end = lifecycle.failed if failed_rule else lifecycle.succeeded
+        reason = scenario.reason if scenario else ""
+        end = lifecycle.failed if failed_rule or reason else lifecycle.succeeded
         path = (scenario.path if scenario else ()) or (lifecycle.submitted, lifecycle.processing, end)
         slowdown = scenario.slowdown if scenario else 1
         steps = [(path[0], now)]
         for status in path[1:]:
             at = now + int(self._duration(lifecycle.roles[status]) * slowdown)
             steps.append((status, max(at, steps[-1][1])))
-        failed_rule = failed_rule if path[-1] == lifecycle.failed else None
+        failed_rule = failed_rule if path[-1] == lifecycle.failed and not reason else None
         return Plan(
             steps=tuple(steps),
             ends=not lifecycle.transitions[path[-1]],
-            message=failed_rule.text() if failed_rule else "",
+            message=reason or (failed_rule.text() if failed_rule else ""),
             rule=failed_rule.id if failed_rule else "",
         )
 

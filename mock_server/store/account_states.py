@@ -109,7 +109,7 @@ class AccountStates:
         money = self._money.get(task.account) or self._money.setdefault(task.account, Money())
         self._check_limits(task, now)
         money.charged += task.cost
-        if task.plan.rule and task.plan.ends:
+        if task.plan.fails:
             money.refunds_due[task.task_id] = task.cost
         self._slots.setdefault(task.account, {})[task.task_id] = task.n
 
