@@ -22,6 +22,7 @@ from .answer_bodies import SHAPES
 from .auth import account_of, authenticate
 from .body import read_json_object
 from .control.routes import PREFIX, control_routes
+from .field_hints import unknown_fields
 from .handlers import HANDLERS, Call
 from .request_state import CRASH, FAULT, STATE, RequestState
 from .scenarios import read_prefer
@@ -143,7 +144,7 @@ def _read_body(simulator: Simulator, state: RequestState, media_type: str) -> Ap
         state.body = read_json_object(raw, simulator.contract)
     except ApiError as error:
         return error
-    state.advice += advice.unknown_fields(simulator.contract, state.body)
+    state.advice += unknown_fields(simulator.contract, state.body)
     return None
 
 
@@ -204,6 +205,8 @@ def _note_task(simulator: Simulator, state: RequestState, view: Snapshot) -> Non
     state.task_id = task.task_id
     if view.ended and task.plan.rule:
         state.rule = simulator.contract.rules[task.plan.rule].explanation
+    if task.plan.why and (view.ended or state.body is not None):
+        state.advice.append(("picture", task.plan.why))
     if state.chosen is None and task.scenario:
         state.chosen = Chosen(task.scenario, "task")
 

@@ -257,7 +257,7 @@ def scenario_table(contract: Contract) -> dict[str, ScenarioRow]:
         ScenarioRow(
             "fewer-pictures",
             "the task succeeds with fewer pictures than were asked for",
-            lambda arg: {"most_pictures": whole_number(arg, 0, range(9))},
+            lambda arg: {"most_pictures": whole_number(arg, 0, range(contract.request.nodes[("n",)]["maximum"]))},
             "how many at most, 0 if not given",
         ),
         ScenarioRow(

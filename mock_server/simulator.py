@@ -16,6 +16,7 @@ from .callbacks import Callbacks
 from .clock import Clock
 from .ids import Ids
 from .outbound import NotAllowedError, Outbound, OutboundError, host_and_path
+from .picture_hints import why_it_fails
 from .scenarios import Scenario, find_marker
 from .settings import Settings
 from .store import MemoryStore, RefusedError
@@ -112,13 +113,13 @@ class Simulator:
         violations, pictures = self.contract.request.judge(body)
         if violations:
             raise violations[0].error
-        pictures, failed_rule = self._look_at(pictures, scenario)
+        pictures, failed_rule, why = self._look_at(pictures, scenario)
         body = {**self.contract.request.defaults, **body}
         now = self.clock.now()
         task = Task(
             task_id=self.ids.task_id(now),
             account=account,
-            plan=self._plan(now, failed_rule, scenario),
+            plan=replace(self._plan(now, failed_rule, scenario), why=why),
             prompt=body.get("prompt", ""),
             n=body["n"],
             aspect_ratio=body["aspect_ratio"],
@@ -197,16 +198,20 @@ class Simulator:
             self.ids.reseed(self.settings.seed)
             self._warned_of_drops = False
 
-    def _look_at(self, pictures: list[Picture], scenario: Scenario | None) -> tuple[list[Picture], Rule | None]:
-        """Return the pictures, fetched where that was chosen, and the rule by which the task will fail."""
+    def _look_at(self, pictures: list[Picture], scenario: Scenario | None) -> tuple[list[Picture], Rule | None, str]:
+        """Return the pictures, fetched where that was chosen, the rule by which the task will fail, and why it does."""
         if self.settings.fetch_inputs:
-            pictures, failed_rule = self._fetch(pictures)
+            pictures, lost = self._fetch(pictures)
         else:
-            failed_rule = self._unreachable(pictures)
-        if scenario and scenario.rule:
-            return pictures, self.contract.rules[scenario.rule]
-        broken = (self.contract.request.async_violation(picture) for picture in pictures)
-        return pictures, failed_rule or next((rule for rule in broken if rule), None)
+            lost = self._unreachable(pictures)
+        if scenario and (scenario.rule or scenario.reason or scenario.path):
+            return pictures, self.contract.rules[scenario.rule] if scenario.rule else None, ""
+        request = self.contract.request
+        broken = [(lost, request.picture_rule(lost, "fetch"))] if lost else []
+        broken += [(picture, rule) for picture in pictures if (rule := request.async_violation(picture))]
+        if not broken:
+            return pictures, None, ""
+        return pictures, broken[0][1], why_it_fails(self.contract, *broken[0])
 
     def _submit(self, task: Task, now: int, pictures: list[Picture]) -> None:
         try:
@@ -245,20 +250,18 @@ class Simulator:
             return 0
         return int(self.ids.duration(*self.contract.lifecycle.timings[role]) / self.settings.speed)
 
-    def _unreachable(self, pictures: list[Picture]) -> Rule | None:
-        """Return the rule that a picture breaks which nobody could fetch: no host is ever named `.invalid` (RFC 6761)."""
-        lost = next((picture for picture in pictures if picture.url and _host(picture.url).endswith(".invalid")), None)
-        return self.contract.request.picture_rule(lost, "fetch") if lost else None
+    def _unreachable(self, pictures: list[Picture]) -> Picture | None:
+        """Return a picture that nobody could fetch: no host is ever named `.invalid` (RFC 6761)."""
+        return next((picture for picture in pictures if picture.url and _host(picture.url).endswith(".invalid")), None)
 
-    def _fetch(self, pictures: list[Picture]) -> tuple[list[Picture], Rule | None]:
-        """Fetch the pictures given by URL, side by side; return them with the rule of the first that failed."""
+    def _fetch(self, pictures: list[Picture]) -> tuple[list[Picture], Picture | None]:
+        """Fetch the pictures given by URL, side by side; return them with the first that failed."""
         from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - only --fetch-inputs needs it
 
         with ThreadPoolExecutor(max_workers=len(pictures)) as pool:
             fetched = list(pool.map(self._fetch_one, pictures))
         failed = next((picture for picture, ok in fetched if not ok), None)
-        rule = self.contract.request.picture_rule(failed, "fetch") if failed else None
-        return [picture for picture, _ in fetched], rule
+        return [picture for picture, _ in fetched], failed
 
     def _fetch_one(self, picture: Picture) -> tuple[Picture, bool]:
         if picture.url is None:
