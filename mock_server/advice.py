@@ -13,6 +13,7 @@ from klingkit.contract.nearest import nearest_names
 
 from .field_hints import MAX_NAMED, texts_for_objects
 from .picture_hints import refused_pictures
+from .refused_again import advise_refused
 from .scenarios import MARKER, UnknownNameError, parse_scenario, scenario_table
 from .tasks import snapshot
 
@@ -53,6 +54,10 @@ REMEDIES = {
     "poll-too-fast": "wait at least a second between two queries, and longer as time goes by",
     "same-again": "send an external_task_id, and look for the first task before making a second one",
     "never-fetched": "copy the pictures when the task succeeds: their URLs expire after 30 days",
+    "ignores-retry-after": "wait as long as Retry-After says (in a test, `skip_sleep` moves the clock)",
+    "no-backing-off": "wait a second before the second attempt and longer before each further one (in a test, `skip_sleep` moves the clock)",
+    "repeats-refusal": "do not repeat it: the same request is refused again; correct it, or give up",
+    "storm": "stop sending when requests are refused, and send fewer at a time",
     "retry-1102": "do not repeat 1102: there is no balance, and waiting does not help",
 }
 """What to do about each kind."""
@@ -127,6 +132,8 @@ def advise(simulator: Simulator, account: str | None = None) -> list[Advice]:
     found += _too_fast(entries)
     found += _same_again(entries)
     found += _retried_1102(entries)
+    refused = advise_refused(simulator.contract, entries)
+    found += [Advice(kind, text, entry.account, entry.number) for kind, text, entry in refused]
     found.sort(key=lambda mistake: mistake.request)
     return found + list(_never_fetched(simulator, account))
 
@@ -135,7 +142,7 @@ def _too_fast(entries: list[Entry]) -> Iterator[Advice]:
     """In the machine's time, also where the simulator's runs faster; where that stands still, nobody has to wait."""
     polls: dict[str, list[tuple[float, Entry]]] = defaultdict(list)
     for entry in entries:
-        if entry.operation == "get_task" and entry.task_id and entry.wall is not None:
+        if entry.operation == "get_task" and entry.task_id and not entry.frozen:
             polls[entry.task_id].append((entry.wall, entry))
     for task_id, asked in polls.items():
         pauses = [after[0] - before[0] for before, after in pairwise(asked)]
@@ -166,7 +173,7 @@ def _retried_1102(entries: list[Entry]) -> Iterator[Advice]:
     broke: dict[str, int] = {}
     for entry in entries:
         if entry.operation == "create_task":
-            if b'"code":1102' not in entry.answer:
+            if entry.error != "1102":
                 broke.pop(entry.account, None)
             elif entry.account in broke:
                 text = f"a create was repeated after 1102 (first: request {broke[entry.account]})"

@@ -227,6 +227,7 @@ def _succeed(simulator: Simulator, state: RequestState, data: dict[str, Any]) ->
 
 def _refuse(simulator: Simulator, error: ApiError) -> Response:
     state: RequestState = request.environ[STATE]
+    state.error = error.error.key
     if error.rule:
         state.rule = error.rule.explanation
     answer = render(

@@ -7,9 +7,11 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from .journal import SMALL, Entry, elide
+from .request_state import FAULT
 
 if TYPE_CHECKING:
     from .request_state import RequestState
+    from .scenarios import Fault
     from .simulator import Simulator
 
 log = logging.getLogger("klingkit")
@@ -21,7 +23,8 @@ def keep(simulator: Simulator, state: RequestState, http: int) -> None:
     entry = Entry(
         number=state.number,
         at=simulator.clock.now(),
-        wall=None if simulator.clock.frozen else state.started,
+        wall=state.started,
+        frozen=simulator.clock.frozen,
         account=state.account,
         operation=state.operation,
         method=state.environ["REQUEST_METHOD"],
@@ -32,6 +35,9 @@ def keep(simulator: Simulator, state: RequestState, http: int) -> None:
         answer=state.answer,
         scenario=state.scenario,
         rule=state.rule,
+        error=state.error,
+        retry_after_s=state.retry_after_s,
+        fault=_fault(state),
         task_id=state.task_id,
         advice=state.advice,
     )
@@ -65,6 +71,11 @@ def _body(state: RequestState) -> bytes | dict[str, Any]:
         return f"({len(state.raw)} bytes)".encode()
     elided: dict[str, Any] = elide(state.body)
     return elided
+
+
+def _fault(state: RequestState) -> str:
+    fault: Fault | None = state.environ.get(FAULT)
+    return fault.kind if fault else ""
 
 
 def _notes(state: RequestState) -> list[str]:
