@@ -245,6 +245,9 @@ def _refuse(simulator: Simulator, error: ApiError) -> Response:
 
 def _wrong_path(simulator: Simulator) -> Response:
     state: RequestState = request.environ[STATE]
+    if request.path == "/" and "text/html" in request.headers.get("Accept", ""):
+        state.number = 0  # a person with a browser, and not a client of the API
+        return _answer(state, 302, b"", [("Location", f"{PREFIX}/")])
     if found := account_of(state.environ.get(request_log.AUTHORIZATION)):
         state.account = found[1]  # whose mistake it is
     state.advice += advice.wrong_path(simulator, request.path)
@@ -284,7 +287,7 @@ def _answer(state: RequestState, http: int, body: bytes, headers: list[tuple[str
     if state.number:
         headers.append((state.id_header, state.gateway_request_id))
     if chosen := state.chosen:
-        headers.append(("Klingkit-Scenario", state.scenario))
+        headers.append(("Klingkit-Scenario", ascii(state.scenario)[1:-1]))
         if chosen.source != "task" and chosen.scenario.fault:
             state.environ[FAULT] = chosen.scenario.fault
         if chosen.source != "task" and chosen.scenario.retry_after_s is not None:

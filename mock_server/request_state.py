@@ -46,4 +46,4 @@ class RequestState:
     @property
     def scenario(self) -> str:
         """The scenario that applied and where it came from, as header and journal show it; empty if there was none."""
-        return f"{ascii(self.chosen.scenario.text)[1:-1]}; source={self.chosen.source}" if self.chosen else ""
+        return f"{self.chosen.scenario.text}; source={self.chosen.source}" if self.chosen else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -62,7 +63,7 @@ class Simulator:
         self.contract = contract or load_contract()
         if self.settings.recording:
             self.contract = _recorded(self.contract, self.settings.recording, self.clock)
-        self.started_at = self.clock.now()
+        self.started = time.monotonic()
         self.ids = Ids(self.settings.seed, epoch_ms=self.contract.task_id_epoch_ms, shift=self.contract.task_id_shift)
         self.store = MemoryStore(self.settings)
         self._warned_of_drops = False
