@@ -12,7 +12,7 @@ from .pictures import ImageLimits, Picture, decode_base64
 from .rule_table import RuleTable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from .rule import ErrorSpec, Rule
     from .rule_table import Path
@@ -62,13 +62,26 @@ class RequestRules:
         violations.sort(key=lambda violation: violation.rule.rank)
         return violations, pictures
 
-    def unknown_fields(self, body: Mapping[str, Any]) -> Iterator[tuple[str, str, Iterable[str]]]:
-        """Yield place and name of each field that the contract does not know, with the names that it knows there."""
+    def unknown_fields(self, body: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+        """Yield place and name of each field that the contract does not know, with the schemas of those that it knows there."""
         for path, known in self.known_fields.items():
             for place, value in _at(body, path):
                 if isinstance(value, dict) and not value.keys() <= known.keys():
-                    prefix = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in place)
-                    yield from ((prefix[1:], name, known) for name in value if name not in known)
+                    yield from ((place_text(place), name, known) for name in value if name not in known)
+
+    def picture_values(self, body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Yield place and text of each picture of a request, whatever it is."""
+        for path, _ in self._table.picture_roles:
+            for place, value in _at(body, path):
+                if isinstance(value, str):
+                    yield place_text(place), value
+
+    def items_that_are_texts(self, body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Yield the place of each text that should be an object, with the name of the first field of that."""
+        for path, known in self.known_fields.items():
+            yield from (
+                (place_text(place), next(iter(known))) for place, value in _at(body, path) if isinstance(value, str)
+            )
 
     def async_violation(self, picture: Picture) -> Rule | None:
         """Return the async rule that a picture breaks by its pixels; None for a picture that was not fetched."""
@@ -119,6 +132,11 @@ class RequestRules:
                     yield Violation(self.rules[path, "maxBytes"])
                 else:
                     yield Picture(place, role, None, data)
+
+
+def place_text(place: tuple[str | int, ...]) -> str:
+    """Return a place in the request as people write it, such as `subject_image_list[0].subject_image`."""
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in place)[1:]
 
 
 def path_of(place: tuple[str | int, ...]) -> Path:

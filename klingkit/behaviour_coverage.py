@@ -96,7 +96,9 @@ def _statuses(entry: Entry) -> list[str]:
 def _end(task: Task, contract: Contract) -> str:
     """Return the name of the end that a task has come to."""
     urls = task.scenario.urls if task.scenario else ""
-    return task.plan.rule or (f"urls-{urls}" if urls else contract.lifecycle.succeeded)
+    if task.plan.fails:
+        return task.plan.rule or contract.lifecycle.failed
+    return f"urls-{urls}" if urls else contract.lifecycle.succeeded
 
 
 def summary(found: Met) -> dict[str, Any]:

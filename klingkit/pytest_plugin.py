@@ -41,6 +41,10 @@ CLOSED = pytest.StashKey[str]()
 """What the head of a run says of `klingkit_no_real_service`."""
 
 
+class UnusedScenarioWarning(pytest.PytestWarning):
+    """A test has queued a scenario that no request has met, so that it has not tested what it means to."""
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add options and ini options."""
     for name, help_text in OPTIONS.items():
@@ -247,6 +251,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     result = yield
     if kling := item.stash.get(KLING, None):
         kling.raise_errors()
+        _warn_of_unused(item, kling)
     _check_marker(item)
     return result
 
@@ -265,6 +270,27 @@ def _check_marker(item: pytest.Item) -> None:
             "what it sends would go to the real service; let it take one, or put @pytest.mark.usefixtures('kling_mock') on it",
             pytrace=False,
         )
+
+
+def _warn_of_unused(item: pytest.Item, kling: Kling) -> None:
+    """Warn of queued scenarios of which not one turn was used; more turns than needed are a way to say "always".
+
+    A warning and no failure: what is queued for a retry that does not come may be what the test is about. Who wants a failure has
+    `filterwarnings = error::klingkit.pytest_plugin.UnusedScenarioWarning`.
+    """
+    __tracebackhide__ = True
+    if not (queued := kling.control.scenarios()["queued"]):
+        return
+    met = {(entry["operation"], entry["scenario"].partition("; source=")[0]) for entry in kling.journal}
+    for entry in queued:
+        if (entry["operation"], entry["scenario"]) not in met:
+            requests = sum(came["operation"] == entry["operation"] for came in kling.journal)
+            item.warn(
+                UnusedScenarioWarning(
+                    f"the scenario {entry['scenario']!r} was queued for {entry['operation']} and never used; "
+                    f"requests for that: {requests}"
+                )
+            )
 
 
 @pytest.hookimpl(wrapper=True)

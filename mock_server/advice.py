@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from klingkit.contract.nearest import nearest_names
 
+from .field_hints import MAX_NAMED, texts_for_objects
 from .foreign_text import plain
+from .picture_hints import refused_pictures
+from .refused_again import advise_refused
 from .scenarios import LOOKED_THROUGH, MARKER, UnknownNameError, parse_scenario, scenario_table
 from .tasks import snapshot
 
@@ -19,11 +22,10 @@ if TYPE_CHECKING:
 
     from klingkit.contract import Contract
 
+    from .field_hints import Named
     from .journal import Entry
     from .simulator import Simulator
 
-MAX_NAMED = 5
-MAX_LOOKED_AT = 1000
 REQUEST_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 FAST_POLLS = 4
 """So many queries of one task less than a second apart, without growing pauses, are too fast."""
@@ -31,7 +33,20 @@ FAST_POLLS = 4
 REMEDIES = {
     "unknown-field": "the service ignores the field in silence: correct its name or leave it out",
     "unknown-scenario": "correct the name of the scenario in the prompt; `klingkit scenarios` lists them",
+    "plain-picture": "put the pictures into subject_image_list; without one this simulator refuses what the service may bill",
+    "text-for-object": "put each picture into an object of its own",
+    "picture": "check pictures before they are sent, as KlingClient does",
+    "empty-picture": "leave the field out, or give it a picture",
     "data-url": "send the bare Base64, without data:image/...;base64, before it",
+    "bytes-text": "decode the Base64 to text: base64.b64encode(data).decode()",
+    "wrong-scheme": "give a URL that the service can fetch, or the Base64 of the file",
+    "file-name": "read the file and send its Base64; the service cannot see it",
+    "base64-lines": "encode without line breaks: b64encode, not encodebytes; base64 -w0, not base64",
+    "base64-spaces": "send it without white space; in a form, a + becomes a space",
+    "base64-quoted": "send it as it is: JSON needs no percent-encoding",
+    "base64-url-safe": "encode with the standard alphabet: b64encode, not urlsafe_b64encode",
+    "base64-padding": "keep the = at the end",
+    "no-base64": "give a URL that begins with http:// or https://, or the Base64 of the file",
     "wrong-path": "query the task under the path of the create, with /{task_id} after it",
     "mangled-id": "read task_id as a string: as a number it loses its last digits",
     "request-id": "query with data.task_id; request_id is for the vendor's support",
@@ -39,12 +54,14 @@ REMEDIES = {
     "poll-too-fast": "wait at least a second between two queries, and longer as time goes by",
     "same-again": "send an external_task_id, and look for the first task before making a second one",
     "never-fetched": "copy the pictures when the task succeeds: their URLs expire after 30 days",
+    "ignores-retry-after": "wait as long as Retry-After says (in a test, `skip_sleep` moves the clock)",
+    "no-backing-off": "wait a second before the second attempt and longer before each further one (in a test, `skip_sleep` moves the clock)",
+    "repeats-refusal": "do not repeat it: the same request is refused again; correct it, or give up",
+    "storm": "stop sending when requests are refused, and send fewer at a time",
     "retry-1102": "do not repeat 1102: there is no balance, and waiting does not help",
 }
 """What to do about each kind."""
-
-Named = tuple[str, str]
-"""Kind and text."""
+PLAIN = "the real path makes a plain picture of this, and bills it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,22 +75,14 @@ class Advice:
     """Number in the journal; 0 if it is no single request."""
 
 
-def unknown_fields(contract: Contract, body: dict[str, Any]) -> list[Named]:
-    """Name each field that the contract does not know, with the known one that was probably meant; plain ASCII."""
-    found = []
-    for place, name, known in islice(contract.request.unknown_fields(body), MAX_NAMED):
-        where = ascii(name[:60]) + (f" in {place}" if place else "")
-        close = nearest_names(name[:60], known, most=1, alike=0.6)
-        hint = f", did you mean '{close[0]}'?" if close else ""
-        found.append(("unknown-field", f"unknown field {where} is ignored{hint}"))
-    return found
-
-
 def on_refusal(simulator: Simulator, account: str, body: dict[str, Any] | None, task_id: str) -> list[Named]:
-    """Name what a refused request shows: a data: URL, an id that a float has changed, a request_id taken for a task's."""
+    """Name what a refused request shows: pictures of a wrong form, an id that a float has changed, a request_id taken for a task's."""
     found = []
-    if body and _has_data_url(body):
-        found.append(("data-url", "a picture begins with data:, which the service does not take"))
+    if body is not None:
+        found += refused_pictures(simulator.contract, body)
+        found += texts_for_objects(simulator.contract, body)
+        if body.get("subject_image_list") is None and (body.get("prompt") or body.get("image")):
+            found.append(("plain-picture", f"subject_image_list is missing: {PLAIN}"))
     if REQUEST_ID.fullmatch(task_id):
         found.append(("request-id", "the id looks like a request_id; a task's is data.task_id of the create's answer"))
     if task_id and (near := simulator.store.near_id(account, task_id)):
@@ -122,26 +131,17 @@ def advise(simulator: Simulator, account: str | None = None) -> list[Advice]:
     found += _too_fast(entries)
     found += _same_again(entries)
     found += _retried_1102(entries)
+    refused = advise_refused(simulator.contract, entries)
+    found += [Advice(kind, text, entry.account, entry.number) for kind, text, entry in refused]
     found.sort(key=lambda mistake: mistake.request)
     return found + list(_never_fetched(simulator, account))
-
-
-def _has_data_url(body: dict[str, Any]) -> bool:
-    items = body.get("subject_image_list")
-    pictures = (
-        [item.get("subject_image") for item in items[:MAX_LOOKED_AT] if isinstance(item, dict)]
-        if isinstance(items, list)
-        else []
-    )
-    pictures += islice(body.values(), MAX_LOOKED_AT)
-    return any(isinstance(picture, str) and picture[:5].lower() == "data:" for picture in pictures)
 
 
 def _too_fast(entries: list[Entry]) -> Iterator[Advice]:
     """In the machine's time, also where the simulator's runs faster; where that stands still, nobody has to wait."""
     polls: dict[str, list[tuple[float, Entry]]] = defaultdict(list)
     for entry in entries:
-        if entry.operation == "get_task" and entry.task_id and entry.wall is not None:
+        if entry.operation == "get_task" and entry.task_id and not entry.frozen:
             polls[entry.task_id].append((entry.wall, entry))
     for task_id, asked in polls.items():
         pauses = [after[0] - before[0] for before, after in pairwise(asked)]
@@ -169,7 +169,7 @@ def _retried_1102(entries: list[Entry]) -> Iterator[Advice]:
     broke: dict[str, int] = {}
     for entry in entries:
         if entry.operation == "create_task":
-            if b'"code":1102' not in entry.answer:
+            if entry.error != "1102":
                 broke.pop(entry.account, None)
             elif entry.account in broke:
                 text = f"a create was repeated after 1102 (first: request {broke[entry.account]})"

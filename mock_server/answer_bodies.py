@@ -24,6 +24,57 @@ SHAPES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "shape-nested": lambda body: {**body, "data": {"data": body["data"]}} if "data" in body else body,
 }
 """Other shapes of an answer, seen in public on older versions: from the body of today."""
+CALLBACK_ORDER = (
+    "task_id",
+    "task_status",
+    "task_info",
+    "task_result",
+    "task_status_msg",
+    "created_at",
+    "updated_at",
+)
+"""Keys of a recorded callback."""
+NO_MEDIA: dict[str, Any] = {"videos": [], "audios": []}
+
+
+def _without(value: dict[str, Any], left_out: str) -> dict[str, Any]:
+    return {name: item for name, item in value.items() if name != left_out}
+
+
+def _with_media(data: dict[str, Any]) -> dict[str, Any]:
+    return {**data, "task_result": {**data["task_result"], **NO_MEDIA}}
+
+
+def _each_image(data: dict[str, Any], change: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
+    images = [change(image) for image in data["task_result"]["images"]]
+    return {**data, "task_result": {**data["task_result"], "images": images}}
+
+
+def _no_index(data: dict[str, Any]) -> dict[str, Any]:
+    return _each_image(data, lambda image: _without(image, "index"))
+
+
+def _watermarked(data: dict[str, Any]) -> dict[str, Any]:
+    return _each_image(data, lambda image: {**image, "watermark_url": image["url"] + "?watermark=1"})
+
+
+def _with_units(data: dict[str, Any], units: str) -> dict[str, Any]:
+    return {**data, "final_unit_deduction": units}
+
+
+def _in_callback_order(data: dict[str, Any]) -> dict[str, Any]:
+    return {name: data[name] for name in CALLBACK_ORDER if name in data}
+
+
+SUCCESS_SHAPES: dict[str, Callable[[dict[str, Any], str], dict[str, Any]]] = {
+    "shape-units": _with_units,
+    "shape-no-message": lambda data, _: _without(data, "task_status_msg"),
+    "shape-no-index": lambda data, _: _no_index(data),
+    "shape-watermark": lambda data, _: _watermarked(data),
+    "shape-page": lambda data, units: _with_units(_without(_no_index(data), "task_status_msg"), units),
+    "shape-callback": lambda data, _: _in_callback_order(_with_media(data)),
+}
+"""Other shapes of a task that has succeeded, in answers and callbacks alike, seen in public (api-facts, section 3)."""
 
 
 def create_data(view: Snapshot) -> dict[str, Any]:
@@ -51,13 +102,13 @@ def query_data(view: Snapshot, lifecycle: Lifecycle, base_url: str) -> dict[str,
     }
     if view.ended:
         data["task_status_msg"] = task.plan.message
-    return data
+    return _shaped(data, view, lifecycle)
 
 
 def callback_body(view: Snapshot, lifecycle: Lifecycle) -> dict[str, Any]:
     """Return the body of a callback: the bare task; result URLs begin with the host that the submitter used."""
     task = view.task
-    return {
+    data = {
         "task_id": task.task_id,
         "task_status": view.status,
         "task_status_msg": task.plan.message if view.ended else "",
@@ -66,6 +117,15 @@ def callback_body(view: Snapshot, lifecycle: Lifecycle) -> dict[str, Any]:
         "task_info": _task_info(view),
         "task_result": _task_result(view, lifecycle, task.base_url),
     }
+    return _shaped(data, view, lifecycle)
+
+
+def _shaped(data: dict[str, Any], view: Snapshot, lifecycle: Lifecycle) -> dict[str, Any]:
+    """Return a task in the shape that its scenario gives to a success."""
+    scenario = view.task.scenario
+    if scenario is None or not scenario.success_shape or view.status != lifecycle.succeeded:
+        return data
+    return SUCCESS_SHAPES[scenario.success_shape](data, scenario.units)
 
 
 def _task_info(view: Snapshot) -> dict[str, str]:
@@ -76,8 +136,10 @@ def _task_info(view: Snapshot) -> dict[str, str]:
 def _task_result(view: Snapshot, lifecycle: Lifecycle, base_url: str) -> dict[str, Any]:
     if view.status != lifecycle.succeeded:
         return {}
-    task = view.task
-    paths = (PICTURE_PATH.format(task_id=task.task_id, index=index) for index in range(task.n))
-    if task.scenario and task.scenario.urls == "none":
-        return {"images": [{"index": index, "url": ""} for index in range(task.n)]}
-    return {"images": [{"index": index, "url": base_url + path} for index, path in enumerate(paths)]}
+    task, scenario = view.task, view.task.scenario
+    number = task.n
+    if scenario and scenario.most_pictures is not None:
+        number = min(number, scenario.most_pictures)
+    without = scenario is not None and scenario.urls == "none"
+    paths = (PICTURE_PATH.format(task_id=task.task_id, index=index) for index in range(number))
+    return {"images": [{"index": index, "url": "" if without else base_url + path} for index, path in enumerate(paths)]}

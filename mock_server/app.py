@@ -21,6 +21,7 @@ from .answer_bodies import SHAPES
 from .auth import account_of, authenticate
 from .body import read_json_object
 from .control.routes import PREFIX, control_routes
+from .field_hints import unknown_fields
 from .foreign_text import header_value, log
 from .handlers import HANDLERS, Call
 from .request_state import CRASH, FAULT, STATE, RequestState
@@ -115,7 +116,7 @@ def _serve(
     scenario, progression = _choose(simulator, state)
     if scenario and scenario.error:
         error = simulator.contract.errors[scenario.error]
-        raise ApiError(replace(error, http=scenario.http or error.http))
+        raise ApiError(replace(error, http=scenario.http or error.http, message=scenario.message or error.message))
     call = Call(state.account, _base_url(simulator, state.environ), state.number, scenario, progression)
     if state.body is not None:
         arguments["body"] = state.body
@@ -144,7 +145,7 @@ def _read_body(simulator: Simulator, state: RequestState, media_type: str) -> Ap
         state.body = read_json_object(raw, simulator.contract)
     except ApiError as error:
         return error
-    state.advice += advice.unknown_fields(simulator.contract, state.body)
+    state.advice += unknown_fields(simulator.contract, state.body)
     return None
 
 
@@ -216,6 +217,8 @@ def _note_task(simulator: Simulator, state: RequestState, view: Snapshot) -> Non
     state.task_id = task.task_id
     if view.ended and task.plan.rule:
         state.rule = simulator.contract.rules[task.plan.rule].explanation
+    if task.plan.why and (view.ended or state.body is not None):
+        state.advice.append(("picture", task.plan.why))
     if state.chosen is None and task.scenario:
         state.chosen = Chosen(task.scenario, "task")
 
@@ -236,6 +239,7 @@ def _succeed(simulator: Simulator, state: RequestState, data: dict[str, Any]) ->
 
 def _refuse(simulator: Simulator, error: ApiError) -> Response:
     state: RequestState = request.environ[STATE]
+    state.error = error.error.key
     if error.rule:
         state.rule = error.rule.explanation
     answer = render(
@@ -253,6 +257,9 @@ def _refuse(simulator: Simulator, error: ApiError) -> Response:
 
 def _wrong_path(simulator: Simulator) -> Response:
     state: RequestState = request.environ[STATE]
+    if request.path == "/" and "text/html" in request.headers.get("Accept", ""):
+        state.number = 0  # a person with a browser, and not a client of the API
+        return _answer(state, 302, b"", [("Location", f"{PREFIX}/")])
     if found := account_of(state.environ.get(request_log.AUTHORIZATION)):
         state.account = found[1]  # whose mistake it is
     state.advice += advice.wrong_path(simulator, request.path)
@@ -295,6 +302,9 @@ def _answer(state: RequestState, http: int, body: bytes, headers: list[tuple[str
         headers.append(("Klingkit-Scenario", header_value(state.scenario)))
         if chosen.source != "task" and chosen.scenario.fault:
             state.environ[FAULT] = chosen.scenario.fault
+        if chosen.source != "task" and chosen.scenario.retry_after_s is not None:
+            state.retry_after_s = chosen.scenario.retry_after_s
+            headers.append(("Retry-After", str(state.retry_after_s)))
     if state.rule:
         headers.append(("Klingkit-Rule", header_value(state.rule)))
     if state.advice:

@@ -41,6 +41,12 @@ class Clock:
             self._latest = max(self._latest, time.time_ns() // 1_000_000 + self._offset)
             return self._latest
 
+    @property
+    def ahead(self) -> int:
+        """By how many ms it is ahead of the machine's time; negative if it is behind, exactly 0 if nobody has touched it."""
+        with self._lock:
+            return self._offset if self._standing is None else self._standing - time.time_ns() // 1_000_000
+
     def freeze(self) -> None:
         """Stand still from now on."""
         now = self.now()

@@ -37,8 +37,8 @@ class Entry:
     number: int
     at: int
     """Time of the simulator in ms."""
-    wall: float | None
-    """Time of the machine in s, from an arbitrary start; None where the simulator's clock stood still."""
+    wall: float
+    """Time of the machine in s, from an arbitrary start."""
     account: str
     operation: str
     """Operation id; empty for a path that is none."""
@@ -52,8 +52,16 @@ class Entry:
     status: int
     answer: bytes
     """What was `kept` of it."""
+    frozen: bool = False
+    """Whether the simulator's clock stood still."""
     scenario: str = ""
     rule: str = ""
+    error: str = ""
+    """Key of the error in the catalogue that was answered."""
+    retry_after_s: int | None = None
+    """What the answer asked the client to wait, if it did."""
+    fault: str = ""
+    """What was done to the connection: one of `FaultKind`, or nothing."""
     task_id: str = ""
     advice: list[tuple[str, str]] = field(default_factory=list)
     """Kind and text of each mistake that this request shows by itself."""

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from .foreign_text import log
 from .journal import SHORT, Entry, kept
+from .request_state import FAULT
 
 if TYPE_CHECKING:
     from .request_state import RequestState
+    from .scenarios import Fault
     from .simulator import Simulator
 
 MAX_HEADERS = 100
@@ -22,7 +24,8 @@ def keep(simulator: Simulator, state: RequestState, http: int) -> None:
     entry = Entry(
         number=state.number,
         at=simulator.clock.now(),
-        wall=None if simulator.clock.frozen else state.started,
+        wall=state.started,
+        frozen=simulator.clock.frozen,
         account=state.account,
         operation=state.operation,
         method=state.environ["REQUEST_METHOD"],
@@ -34,6 +37,9 @@ def keep(simulator: Simulator, state: RequestState, http: int) -> None:
         answer=kept(state.answer),
         scenario=state.scenario,
         rule=state.rule,
+        error=state.error,
+        retry_after_s=state.retry_after_s,
+        fault=_fault(state),
         task_id=state.task_id,
         advice=state.advice,
     )
@@ -58,6 +64,11 @@ def _headers(environ: dict[str, Any]) -> list[tuple[str, str]]:
         if (name[:5] == "HTTP_" and name != AUTHORIZATION) or (name == "CONTENT_TYPE" and value)
     ]
     return headers[:MAX_HEADERS]
+
+
+def _fault(state: RequestState) -> str:
+    fault: Fault | None = state.environ.get(FAULT)
+    return fault.kind if fault else ""
 
 
 def _notes(state: RequestState) -> list[str]:

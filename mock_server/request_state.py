@@ -35,9 +35,13 @@ class RequestState:
     task_id: str = ""
     rule: str = ""
     """The rule that refused the request or made its task fail, explained in one line."""
+    error: str = ""
+    """Key of the error in the catalogue that is answered."""
     advice: list[tuple[str, str]] = field(default_factory=list)
     """Kind and text of each likely mistake."""
     answer: bytes = b""
+    retry_after_s: int | None = None
+    """What the answer asks the client to wait, if it does."""
 
     @property
     def scenario(self) -> str:

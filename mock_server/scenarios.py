@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from functools import cache
@@ -13,9 +14,10 @@ from klingkit.contract.nearest import nearest_names
 from .clock import duration_text, parse_duration
 from .foreign_text import plain
 from .progressions import PROGRESSIONS
+from .scenario_arguments import REDIRECTS, WITH_BODY, page, printable, whole_number
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Sequence
 
     from klingkit.contract import Contract
 
@@ -61,6 +63,12 @@ class Scenario:
     """Key of the error catalogue that is answered; the rules are skipped and nothing is made."""
     http: int | None = None
     """Status under which `error` is answered, if not its own."""
+    message: str = ""
+    """Text with which `error` is answered, if not its own."""
+    retry_after_s: int | None = None
+    """What the header Retry-After of the answer asks for; None: there is no such header."""
+    reason: str = ""
+    """The task fails, and says this."""
     path: tuple[str, ...] = ()
     """Statuses on the wire that the task passes, from the first one; the last is where it stays."""
     rule: str = ""
@@ -70,9 +78,16 @@ class Scenario:
     hidden_polls: int = 0
     """So many first queries of the task do not find it."""
     urls: Literal["", "none", "expired"] = ""
-    """`none`: the result has no URLs. `expired`: they are not served any more."""
+    """`none`: the result has no URLs. `expired`: they are served only for `url_life_ms`."""
+    url_life_ms: int = 0
+    most_pictures: int | None = None
+    """The result has no more pictures than these; None: as many as were asked for."""
     shape: str = ""
     """One of the shapes in `answer_bodies.py` that the answers take."""
+    success_shape: str = ""
+    """One of those that a task takes, in answers and callbacks, once it has succeeded."""
+    units: str = "8"
+    """What such a shape says that the task cost."""
     fault: Fault | None = None
     callback: CallbackFault = ""
     callback_late_ms: int = 0
@@ -102,6 +117,8 @@ class ScenarioRow:
     """
     argument: str = ""
     """What the argument is; empty if there is none."""
+    is_text: bool = False
+    """Whether the argument is any text, so that an @ in it need not begin a probability."""
 
 
 def _fixed(name: str, summary: str, **fields: Any) -> ScenarioRow:
@@ -110,6 +127,10 @@ def _fixed(name: str, summary: str, **fields: Any) -> ScenarioRow:
 
 def _calling_back(name: str, summary: str, fault: CallbackFault) -> ScenarioRow:
     return _fixed(name, summary, callback=fault)
+
+
+def _success(name: str, summary: str) -> ScenarioRow:
+    return _fixed(name, summary, success_shape=name)
 
 
 def _on_the_wire(name: str, summary: str, kind: FaultKind) -> ScenarioRow:
@@ -158,6 +179,37 @@ def _slow(argument: str) -> dict[str, Any]:
     return {"argument": f"{factor:g}", "slowdown": factor}
 
 
+def _answering(name: str, summary: str, error: str) -> ScenarioRow:
+    return ScenarioRow(
+        name,
+        summary,
+        lambda text: {"error": error, **({"message": text} if text else {})},
+        "another text for it",
+        is_text=True,
+    )
+
+
+def _status(name: str, summary: str, error: str, statuses: Sequence[int], default: int) -> ScenarioRow:
+    def make(argument: str) -> dict[str, Any]:
+        http = whole_number(argument, default, statuses)
+        return {"error": error, "http": http, **({"message": page(http)} if error != "upstream_failed" else {})}
+
+    return ScenarioRow(name, summary, make, f"status, {default} if not given")
+
+
+def _under_200(contract: Contract, argument: str) -> dict[str, Any]:
+    codes = [key for key, error in contract.errors.items() if error.envelope == "kling" and key != "0"]
+    if argument:
+        check_known("code", argument, codes)
+    return {"error": argument or "5000", "http": 200}
+
+
+def _units(argument: str) -> dict[str, Any]:
+    if argument and not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,6})?", argument):
+        raise ValueError(f"{argument[:20]!r} is not a number of units: give one such as 8 or 0.5")
+    return {"success_shape": "shape-units", "units": argument or "8"}
+
+
 def _lost(argument: str) -> dict[str, Any]:
     if argument not in {"", "all"}:
         raise ValueError(f"{argument[:60]!r}: only 'all' can follow callback-lost")
@@ -179,22 +231,34 @@ def scenario_table(contract: Contract) -> dict[str, ScenarioRow]:
         next(rule.id for rule in contract.rules.values() if rule.id.endswith(end)) for end in (".pixels", ".fetch")
     )
     errors = [
-        _fixed(f"error-{key}", f"answers {error.http} with code {key}, {error.message}", error=key)
+        _answering(f"error-{key}", f"answers {error.http} with code {key}, {error.message}", key)
         for key, error in contract.errors.items()
         if error.envelope == "kling" and key != "0"
     ]
     gateway = [
-        _fixed(
-            f"gateway-{contract.errors[key].http}", f"the gateway answers: {contract.errors[key].message}", error=key
-        )
+        _answering(f"gateway-{contract.errors[key].http}", f"the gateway answers: {contract.errors[key].message}", key)
         for key in ("invalid_token", "quota_exhausted", "saturated", "upstream_failed", "no_channel")
     ]
     rows = [
         *errors,
         *gateway,
+        _status("gateway", "the gateway answers with this status", "upstream_failed", range(400, 600), 524),
+        ScenarioRow(
+            "retry-after",
+            "answers 429 with code 1302 and a header Retry-After, as a proxy may",
+            lambda arg: {"error": "1302", "retry_after_s": math.ceil(_ms(arg, 2000) / 1000)},
+            "time, 2s if not given",
+        ),
         _fixed("fail-moderation", "the task fails: moderation refuses it", rule="moderation"),
         _fixed("fail-pixels", "the task fails: a picture is too small or too long", rule=by_pixels),
         _fixed("fail-fetch", "the task fails: a picture cannot be fetched", rule=by_fetch),
+        ScenarioRow(
+            "fail",
+            "the task fails with this reason",
+            lambda text: {"reason": text or contract.errors["1303"].message},
+            f"any text, {contract.errors['1303'].message} if not given",
+            is_text=True,
+        ),
         ScenarioRow("slow", "the task takes longer", _slow, "factor, 10 if not given"),
         _fixed("instant", "the task ends at once", slowdown=0),
         _fixed("stuck-submitted", "the task stays submitted for ever", path=(lifecycle.submitted,)),
@@ -202,11 +266,38 @@ def scenario_table(contract: Contract) -> dict[str, ScenarioRow]:
         ScenarioRow(
             "path", "the task passes just these statuses", lambda arg: _path(contract, arg), "statuses joined with >"
         ),
-        _fixed("late-visible", "the first query does not find the task", hidden_polls=1),
+        ScenarioRow(
+            "late-visible",
+            "the first query does not find the task",
+            lambda arg: {"hidden_polls": whole_number(arg, 1, range(1, 1001))},
+            "so many queries, 1 if not given",
+        ),
         _fixed("no-url", "the task succeeds, and its pictures have no URL", urls="none"),
-        _fixed("expired-url", "the pictures have expired when the task succeeds", urls="expired"),
+        ScenarioRow(
+            "fewer-pictures",
+            "the task succeeds with fewer pictures than were asked for",
+            lambda arg: {"most_pictures": whole_number(arg, 0, range(contract.request.nodes[("n",)]["maximum"]))},
+            "how many at most, 0 if not given",
+        ),
+        ScenarioRow(
+            "expired-url",
+            "the pictures have expired when the task succeeds",
+            lambda arg: {"urls": "expired", "url_life_ms": _ms(arg, 0)},
+            "for how long they are served, 0s if not given",
+        ),
         _fixed("string-code", "`code` is a string, also in successes", shape="string-code"),
-        _fixed("code-under-200", "an error answered with HTTP 200", error="5000", http=200),
+        ScenarioRow(
+            "code-under-200",
+            "an error answered with HTTP 200",
+            lambda arg: _under_200(contract, arg),
+            "code, 5000 if not given",
+        ),
+        ScenarioRow("shape-units", "a success says what it cost", _units, "units, 8 if not given"),
+        _success("shape-no-message", "a success has no `task_status_msg`"),
+        _success("shape-no-index", "the pictures have no `index`"),
+        _success("shape-page", "a success as on a page of CometAPI: with units, no `task_status_msg`, no `index`"),
+        _success("shape-watermark", "each picture has a `watermark_url` too"),
+        _success("shape-callback", "a success as a recorded callback: empty `videos` and `audios`, its order of keys"),
         _fixed("shape-no-code", "an older shape: no `code`", shape="shape-no-code"),
         _fixed("shape-flat", "an older shape: the task's fields at the top", shape="shape-flat"),
         _fixed("shape-nested", "an older shape: the task deeper than `data`", shape="shape-nested"),
@@ -225,9 +316,11 @@ def scenario_table(contract: Contract) -> dict[str, ScenarioRow]:
             _delay,
             "time, 1s if not given; lognormal:1s draws around a median",
         ),
+        _status("html", "a page with this status", "html_502", WITH_BODY, 503),
         _fixed("html-200", "a page with 200, as for a wrong path", error="html_200"),
         _fixed("html-502", "a proxy's page with 502", error="html_502"),
         _fixed("html-504", "a proxy's page with 504", error="html_504"),
+        _status("redirect", "a redirect to / with this status", "moved", REDIRECTS, 302),
         _fixed("redirect-301", "a redirect to /", error="moved"),
         ScenarioRow(
             "callback-lost", "the first attempt of each callback is lost on its way", _lost, "all: every attempt"
@@ -253,10 +346,14 @@ def parse_scenario(text: str, contract: Contract, operation_id: str = "create_ta
     """
     if len(text) > LONGEST:
         raise ValueError(f"{text[:60]!r} and so on is longer than the {LONGEST} characters that a scenario may have")
-    name, argument, chance = _parts(text)
     table = scenario_table(contract)
+    chosen, chance = _split(text.strip(), table)
+    name, _, argument = chosen.partition(":")
     check_known("scenario", name, table)
     row = table[name]
+    if row.is_text and argument:
+        argument = printable(argument)
+        chosen = f"{name}:{argument}"
     if argument and not row.argument:
         raise ValueError(f"scenario {name} takes no argument, and {argument[:60]!r} was given")
     try:
@@ -273,11 +370,14 @@ def parse_scenario(text: str, contract: Contract, operation_id: str = "create_ta
     return scenario
 
 
-def _parts(text: str) -> tuple[str, str, str]:
-    """Return name, argument and probability as they are given; empty where they are not."""
-    chosen, _, chance = text.strip().partition("@")
-    name, _, argument = chosen.partition(":")
-    return name, argument, chance
+def _split(text: str, table: dict[str, ScenarioRow]) -> tuple[str, str]:
+    """Return what was chosen and its probability; in a text only a number after the last @ is one."""
+    row = table.get(text.partition(":")[0])
+    if row is None or not row.is_text:
+        chosen, _, chance = text.partition("@")
+        return chosen, chance
+    chosen, _, chance = text.rpartition("@")
+    return (chosen, chance) if chosen and re.fullmatch(r"[0-9]*\.?[0-9]+", chance) else (text, "")
 
 
 def read_prefer(header: str, contract: Contract, operation_id: str) -> tuple[Scenario | None, str | None]:
@@ -305,7 +405,9 @@ def find_marker(prompt: str, contract: Contract) -> Scenario | None:
     """Return the scenario of the first `[[NAME]]` in a prompt that names one; other brackets are ordinary text."""
     table = scenario_table(contract)
     for text in MARKER.findall(prompt[:LOOKED_THROUGH]):
-        if _parts(text)[0] not in table:  # before `parse_scenario` looks for the nearest name, which costs
+        if (
+            _split(text.strip(), table)[0].partition(":")[0] not in table
+        ):  # before `parse_scenario` looks for the nearest name, which costs
             continue
         try:
             return parse_scenario(text, contract)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from .clock import Clock
 from .foreign_text import log
 from .ids import Ids
 from .outbound import NotAllowedError, Outbound, OutboundError, host_and_path
+from .picture_hints import why_it_fails
 from .scenarios import Scenario, find_marker
 from .settings import Settings
 from .store import MemoryStore, RefusedError
@@ -60,7 +62,7 @@ class Simulator:
         self.contract = contract or load_contract()
         if self.settings.recording:
             self.contract = _recorded(self.contract, self.settings.recording, self.clock)
-        self.started_at = self.clock.now()
+        self.started = time.monotonic()
         self.ids = Ids(self.settings.seed, epoch_ms=self.contract.task_id_epoch_ms, shift=self.contract.task_id_shift)
         self.store = MemoryStore(self.settings)
         self._warned_of_drops = False
@@ -111,13 +113,13 @@ class Simulator:
         violations, pictures = self.contract.request.judge(body)
         if violations:
             raise violations[0].error
-        pictures, failed_rule = self._look_at(pictures, scenario)
+        pictures, failed_rule, why = self._look_at(pictures, scenario)
         body = {**self.contract.request.defaults, **body}
         now = self.clock.now()
         task = Task(
             task_id=self.ids.task_id(now),
             account=account,
-            plan=self._plan(now, failed_rule, scenario),
+            plan=replace(self._plan(now, failed_rule, scenario), why=why),
             prompt=body.get("prompt", ""),
             n=body["n"],
             aspect_ratio=body["aspect_ratio"],
@@ -158,7 +160,9 @@ class Simulator:
         if task is None or not 0 <= index < task.n or (view := snapshot(task, now)).status != lifecycle.succeeded:
             return None
         self.store.mark_fetched(task_id)
-        if now >= view.updated_at + lifecycle.result_ms or (task.scenario and task.scenario.urls == "expired"):
+        expires = task.scenario is not None and task.scenario.urls == "expired"
+        life_ms = task.scenario.url_life_ms if task.scenario and expires else lifecycle.result_ms
+        if now >= view.updated_at + life_ms:
             raise ResultExpiredError
         if (cached := self.store.results.get((task_id, index))) is not None:
             return cached
@@ -196,16 +200,20 @@ class Simulator:
             self.ids.reseed(self.settings.seed)
             self._warned_of_drops = False
 
-    def _look_at(self, pictures: list[Picture], scenario: Scenario | None) -> tuple[list[Picture], Rule | None]:
-        """Return the pictures, fetched where that was chosen, and the rule by which the task will fail."""
+    def _look_at(self, pictures: list[Picture], scenario: Scenario | None) -> tuple[list[Picture], Rule | None, str]:
+        """Return the pictures, fetched where that was chosen, the rule by which the task will fail, and why it does."""
         if self.settings.fetch_inputs:
-            pictures, failed_rule = self._fetch(pictures)
+            pictures, lost = self._fetch(pictures)
         else:
-            failed_rule = self._unreachable(pictures)
-        if scenario and scenario.rule:
-            return pictures, self.contract.rules[scenario.rule]
-        broken = (self.contract.request.async_violation(picture) for picture in pictures)
-        return pictures, failed_rule or next((rule for rule in broken if rule), None)
+            lost = self._unreachable(pictures)
+        if scenario and (scenario.rule or scenario.reason or scenario.path):
+            return pictures, self.contract.rules[scenario.rule] if scenario.rule else None, ""
+        request = self.contract.request
+        broken = [(lost, request.picture_rule(lost, "fetch"))] if lost else []
+        broken += [(picture, rule) for picture in pictures if (rule := request.async_violation(picture))]
+        if not broken:
+            return pictures, None, ""
+        return pictures, broken[0][1], why_it_fails(self.contract, *broken[0])
 
     def _submit(self, task: Task, now: int, pictures: list[Picture]) -> None:
         try:
@@ -224,18 +232,19 @@ class Simulator:
 
     def _plan(self, now: int, failed_rule: Rule | None, scenario: Scenario | None) -> Plan:
         lifecycle = self.contract.lifecycle
-        end = lifecycle.failed if failed_rule else lifecycle.succeeded
+        reason = scenario.reason if scenario else ""
+        end = lifecycle.failed if failed_rule or reason else lifecycle.succeeded
         path = (scenario.path if scenario else ()) or (lifecycle.submitted, lifecycle.processing, end)
         slowdown = scenario.slowdown if scenario else 1
         steps = [(path[0], now)]
         for status in path[1:]:
             at = now + int(self._duration(lifecycle.roles[status]) * slowdown)
             steps.append((status, max(at, steps[-1][1])))
-        failed_rule = failed_rule if path[-1] == lifecycle.failed else None
+        failed_rule = failed_rule if path[-1] == lifecycle.failed and not reason else None
         return Plan(
             steps=tuple(steps),
             ends=not lifecycle.transitions[path[-1]],
-            message=failed_rule.text() if failed_rule else "",
+            message=reason or (failed_rule.text() if failed_rule else ""),
             rule=failed_rule.id if failed_rule else "",
         )
 
@@ -244,20 +253,18 @@ class Simulator:
             return 0
         return int(self.ids.duration(*self.contract.lifecycle.timings[role]) / self.settings.speed)
 
-    def _unreachable(self, pictures: list[Picture]) -> Rule | None:
-        """Return the rule that a picture breaks which nobody could fetch: no host is ever named `.invalid` (RFC 6761)."""
-        lost = next((picture for picture in pictures if picture.url and _host(picture.url).endswith(".invalid")), None)
-        return self.contract.request.picture_rule(lost, "fetch") if lost else None
+    def _unreachable(self, pictures: list[Picture]) -> Picture | None:
+        """Return a picture that nobody could fetch: no host is ever named `.invalid` (RFC 6761)."""
+        return next((picture for picture in pictures if picture.url and _host(picture.url).endswith(".invalid")), None)
 
-    def _fetch(self, pictures: list[Picture]) -> tuple[list[Picture], Rule | None]:
-        """Fetch the pictures given by URL, side by side; return them with the rule of the first that failed."""
+    def _fetch(self, pictures: list[Picture]) -> tuple[list[Picture], Picture | None]:
+        """Fetch the pictures given by URL, side by side; return them with the first that failed."""
         from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - only --fetch-inputs needs it
 
         with ThreadPoolExecutor(max_workers=len(pictures)) as pool:
             fetched = list(pool.map(self._fetch_one, pictures))
         failed = next((picture for picture, ok in fetched if not ok), None)
-        rule = self.contract.request.picture_rule(failed, "fetch") if failed else None
-        return [picture for picture, _ in fetched], rule
+        return [picture for picture, _ in fetched], failed
 
     def _fetch_one(self, picture: Picture) -> tuple[Picture, bool]:
         if picture.url is None:

@@ -41,7 +41,14 @@ class Plan:
     message: str = ""
     """`task_status_msg` of the end."""
     rule: str = ""
-    """Id of the async rule that makes the task fail; empty if it succeeds."""
+    """Id of the async rule that makes the task fail; empty if none does."""
+    why: str = ""
+    """What is wrong with the picture that makes it fail, in one line; empty if none does."""
+
+    @property
+    def fails(self) -> bool:
+        """Whether it ends in a failure, which always has a reason."""
+        return self.ends and bool(self.message)
 
 
 @dataclass(frozen=True, slots=True)

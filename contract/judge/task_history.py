@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 Finding = tuple[str, str, str]
 """Id of a promise, what was expected, what came."""
 RATIO_TOLERANCE = 0.01
+MAY_BE_LEFT_OUT = {"final_unit_deduction"}
+"""Fields that one view of a task can have and another lack."""
 
 
 def goes_on(lifecycle: Lifecycle, data: dict[str, Any]) -> bool:
@@ -118,12 +120,12 @@ def _judge_failure(lifecycle: Lifecycle, last: dict[str, Any], rule: Rule) -> It
 
 
 def _judge_success(last: dict[str, Any], n: int) -> Iterator[Finding]:
-    if last.get("task_status_msg") != "":
+    if last.get("task_status_msg", "") != "":  # a success can lack it
         yield "task.success", "an empty task_status_msg", repr(last.get("task_status_msg"))
     images = images_of(last)
     if len(images) != n:
         yield "task.result", f"{n} pictures", str(len(images))
-    elif [image.get("index") for image in images] != list(range(n)):
+    elif any("index" in image for image in images) and [image.get("index") for image in images] != list(range(n)):
         yield "task.result", f"index 0 to {n - 1}", str([image.get("index") for image in images])
     urls = [image.get("url") for image in images]
     if len(set(map(str, urls))) != len(urls) or not all(isinstance(url, str) and "://" in url for url in urls):
@@ -178,7 +180,18 @@ def _problem(validator: jsonschema_rs.Draft202012Validator, body: dict[str, Any]
 
 def _differing(one: dict[str, Any], other: dict[str, Any]) -> tuple[str, str] | None:
     """Return what of two views of a task differs, but for its URLs, which may be signed anew each time."""
-    views = [{**view, "task_result": [image.get("index") for image in images_of(view)]} for view in (one, other)]
-    names = sorted(name for name in {*views[0], *views[1]} if views[0].get(name) != views[1].get(name))
+    views = [_comparable(view) for view in (one, other)]
+    both = views[0].keys() & views[1].keys()
+    names = sorted(
+        name
+        for name in {*views[0], *views[1]}
+        if views[0].get(name) != views[1].get(name) and (name not in MAY_BE_LEFT_OUT or name in both)
+    )
     first, second = (", ".join(f"{name} {shown(view.get(name))}" for name in names) for view in views)
     return (first, second) if names else None
+
+
+def _comparable(view: dict[str, Any]) -> dict[str, Any]:
+    """Return a view of a task without what may be left out of one view and not of another, and without its URLs."""
+    indexes = [image.get("index", place) for place, image in enumerate(images_of(view))]
+    return {"task_status_msg": "", **view, "task_result": indexes}

@@ -10,6 +10,7 @@ from ..outbound import host_and_path
 from ..tasks import at_step, snapshot
 
 if TYPE_CHECKING:
+    from ..clock import Clock
     from ..deliveries import Delivery
     from ..journal import Entry
     from ..simulator import Simulator
@@ -18,10 +19,17 @@ if TYPE_CHECKING:
 
 def clock_body(simulator: Simulator, events: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the clock, and what happened on its way."""
-    clock = simulator.clock
-    now = clock.now()
-    time = datetime.fromtimestamp(now / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return {"now": now, "time": time, "frozen": clock.frozen, "events": events}
+    now = simulator.clock.now()
+    return {"now": now, "time": _iso(now), "frozen": simulator.clock.frozen, "events": events}
+
+
+def clock_state(clock: Clock) -> dict[str, Any]:
+    """Return whether the clock stands still or has been moved."""
+    return {"time": _iso(clock.now()), "frozen": clock.frozen, "moved_ms": clock.ahead}
+
+
+def _iso(moment: int) -> str:
+    return datetime.fromtimestamp(moment / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def task_body(simulator: Simulator, task: Task) -> dict[str, Any]:
@@ -85,6 +93,7 @@ def entry_body(simulator: Simulator, entry: Entry) -> dict[str, Any]:
         "answer": readable(entry.answer),
         "scenario": entry.scenario,
         "rule": entry.rule,
+        "fault": entry.fault,
         "task_id": entry.task_id,
         "callbacks": list(record.deliveries) if record else [],
         "advice": [{"kind": kind, "text": text} for kind, text in entry.advice],

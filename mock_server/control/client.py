@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote, urlencode
 
 from ..auth import account_name, fits_header
-from .operations import ControlError, Operations, control_operations
+from .document import control_operations
+from .operations import ControlError, Operations
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,16 +5,13 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from datetime import UTC, datetime
 from decimal import Decimal
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jsonschema_rs
-
-from klingkit.contract.spec import read_yaml
 
 from ..advice import REMEDIES, advise
 from ..callbacks import check_secret
@@ -24,7 +21,8 @@ from ..scenarios import check_known, parse_scenario, scenario_table
 from ..store import TooManyError
 from ..tasks import snapshot
 from ..time_travel import JourneyEndedError
-from .bodies import clock_body, delivery_body, entry_body, task_body
+from .bodies import clock_body, clock_state, delivery_body, entry_body, task_body
+from .document import control_document, control_operations, described
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,8 +31,9 @@ if TYPE_CHECKING:
     from ..simulator import Simulator
     from ..tasks import Task
 
-DOCUMENT = Path(__file__).with_name("control.yaml")
 MAX_WAIT_MS = 60_000
+OPEN = ("get_index", "get_health")
+"""Operations that are there without a control API too."""
 
 
 class ControlError(Exception):
@@ -43,22 +42,6 @@ class ControlError(Exception):
     def __init__(self, message: str, http: int = 400) -> None:
         super().__init__(message)
         self.http = http
-
-
-@cache
-def control_document() -> dict[str, Any]:
-    """Return the OpenAPI document of the control API."""
-    return read_yaml(DOCUMENT)
-
-
-@cache
-def control_operations() -> dict[str, tuple[str, str, dict[str, Any]]]:
-    """Return method, path and description of each operation by its id."""
-    return {
-        operation["operationId"]: (method.upper(), path, operation)
-        for path, item in control_document()["paths"].items()
-        for method, operation in item.items()
-    }
 
 
 class Operations:
@@ -86,19 +69,35 @@ class Operations:
         method: Callable[..., Any] = getattr(self, operation_id)
         return method(account, **arguments)
 
+    def get_index(self, _: str | None) -> dict[str, Any]:
+        """Return every operation that there is."""
+        there = control_operations() if self._simulator.settings.control else OPEN
+        operations = [control_operations()[operation_id] for operation_id in there]
+        return {
+            "contract": self._contract.name,
+            "version": _version(),
+            "operations": [
+                {"method": method, "path": path, "summary": operation["summary"]}
+                for method, path, operation in operations
+            ],
+        }
+
+    def get_api(self, _: str | None) -> dict[str, Any]:
+        """Return the document of the API."""
+        return self._contract.document
+
     def get_health(self, _: str | None) -> dict[str, Any]:
         """Tell that the server runs, which contract it follows, since when (s), and what it holds."""
-        from importlib.metadata import version  # noqa: PLC0415 - start-up does not wait for it
-
         simulator = self._simulator
         now = simulator.clock.now()
         statuses = Counter(snapshot(task, now).status for task in simulator.store.tasks())
         return {
             "status": "ok",
-            "version": version("klingkit"),
+            "version": _version(),
             "contract": self._contract.name,
             "seed": simulator.ids.seed,
-            "uptime_s": (now - simulator.started_at) / 1000,
+            "uptime_s": round(time.monotonic() - simulator.started, 3),
+            "clock": clock_state(simulator.clock),
             "tasks": {status: statuses[status] for status in self._contract.lifecycle.transitions},
             "callbacks": simulator.store.delivery_counts(),
             "requests": simulator.store.journal.count,
@@ -106,7 +105,7 @@ class Operations:
 
     def get_openapi(self, _: str | None) -> dict[str, Any]:
         """Return the document."""
-        return control_document()
+        return described(self._contract)
 
     def get_account(self, account: str | None) -> dict[str, Any]:
         """Return settings, money and slots."""
@@ -340,6 +339,12 @@ class Operations:
             {"operation": operation, "scenario": entry.scenario.text, "times": entry.turns}
             for operation, entry in self._simulator.store.queued(account or "")
         ]
+
+
+def _version() -> str:
+    from importlib.metadata import version  # noqa: PLC0415 - start-up does not wait for it
+
+    return version("klingkit")
 
 
 def _integer(name: str, text: str) -> int:

@@ -18,7 +18,9 @@ from klingkit.contract.addresses import is_loopback
 from ..answer_bodies import PICTURE_PATH
 from ..auth import account_of, is_accepted
 from ..simulator import ResultExpiredError
-from .operations import ControlError, Operations, control_operations
+from .document import control_operations
+from .index_page import index_page
+from .operations import ControlError, Operations
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Response as BaseResponse
@@ -33,6 +35,15 @@ def control_routes(simulator: Simulator) -> Blueprint:
     """Return the routes of one simulator."""
     routes = Blueprint("control", __name__)
     operations = Operations(simulator)
+
+    @routes.get(PREFIX)
+    @routes.get(PREFIX + "/")
+    def index() -> Response:
+        """Answer everybody, as a page for a browser."""
+        found = operations.get_index(None)
+        if request.accept_mimetypes.best_match(("application/json", "text/html")) == "text/html":
+            return Response(index_page(found), mimetype="text/html")
+        return _json(found, 200)
 
     @routes.get(PREFIX + "/health")
     def health() -> Response:

@@ -782,7 +782,7 @@ MUTANTS: tuple[Mutant, ...] = (
                     ("data", "task_result"),
                 ),
             ),
-            ("end", showing("succeeded", "failed"), (("data", "task_status_msg"),)),
+            ("failure", showing("failed"), (("data", "task_status_msg"),)),
             ("refusal", refused, (("request_id",),)),
             ("gateway", refused_by_gateway, (("error", "type"),)),
             ("unknown-task", no_such_task, (("data",),)),

@@ -151,7 +151,7 @@ class AccountStates:
         state.charged += task.cost
         state.slots += task.n
         state.tasks += 1
-        state.held[task.task_id] = _Held(task.n, task.cost if task.plan.rule and task.plan.ends else Decimal(0))
+        state.held[task.task_id] = _Held(task.n, task.cost if task.plan.fails else Decimal(0))
         if task.progression == "time" and task.plan.ends:
             state.expect_end(task.plan.steps[-1][1], task.task_id)
 

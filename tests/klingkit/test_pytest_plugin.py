@@ -87,6 +87,69 @@ def test(kling_mock: klingkit.Kling):
     run(pytester, tests).assert_outcomes(passed=1)
 
 
+UNUSED = """
+@pytest.fixture(params=["kling_mock", "kling_server"])
+def kling(request):
+    return request.getfixturevalue(request.param)
+
+def send(kling, **fields):
+    return create(kling.url + "/kling/v1/images/generations", **fields)
+
+def test_queued_too_late(kling):
+    send(kling)
+    kling.scenario("error-1303")
+
+def test_queued_for_another_operation(kling):
+    kling.scenario("error-5000", operation="get_task")
+    send(kling)
+
+def test_refused_for_another_reason(kling):
+    kling.scenario("fail:too dark")
+    assert send(kling, n=0)["code"] == 1201
+"""
+
+
+def test_a_queued_scenario_that_was_never_used_is_warned_of(pytester: pytest.Pytester) -> None:
+    run(pytester, UNUSED, "-W", "error", "-W", "default::klingkit.pytest_plugin.UnusedScenarioWarning").assert_outcomes(
+        passed=6, warnings=6
+    )
+    result = pytester.runpytest_inprocess(
+        *QUIET, "-k", "too_late and mock", "-W", "default::klingkit.pytest_plugin.UnusedScenarioWarning"
+    )
+    result.stdout.fnmatch_lines(
+        [
+            "test_it.py*: UnusedScenarioWarning: the scenario 'error-1303' was queued for create_task and never used; *: 1"
+        ]
+    )
+
+
+def test_who_wants_it_has_a_failure(pytester: pytest.Pytester) -> None:
+    result = run(pytester, UNUSED, "-W", "error::klingkit.pytest_plugin.UnusedScenarioWarning")
+    result.assert_outcomes(failed=6)
+    assert "INTERNALERROR" not in result.stdout.str()
+
+
+def test_a_scenario_that_was_used_or_whose_test_fails_is_not_warned_of(pytester: pytest.Pytester) -> None:
+    tests = """
+def test_used_in_part(kling_mock):
+    kling_mock.scenario("error-1303", times=99)
+    assert create()["code"] == 1303
+
+def test_used_in_part_with_a_text(kling_mock):
+    kling_mock.scenario("fail:\u00fcberbelichtet", times=2)
+    assert create()["code"] == 0
+
+def test_that_fails(kling_mock):
+    kling_mock.scenario("error-1303")
+    assert False
+
+def test_that_is_skipped(kling_mock):
+    kling_mock.scenario("error-1303")
+    pytest.skip("later")
+"""
+    run(pytester, tests, "-W", "error").assert_outcomes(passed=2, failed=1, skipped=1)
+
+
 def test_one_server_serves_the_session(pytester: pytest.Pytester) -> None:
     tests = """
 seen = []

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from klingkit.cli import main
 from klingkit.client import KlingClient
@@ -63,6 +66,151 @@ def test_unknown_fields_and_data_urls(api: Api) -> None:
     advice = Control.of(api.simulator).advice()
     assert [(mistake["kind"], mistake["request"]) for mistake in advice] == [("unknown-field", 1), ("data-url", 2)]
     assert "did you mean 'scence_image'" in advice[0]["text"]
+
+
+IN_AN_ITEM = ["image", "url", "image_url", "imageUrl", "b64_json", "subjectImage", "Subject-Image"]
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("subjectImageList", "subject_image_list"),
+        ("images", "subject_image_list"),
+        ("image_list", "subject_image_list"),
+        ("imageUrls", "subject_image_list"),
+        ("callbackUrl", "callback_url"),
+        ("webhook", "callback_url"),
+        ("size", "aspect_ratio"),
+        ("ratio", "aspect_ratio"),
+        ("num_images", "n"),
+        ("N", "n"),
+        ("model", "model_name"),
+        ("scene-image", "scence_image"),
+        ("promt", "prompt"),
+        ("externalTaskID", "external_task_id"),
+    ],
+)
+def test_names_of_other_apis_lead_to_the_field_that_is_meant(api: Api, name: str, meant: str) -> None:
+    answer = api.create(body(**{name: "x"}))
+    assert f"unknown field '{name}' is ignored, did you mean '{meant}'?" in answer.headers["Klingkit-Warning"]
+
+
+@pytest.mark.parametrize("name", IN_AN_ITEM)
+def test_in_an_item_they_lead_to_its_picture(api: Api, name: str) -> None:
+    items = [*subjects("https://example.com/a.png"), {name: "https://example.com/b.png"}]
+    answer = api.create(body(subject_image_list=items))
+    says = f"unknown field '{name}' in subject_image_list[1] is ignored, did you mean 'subject_image'?"
+    assert says in answer.headers["Klingkit-Warning"]
+
+
+PLAIN = "the real path makes a plain picture of this, and bills it"
+
+
+@pytest.mark.parametrize("fields", [{"prompt": "a cat"}, {"image": "https://example.com/a.png"}])
+def test_what_the_real_path_makes_a_plain_picture_of(api: Api, fields: dict[str, Any]) -> None:
+    """In the header, the log, the journal and the advice."""
+    answer = api.create(fields)
+    advice = [mistake for mistake in Control.of(api.simulator).advice() if mistake["kind"] == "plain-picture"]
+
+    assert answer.status_code == 400
+    assert f"subject_image_list is missing: {PLAIN}" in answer.headers["Klingkit-Warning"]
+    assert [PLAIN in mistake["text"] for mistake in advice] == [True]
+    assert "style_image" not in answer.headers["Klingkit-Warning"]
+
+
+def test_an_image_beside_the_list_is_told_what_it_would_be(api: Api) -> None:
+    answer = api.create(body(image="https://example.com/a.png"))
+    assert answer.headers["Klingkit-Warning"] == (
+        f"unknown field 'image' is ignored: {PLAIN}, where subject_image_list is missing"
+    )
+    assert "did you mean" not in api.create(body(negative_prompt="x")).headers["Klingkit-Warning"]
+
+
+def test_an_empty_body_is_no_plain_picture(api: Api) -> None:
+    assert "Klingkit-Warning" not in api.create({}).headers
+
+
+@pytest.mark.parametrize(
+    ("picture", "kind"),
+    [
+        ("data:image/png;base64," + b64(png()), "data-url"),
+        (base64.encodebytes(png()).decode(), "base64-lines"),
+        (b64(png()).replace("=", "\r\n"), "base64-lines"),
+        (b64(png()) + "\n", "base64-lines"),
+        (b64(png()).replace("i", " "), "base64-spaces"),
+        ("", "empty-picture"),
+        ("  ", "empty-picture"),
+        (base64.urlsafe_b64encode(b"\xfb\xef\xbe\xff").decode(), "base64-url-safe"),
+        (b64(b"abcd").rstrip("="), "base64-padding"),
+        (b64(b"abcde").rstrip("="), "base64-padding"),
+        (b64(b"abcd").replace("=", "%3D"), "base64-quoted"),
+        (str(base64.b64encode(png())), "bytes-text"),
+        ("ftp://example.com/a.png", "wrong-scheme"),
+        ("file:///home/me/a.png", "wrong-scheme"),
+        ("C:\\pictures\\anna.JPG", "file-name"),
+        ("www.example.com/anna.jpeg?size=2", "file-name"),
+        ("\u00e4\u00f6", "no-base64"),
+        ("(none)", "no-base64"),
+    ],
+)
+@pytest.mark.parametrize("place", ["style_image", "subject_image_list[1].subject_image"])
+def test_what_is_no_base64_is_named_as_what_it_is(api: Api, picture: str, kind: str, place: str) -> None:
+    fine = "https://example.com/a.png"
+    fields = {"style_image": picture} if place == "style_image" else {"subject_image_list": subjects(fine, picture)}
+    answer = api.create(body(**fields))
+    (mistake,) = Control.of(api.simulator).advice()
+
+    assert answer.status_code == 400
+    assert mistake["kind"] == kind
+    assert mistake["text"].startswith(f"{place} ")
+    assert answer.headers["Klingkit-Warning"] == mistake["text"]
+
+
+def test_a_bare_url_in_the_list_is_told_that_it_needs_an_object(api: Api) -> None:
+    answer = api.create(body(subject_image_list=["https://example.com/a.png"] * 2))
+    says = 'subject_image_list[0] is a text, and has to be an object: {"subject_image": ...}'
+    assert answer.headers["Klingkit-Warning"] == says
+
+
+def gif() -> bytes:
+    out = BytesIO()
+    Image.new("P", (300, 300)).save(out, "GIF")
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (png(200, 400), "is 200 x 400 px, less than 300 px each way: Image pixel is invalid"),
+        (png(300, 900), "is 300 x 900 px, longer than 1:2.5 (3.00): Image pixel is invalid"),
+        (gif(), f"is a file of {len(gif())} bytes that looks like GIF, and no PNG or JPEG that can be read"),
+        (b"<html>not found</html>", "is a file of 22 bytes that looks like SVG or HTML, and no PNG or JPEG"),
+        (b"abc", "is a file of 3 bytes, and no PNG or JPEG that can be read"),
+    ],
+)
+def test_a_picture_that_makes_a_task_fail_is_named_with_the_reason(
+    api: Api, clock: Clock, caplog: pytest.LogCaptureFixture, data: bytes, says: str
+) -> None:
+    """On create, where nothing else shows it, and when the end is seen; in header and log."""
+    caplog.set_level("INFO", "klingkit")
+    created = api.create(body(scence_image=b64(data)))
+    clock.move_to(clock.now() + 60_000)
+    ended = api.query(data_of(created)["task_id"])
+
+    for answer in (created, ended):
+        assert f"scence_image {says}" in answer.headers["Klingkit-Warning"]
+    assert [f"scence_image {says}" in line for line in caplog.messages] == [True, True]
+    assert kinds(api) == ["picture"]
+
+
+def test_a_picture_that_cannot_be_fetched_is_named(api: Api) -> None:
+    answer = api.create(body(style_image="https://me:secret@nobody.invalid/a.png?token=secret"))
+    assert answer.headers["Klingkit-Warning"] == "style_image cannot be fetched: https://nobody.invalid/a.png"
+
+
+def test_a_file_that_is_too_large_is_named(api: Api) -> None:
+    answer = api.create(body(style_image=b64(bytes(10 * 1024 * 1024 + 300_000))))
+    assert answer.headers["Klingkit-Warning"] == "style_image is 10.3 MB large, more than 10 MB"
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -297,10 +298,14 @@ def test_speed_divides_the_recorded_timings(make_api: Callable[..., Api], clock:
         assert processing <= failed
 
 
-def test_health_tells_what_runs(make_api: Callable[..., Api], clock: Clock) -> None:
+def test_health_tells_what_runs(make_api: Callable[..., Api], clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its uptime is that of the machine, whatever the clock shows."""
+    machine = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: machine[0])
     api = make_api(seed=5)
+    machine[0] += 2.5
     api.create()
-    clock.move_to(clock.now() + 2500)
+    clock.move_to(clock.now() + 60_000)
     api.create()
 
     health = json.loads(api.send("GET", "/_mock/health", key=None).data)

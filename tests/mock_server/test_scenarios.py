@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from klingkit.client.reading import read_task
 from klingkit.contract import load_contract
+from klingkit.contract.judge.task_history import judge_callbacks, judge_history
+from klingkit.contract.targets.callback_receiver import Received
 from klingkit.mock_server.clock import parse_duration
 from klingkit.mock_server.control.client import Control
 from klingkit.mock_server.control.operations import ControlError
@@ -108,6 +112,114 @@ def test_a_task_fails_as_wished(api: Api, clock: Clock, name: str, message: str)
 )
 def test_a_task_takes_any_path(api: Api, clock: Clock, name: str, path: list[str]) -> None:
     assert statuses(api, clock, create_with(api, name)["task_id"]) == path
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("", "parallel task over resource pack limit"),
+        (":Image is too dark, m\u00f6glicherweise @ night", "Image is too dark, m\u00f6glicherweise @ night"),
+        (":  two\u2028lines\n\x1b[31m ", "two lines [31m"),
+        (":to me@example.com@1", "to me@example.com"),
+        (":" + "x" * 300, "x" * 200),
+    ],
+)
+def test_a_task_fails_with_any_reason(api: Api, clock: Clock, argument: str, message: str) -> None:
+    control = Control.of(api.simulator, key="key")
+    control.scenario("fail" + argument)
+    task_id = data_of(api.create())["task_id"]
+
+    assert statuses(api, clock, task_id) == ["submitted", "processing", "failed"]
+    answer = api.query(task_id)
+    assert data_of(answer)["task_status_msg"] == message
+    assert "Klingkit-Rule" not in answer.headers
+    assert Decimal(control.account()["spent"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("scenario", "http", "says"),
+    [
+        ("error-1201:model is not supported", 400, '"code":1201,"message":"model is not supported"'),
+        ("gateway-429:slow down", 429, '"message":"slow down (request id: '),
+        ("gateway", 524, "upstream error"),
+        ("gateway:502", 502, "upstream error"),
+        ("html", 503, "<h1>503 Service Unavailable</h1>"),
+        ("html:524", 524, "<h1>524</h1>"),
+        ("code-under-200:1303", 200, '"code":1303'),
+        ("redirect:307", 307, "<h1>307 Temporary Redirect</h1>"),
+        ("retry-after:1500ms", 429, '"code":1302'),
+    ],
+)
+def test_the_answer_of_a_scenario_can_be_chosen(api: Api, scenario: str, http: int, says: str) -> None:
+    headers = {"Prefer": f'scenario="{scenario}"'}
+    answer = api.send_unchecked("POST", PATH, json=body(), headers=headers)
+
+    assert answer.status_code == http
+    assert says in answer.text
+    assert answer.headers.get("Retry-After") == ("2" if "retry" in scenario else None)
+    assert api.simulator.store.tasks() == []
+
+
+def test_fewer_pictures_and_urls_that_expire_later(api: Api, clock: Clock) -> None:
+    none, one, later = (
+        create_with(api, name, n=3)["task_id"] for name in ("fewer-pictures", "fewer-pictures:1", "expired-url:1h")
+    )
+    clock.move_to(clock.now() + 60_000)
+    images = [
+        data_of(api.send_unchecked("GET", f"{PATH}/{task_id}"))["task_result"]["images"]
+        for task_id in (none, one, later)
+    ]
+
+    assert [len(found) for found in images] == [0, 1, 3]
+    path = images[2][0]["url"].removeprefix("https://api.cometapi.com")
+    assert api.send("GET", path, key=None).status_code == 200
+    clock.move_to(clock.now() + 3_600_000)
+    assert api.send("GET", path, key=None).status_code == 403
+
+
+SUCCESSES: dict[str, Callable[[dict[str, Any]], bool]] = {
+    "shape-units": lambda data: data["final_unit_deduction"] == "8",
+    "shape-units:0.5": lambda data: data["final_unit_deduction"] == "0.5",
+    "shape-no-message": lambda data: "task_status_msg" not in data,
+    "shape-no-index": lambda data: [[*image] for image in data["task_result"]["images"]] == [["url"]] * 2,
+    "shape-watermark": lambda data: "/_mock/pictures/" in data["task_result"]["images"][1]["watermark_url"],
+    "shape-page": lambda data: "task_status_msg" not in data and data["final_unit_deduction"] == "8",
+    "shape-callback": lambda data: (
+        data["task_result"]["videos"] == data["task_result"]["audios"] == []
+        and list(data)
+        == ["task_id", "task_status", "task_info", "task_result", "task_status_msg", "created_at", "updated_at"]
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SUCCESSES)
+def test_shapes_of_a_success_are_in_the_contract_and_our_client_reads_each(
+    make_api: Callable[..., Api], name: str
+) -> None:
+    """In the answer of a query, which the referee has checked, and in the callback."""
+    bodies: list[bytes] = []
+
+    def receive(_: str, body: bytes, __: dict[str, str], **___: Any) -> int:
+        bodies.append(body)
+        return 204
+
+    api = make_api(send=receive)
+    created = create_with(api, name, n=2, callback_url="http://127.0.0.1:9/")
+    assert created.keys() == {"task_id", "task_status", "task_info", "created_at", "updated_at"}
+    unfinished = data_of(api.query(created["task_id"]))
+    assert unfinished.keys() == {"task_id", "task_info", "created_at", "updated_at", "task_result", "task_status"}
+    Control.of(api.simulator).advance("1m")
+    queried, called_back = data_of(api.query(created["task_id"])), json.loads(bodies[-1])
+
+    for data in (queried, called_back):
+        assert SUCCESSES[name](data)
+        task = read_task(data)
+        assert (task.succeeded, task.message, len(task.image_urls)) == (True, "", 2)
+    assert api.simulator.contract.callback_validator.is_valid(called_back)
+    history = [created, unfinished, queried]
+    received = [Received("application/json; charset=utf-8", body) for body in bodies]
+    assert list(judge_history(api.simulator.contract, {"n": 2}, history, None)) == []
+    assert list(judge_callbacks(api.simulator.contract, queried, received)) == []
 
 
 def test_slow_and_instant_change_the_durations(api: Api, clock: Clock) -> None:
@@ -257,8 +369,16 @@ def test_the_marker_may_stand_anywhere_and_unknown_brackets_are_text(api: Api) -
 @pytest.mark.parametrize(
     ("prefer", "says"),
     [
+        ("scenario=html:204", "is not a whole number of 200, 201"),
+        ("scenario=html:0x1f7", "is not a whole number"),
+        ("scenario=redirect:304", "is not a whole number of 301, 302, 303, 307, 308"),
+        ("scenario=gateway:200", "is not a whole number from 400 to 599"),
+        ("scenario=late-visible:0", "is not a whole number from 1 to 1000"),
+        ("scenario=fewer-pictures:9", "is not a whole number from 0 to 8"),
+        ("scenario=code-under-200:99", "unknown code '99'"),
+        ("scenario=shape-units:many", "is not a number of units"),
         ("scenario=error-13", "did you mean error-1304? The valid ones: error-1000,"),
-        ("scenario=error-1303:5", "takes no argument"),
+        ("scenario=instant:5", "takes no argument"),
         ('scenario="slow:often"', "is not a factor"),
         ('scenario="delay:soon"', "is not a duration"),
         ('scenario="path:succeed>submitted"', "is no path"),
@@ -305,10 +425,12 @@ def test_probability_zero_and_one(api: Api) -> None:
     assert create(api, "scenario=error-1303@1").status_code == 429
 
 
-@given(st.text(max_size=40))
+@given(st.text(max_size=40) | st.builds("{}:{}".format, st.sampled_from(sorted(TABLE)), st.text(max_size=40)))
 def test_any_text_is_a_scenario_or_one_clear_error(text: str) -> None:
+    """What was read is read again as the same."""
     with suppress(ValueError):
-        assert parse_scenario(text, load_contract()).name == text.strip().partition("@")[0]
+        scenario = parse_scenario(text, load_contract())
+        assert parse_scenario(scenario.text, load_contract()) == scenario
 
 
 @given(st.text(max_size=40) | st.from_regex(r"\d{1,20}(\.\d*)?(ms|s|m|h|d|)", fullmatch=True))

@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
+from klingkit.contract import load_contract
 from klingkit.mock_server.control.client import Control
-from klingkit.mock_server.control.operations import ControlError, Operations, control_document, control_operations
+from klingkit.mock_server.control.document import control_document, control_operations, described
+from klingkit.mock_server.control.operations import ControlError, Operations
 from klingkit.mock_server.settings import Settings
 from klingkit.mock_server.simulator import Simulator
 from tests.conftest import PATH, Api, Running, b64, body, data_of, png, subjects
@@ -44,8 +46,9 @@ def test_the_document_is_valid_and_names_just_what_there_is() -> None:
 
 def judge(operation_id: str, http: int, answer: Any) -> None:
     """Check an answer against the document."""
-    document = control_document()
-    response = control_operations()[operation_id][2]["responses"][str(http)]
+    document = described(load_contract())
+    method, path, _ = control_operations()[operation_id]
+    response = document["paths"][path][method.lower()]["responses"][str(http)]
     while "$ref" in response:
         response = document["components"]["responses"][response["$ref"].rpartition("/")[2]]
     schema = response["content"]["application/json"]["schema"]

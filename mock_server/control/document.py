@@ -1,0 +1,64 @@
+"""The OpenAPI document of the control API: `control.yaml`, and in what is served the names that the tables of the simulator hold."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+from klingkit.contract.spec import read_yaml
+
+from ..advice import REMEDIES
+from ..progressions import PROGRESSIONS
+from ..scenarios import FaultKind, scenario_table
+
+if TYPE_CHECKING:
+    from klingkit.contract import Contract
+
+DOCUMENT = Path(__file__).with_name("control.yaml")
+
+
+@cache
+def control_document() -> dict[str, Any]:
+    """Return the document as it is written: `x-names` stands where names of a table do."""
+    return read_yaml(DOCUMENT)
+
+
+@cache
+def control_operations() -> dict[str, tuple[str, str, dict[str, Any]]]:
+    """Return method, path and description of each operation by its id."""
+    return {
+        operation["operationId"]: (method.upper(), path, operation)
+        for path, item in control_document()["paths"].items()
+        for method, operation in item.items()
+    }
+
+
+@cache
+def described(contract: Contract) -> dict[str, Any]:
+    """Return the document with the names that a simulator of a contract knows."""
+    scenarios = list(scenario_table(contract))
+    chosen = "|".join(map(re.escape, scenarios))
+    names: dict[str, dict[str, Any]] = {
+        "operations": {"enum": list(contract.operations)},
+        "rules": {"enum": list(contract.rules)},
+        "statuses": {"enum": list(contract.lifecycle.transitions)},
+        "scenarios": {"enum": scenarios},
+        "chosen_scenarios": {"anyOf": [{"enum": scenarios}, {"pattern": f"^({chosen})(:.*)?(@.*)?$"}]},
+        "progressions": {"enum": list(PROGRESSIONS)},
+        "retry_schedules": {"enum": list(contract.callbacks.retry_after_ms)},
+        "mistakes": {"enum": list(REMEDIES)},
+        "faults": {"enum": ["", *get_args(FaultKind)]},
+    }
+    document: dict[str, Any] = _filled(control_document(), names)
+    return document
+
+
+def _filled(value: Any, names: dict[str, dict[str, Any]]) -> Any:
+    if isinstance(value, list):
+        return [_filled(item, names) for item in value]
+    if not isinstance(value, dict):
+        return value
+    filled = {name: _filled(item, names) for name, item in value.items() if name != "x-names"}
+    return {**filled, **names[value["x-names"]]} if "x-names" in value else filled
