@@ -18,7 +18,7 @@ from .ids import Ids
 from .outbound import NotAllowedError, Outbound, OutboundError, host_and_path
 from .scenarios import Scenario, find_marker
 from .settings import Settings
-from .store import MemoryStore, RefusedError
+from .store import MemoryStore, RefusedError, TakenIdError
 from .tasks import Plan, Snapshot, Task, at_step, snapshot
 from .time_travel import Traveller
 
@@ -130,7 +130,7 @@ class Simulator:
             progression=progression or self.store.settings(account).progression,
             scenario=scenario,
         )
-        self._submit(task, now, pictures if failed_rule is None else [])
+        task = self._submit(task, now, pictures if failed_rule is None else [])
         return at_step(task, 0)
 
     def query(self, account: str, task_id: str, number: int = 0) -> Snapshot:
@@ -192,7 +192,10 @@ class Simulator:
                 return
             self.store.reset()
             self.clock.reset()
-            self.ids.reseed(self.settings.seed)
+            if self.clock.frozen:  # where it stood at the start: the same run again gives the same ids again
+                self.ids.begin(self.settings.seed)
+            else:
+                self.ids.reseed(self.settings.seed)
             self._warned_of_drops = False
 
     def _look_at(self, pictures: list[Picture], scenario: Scenario | None) -> tuple[list[Picture], Rule | None]:
@@ -206,9 +209,12 @@ class Simulator:
         broken = (self.contract.request.async_violation(picture) for picture in pictures)
         return pictures, failed_rule or next((rule for rule in broken if rule), None)
 
-    def _submit(self, task: Task, now: int, pictures: list[Picture]) -> None:
+    def _submit(self, task: Task, now: int, pictures: list[Picture]) -> Task:
+        """Keep a task, under another id if its own is taken, and return it. Raises ApiError if it is refused."""
         try:
             dropped = self.store.add(task, now, self.callbacks.plan(task))
+        except TakenIdError:
+            return self._submit(replace(task, task_id=self.ids.task_id(now)), now, pictures)
         except RefusedError as error:
             raise ApiError(self.contract.rules[error.rule_id], value=task.external_task_id) from None
         if dropped and not self._warned_of_drops:
@@ -219,6 +225,7 @@ class Simulator:
                 self.store.inputs.put((task.task_id, number), picture.data)
         if task.callback_url:
             self.callbacks.wake()
+        return task
 
     def _plan(self, now: int, failed_rule: Rule | None, scenario: Scenario | None) -> Plan:
         lifecycle = self.contract.lifecycle

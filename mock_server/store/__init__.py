@@ -2,5 +2,6 @@
 
 from .account_states import RefusedError
 from .memory import MemoryStore
+from .task_records import TakenIdError
 
-__all__ = ["MemoryStore", "RefusedError"]
+__all__ = ["MemoryStore", "RefusedError", "TakenIdError"]

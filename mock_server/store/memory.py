@@ -11,7 +11,7 @@ from ..journal import Journal
 from .account_states import AccountStates, RefusedError
 from .delivery_queue import DeliveryQueue
 from .scenario_queues import QueueEntry, ScenarioQueues
-from .task_records import Record, TaskRecords
+from .task_records import Record, TakenIdError, TaskRecords
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -63,9 +63,11 @@ class MemoryStore:
         """Keep a new task with its callbacks, and drop the oldest if there are too many; tell whether one was dropped.
 
         Raises RefusedError, and leaves nothing behind, if the `external_task_id` is taken or the account's money or
-        slots do not allow it.
+        slots do not allow it; TakenIdError likewise.
         """
         with self._lock:
+            if self._tasks.get(task.task_id):
+                raise TakenIdError
             if self._tasks.has_external_id(task):
                 raise RefusedError("external_task_id.unique")
             self._accounts.charge(task, now)

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 MAX_POLLS_KEPT = 200
 
 
+class TakenIdError(Exception):
+    """There is a task of that id: one that was submitted before a reset and came after it, or the ids of a moment ran out."""
+
+
 @dataclass(slots=True)
 class Record:
     """A task and what happened to it."""
