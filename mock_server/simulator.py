@@ -65,8 +65,10 @@ class Simulator:
         self.ids = Ids(self.settings.seed, epoch_ms=self.contract.task_id_epoch_ms, shift=self.contract.task_id_shift)
         self.store = MemoryStore(self.settings)
         self._warned_of_drops = False
-        self._fetcher = Outbound(self.settings.allow_fetch, "--allow-fetch")
-        send = send or Outbound(self.settings.allow_callback, "--allow-callback").post
+        self.own_ports: set[int] = set()
+        """Those on which it is served: it sends nothing to itself."""
+        self._fetcher = self._outbound(self.settings.allow_fetch, "--allow-fetch")
+        send = send or self._outbound(self.settings.allow_callback, "--allow-callback").post
         speed = self.settings.speed
         self.callbacks = Callbacks(self.store, self.clock, self.contract, send, speed=speed)
         if not self.clock.frozen:
@@ -197,6 +199,9 @@ class Simulator:
             else:
                 self.ids.reseed(self.settings.seed)
             self._warned_of_drops = False
+
+    def _outbound(self, allowed: frozenset[str], option: str) -> Outbound:
+        return Outbound(allowed, option, own_ports=self.own_ports, own_url=self.settings.public_url)
 
     def _look_at(self, pictures: list[Picture], scenario: Scenario | None) -> tuple[list[Picture], Rule | None]:
         """Return the pictures, fetched where that was chosen, and the rule by which the task will fail."""
