@@ -186,12 +186,14 @@ class Simulator:
     def reset(self, account: str | None = None) -> None:
         """Forget everything of an account; of all, and put clock and seed back to where they began.
 
-        Complete when it returns: a journey in time ends where it is, and attempts that have begun are waited for.
+        Complete when it returns: a journey in time ends where it is, and attempts that have begun are waited for; of an account
+        only its own.
         """
+        if account is not None:
+            self.store.reset_account(account)
+            self.callbacks.settle(account)
+            return
         with self.traveller.stopped():
-            if account is not None:
-                self.store.reset_account(account)
-                return
             self.store.reset()
             self.clock.reset()
             if self.clock.frozen:  # where it stood at the start: the same run again gives the same ids again

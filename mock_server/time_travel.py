@@ -51,28 +51,29 @@ class Traveller:
         self.stopping = False
         """Whether a journey that is under way is to end where it is."""
 
-    def advance(self, ms: int) -> list[Event]:
+    def advance(self, ms: int, account: str | None = None) -> list[Event]:
         """Move the clock forward and return what happened on the way, in order.
 
-        Raises ValueError, with nothing changed, if it cannot go there.
+        The journey of an account does not wait for the callbacks of others, whose receivers may take their time: where threads
+        deliver callbacks, these are left to them. Raises ValueError, with nothing changed, if it cannot go there.
         """
-        return self._travel(lambda now: now + ms)
+        return self._travel(lambda now: now + ms, account)
 
-    def advance_to(self, moment: int) -> list[Event]:
+    def advance_to(self, moment: int, account: str | None = None) -> list[Event]:
         """Move the clock to a moment in ms. Raises ValueError, with nothing changed, if it cannot go there."""
-        return self._travel(lambda _: moment)
+        return self._travel(lambda _: moment, account)
 
-    def advance_to_next(self) -> list[Event]:
+    def advance_to_next(self, account: str | None = None) -> list[Event]:
         """Move the clock to the next moment at which something is due; where nothing is, it stays where it is."""
-        return self._travel(lambda now: max(now, self._next(self._agenda(now)) or now))
+        return self._travel(lambda now: max(now, self._next(self._agenda(now), account) or now), account)
 
-    def run_until_idle(self) -> list[Event]:
+    def run_until_idle(self, account: str | None = None) -> list[Event]:
         """Move the clock until every task and every callback has come to its end, or cannot by time alone."""
-        return self.run_until(lambda: False)
+        return self._travel(lambda _: LATEST, account, lambda: False)
 
     def run_until(self, done: Callable[[], bool]) -> list[Event]:
         """Move the clock until `done`, which is asked before each event, or as `run_until_idle` does."""
-        return self._travel(lambda _: LATEST, done)
+        return self._travel(lambda _: LATEST, None, done)
 
     @contextmanager
     def stopped(self) -> Iterator[None]:
@@ -83,7 +84,9 @@ class Traveller:
             with self._callbacks.held():
                 yield
 
-    def _travel(self, destination: Callable[[int], int], done: Callable[[], bool] | None = None) -> list[Event]:
+    def _travel(
+        self, destination: Callable[[int], int], account: str | None, done: Callable[[], bool] | None = None
+    ) -> list[Event]:
         clock = self._clock
         with self._one_at_a_time:
             frozen = clock.frozen
@@ -95,10 +98,10 @@ class Traveller:
                 if not frozen:
                     clock.resume()
                 raise
-            with self._callbacks.held():
-                return self._go(moment, done)
+            with self._callbacks.held(account):
+                return self._go(moment, account, done)
 
-    def _go(self, moment: int, done: Callable[[], bool] | None) -> list[Event]:
+    def _go(self, moment: int, account: str | None, done: Callable[[], bool] | None) -> list[Event]:
         """Let the earliest of what is ahead happen, again and again: on the agenda or a callback, the agenda first."""
         clock, store = self._clock, self._store
         events: list[Event] = []
@@ -109,7 +112,7 @@ class Traveller:
                 agenda = self._agenda(clock.now())
                 heapq.heapify(agenda)
                 changes = sum(entry.kind == "status" for entry in agenda)
-            due = store.next_due()
+            due = self._callbacks.next_due(account)
             if done and ((not changes and due is None) or done()):
                 return events
             if agenda and agenda[0].at <= moment and (due is None or agenda[0].at <= due):
@@ -119,15 +122,15 @@ class Traveller:
                 events += self._happen(entry)
             elif due is not None and due <= moment:
                 clock.move_to(max(due, clock.now()))
-                events += [_attempt_event(*made) for made in self._callbacks.deliver_due()]
+                events += [_attempt_event(*made) for made in self._callbacks.deliver_due(account)]
             else:
                 break
         if not self.stopping:
             clock.move_to(moment)
         return events
 
-    def _next(self, agenda: list[_Due]) -> int | None:
-        due = self._store.next_due()
+    def _next(self, agenda: list[_Due], account: str | None) -> int | None:
+        due = self._callbacks.next_due(account)
         return min([entry.at for entry in agenda] + ([] if due is None else [due]), default=None)
 
     def _agenda(self, now: int) -> list[_Due]:

@@ -9,6 +9,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..deliveries import Attempt, Delivery, Outcome
     from ..tasks import Task
 
@@ -58,23 +60,30 @@ class DeliveryQueue:
                 self._deliveries[delivery_id] = replace(delivery, due_at=now + late)
         self._push_head(task.task_id)
 
-    def claim(self, now: int) -> Delivery | None:
-        """Take the delivery that was asked for again, else the one that has been due the longest; `finish` gives it back."""
-        found = self._next_resend() or self._next_due(now)
+    def claim(self, now: int, may: Callable[[str], bool]) -> Delivery | None:
+        """Take the delivery that was asked for again, else the one that has been due the longest; `finish` gives it back.
+
+        Only of an account that may.
+        """
+        found = self._next_resend(may) or self._next_due(now, may)
         if found:
             self._claimed.add(found.id)
             self._busy[found.account] += 1
         return found
 
-    def next_due(self) -> int | None:
-        """Time in ms of the next attempt; None if there is none."""
-        if self._resends:
+    def next_due(self, may: Callable[[str], bool]) -> int | None:
+        """Time in ms of the next attempt of an account that may; None if there is none."""
+        if any(
+            may(self._deliveries[delivery_id].account)
+            for delivery_id in self._resends
+            if delivery_id in self._deliveries
+        ):
             return 0
         while self._due and self._due[0][2] not in self._deliveries:
             heapq.heappop(self._due)
-        if not self._due or not self._too_busy_for(self._due[0][2]):
+        if not self._due or self._can_be_made(self._due[0][2], may):
             return self._due[0][0] if self._due else None
-        return min((due for due, _, delivery_id in self._due if not self._too_busy_for(delivery_id)), default=None)
+        return min((due for due, _, delivery_id in self._due if self._can_be_made(delivery_id, may)), default=None)
 
     def finish(self, delivery: Delivery, attempt: Attempt, *, retry_at: int | None, outcome: Outcome) -> None:
         """Note an attempt of a claimed delivery: another one follows at `retry_at` (ms), or it is settled as `outcome`."""
@@ -113,15 +122,17 @@ class DeliveryQueue:
         """Return the deliveries of an account or of all, oldest first."""
         return [delivery for delivery in self._deliveries.values() if account is None or delivery.account == account]
 
-    def _next_resend(self) -> Delivery | None:
+    def _next_resend(self, may: Callable[[str], bool]) -> Delivery | None:
         """Return what somebody asked for: it waits for nothing, however busy its account is."""
-        while self._resends:
+        for _ in range(len(self._resends)):
             delivery = self._deliveries.get(self._resends.popleft())
-            if delivery and delivery.id not in self._claimed:
+            if delivery and not may(delivery.account):
+                self._resends.append(delivery.id)
+            elif delivery and delivery.id not in self._claimed:
                 return delivery
         return None
 
-    def _next_due(self, now: int) -> Delivery | None:
+    def _next_due(self, now: int, may: Callable[[str], bool]) -> Delivery | None:
         put_aside = []
         found: Delivery | None = None
         while found is None and self._due and self._due[0][0] <= now:
@@ -129,7 +140,7 @@ class DeliveryQueue:
             delivery = self._deliveries.get(entry[2])
             if delivery is None or delivery.id in self._claimed or delivery.due_at != entry[0]:
                 continue  # out of date
-            if self._busy[delivery.account] < MAX_AT_ONCE:
+            if self._busy[delivery.account] < MAX_AT_ONCE and may(delivery.account):
                 found = delivery
             else:
                 put_aside.append(entry)
@@ -137,9 +148,9 @@ class DeliveryQueue:
             heapq.heappush(self._due, entry)
         return found
 
-    def _too_busy_for(self, delivery_id: str) -> bool:
+    def _can_be_made(self, delivery_id: str, may: Callable[[str], bool]) -> bool:
         delivery = self._deliveries.get(delivery_id)
-        return delivery is None or self._busy[delivery.account] >= MAX_AT_ONCE
+        return delivery is not None and self._busy[delivery.account] < MAX_AT_ONCE and may(delivery.account)
 
     def _push_head(self, task_id: str) -> None:
         if line := self._lines.get(task_id):

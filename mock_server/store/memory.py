@@ -14,6 +14,7 @@ from .scenario_queues import QueueEntry, ScenarioQueues
 from .task_records import Record, TakenIdError, TaskRecords
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from decimal import Decimal
 
     from ..accounts import AccountSettings
@@ -220,17 +221,17 @@ class MemoryStore:
 
     # Deliveries
 
-    def claim(self, now: int) -> tuple[Delivery, Task] | None:
-        """Take the delivery that has been due the longest, with its task; `finish` gives it back."""
+    def claim(self, now: int, may: Callable[[str], bool]) -> tuple[Delivery, Task] | None:
+        """Take the delivery that has been due the longest, of an account that may, with its task; `finish` gives it back."""
         with self._lock:
-            delivery = self._deliveries.claim(now)
+            delivery = self._deliveries.claim(now, may)
             record = self._tasks.get(delivery.task_id) if delivery else None
             return (delivery, record.task) if delivery and record else None
 
-    def next_due(self) -> int | None:
-        """Time in ms of the next attempt; None if there is none."""
+    def next_due(self, may: Callable[[str], bool] = lambda _: True) -> int | None:
+        """Time in ms of the next attempt of an account that may; None if there is none."""
         with self._lock:
-            return self._deliveries.next_due()
+            return self._deliveries.next_due(may)
 
     def finish(self, delivery: Delivery, attempt: Attempt, *, retry_at: int | None, outcome: Outcome) -> None:
         """Note an attempt of a claimed delivery: another one follows at `retry_at` (ms), or it is settled as `outcome`."""
