@@ -6,7 +6,6 @@ What is called stands below its caller.
 from __future__ import annotations
 
 import json
-import logging
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -23,6 +22,7 @@ from .auth import account_of, authenticate
 from .body import read_json_object
 from .control.routes import PREFIX, control_routes
 from .foreign_pages import refusal_for_api
+from .foreign_text import header_value, log
 from .handlers import HANDLERS, Call
 from .request_state import CRASH, FAULT, STATE, RequestState
 from .scenarios import read_prefer
@@ -36,8 +36,9 @@ if TYPE_CHECKING:
     from .simulator import Simulator
     from .tasks import Snapshot
 
-log = logging.getLogger("klingkit")
 CHUNK = 64 * 1024
+LONGEST_HOST = 300
+"""Characters; a name has at most 253."""
 DRAINED_LIMITS = 4
 """How many times the body limit is read and thrown away before a 413."""
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -184,7 +185,9 @@ def _base_url(simulator: Simulator, environ: dict[str, Any]) -> str:
     if simulator.settings.public_url:
         return simulator.settings.public_url
     # request.host_url costs 30 us of normalising what is sent back as it came
-    host = environ.get("HTTP_HOST") or f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}"
+    host = environ.get("HTTP_HOST", "")
+    if not 0 < len(host) <= LONGEST_HOST:
+        host = f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}"
     return f"{environ['wsgi.url_scheme']}://{host}"
 
 
@@ -283,13 +286,13 @@ def _answer(state: RequestState, http: int, body: bytes, headers: list[tuple[str
     if state.number:
         headers.append((state.id_header, state.gateway_request_id))
     if chosen := state.chosen:
-        headers.append(("Klingkit-Scenario", state.scenario))
+        headers.append(("Klingkit-Scenario", header_value(state.scenario)))
         if chosen.source != "task" and chosen.scenario.fault:
             state.environ[FAULT] = chosen.scenario.fault
     if state.rule:
-        headers.append(("Klingkit-Rule", state.rule))
+        headers.append(("Klingkit-Rule", header_value(state.rule)))
     if state.advice:
-        headers.append(("Klingkit-Warning", "; ".join(text for _, text in state.advice)))
+        headers.append(("Klingkit-Warning", header_value(*(text for _, text in state.advice))))
     state.answer = body
     return Response(body, http, headers)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import logging
 import threading
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -18,11 +17,12 @@ from klingkit.contract.import_lock import importing
 
 from .answer_bodies import callback_body
 from .deliveries import Attempt, Delivery, Sequel, sequel
+from .foreign_text import log, plain
 from .outbound import NotAllowedError, OutboundError, host_and_path
-from .tasks import at_step
+from .tasks import LONGEST_CALLBACK_URL, at_step
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Collection, Iterator
 
     from klingkit.contract import Contract
 
@@ -30,12 +30,13 @@ if TYPE_CHECKING:
     from .store import MemoryStore
     from .tasks import Snapshot, Task
 
-log = logging.getLogger("klingkit")
 
 MAX_THREADS = 256
 """Started as they are needed. An account holds eight at most (`store/delivery_queue.py`), each for the time of an attempt."""
 LONGEST_WAIT_S = 60.0
 """For attempts that have begun: an application in this process has no other bound."""
+LONGEST_SECRET = 500
+
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
@@ -60,7 +61,8 @@ class Callbacks:
         self._policy = contract.callbacks
         self._speed = speed
         self.send = send
-        self._background = False
+        self.in_background = False
+        """Whether threads deliver as time goes by."""
         self._changed = threading.Condition()  # of a lock that one thread may take twice
         self._threads = 0
         self._watching = 0
@@ -90,27 +92,25 @@ class Callbacks:
 
     def wake(self) -> None:
         """Look for what is due: a callback was planned, or the clock was moved."""
-        if self._background:
+        if self.in_background:
             with self._changed:
                 self._watch()
                 self._changed.notify()
 
     def deliver_due(self, account: str | None = None) -> list[tuple[Delivery, Attempt]]:
         """Make every attempt that is due now, in order, and return them; of others than `account` only where no thread does."""
-        only = self._of_journey(account)
         made = []
-        while claimed := self._claim(lambda name: only in {None, name}):
+        while claimed := self._claim(only=self._of_journey(account)):
             made.append((claimed[0], self._attempt(*claimed)))
         return made
 
     def next_due(self, account: str | None = None) -> int | None:
         """Time in ms of the next attempt that `deliver_due` would make; None if there is none."""
-        only = self._of_journey(account)
-        return self._store.next_due(lambda name: only in {None, name})
+        return self._store.next_due(only=self._of_journey(account))
 
     def run_in_background(self) -> None:
         """Deliver as time goes by, from threads that start with the first callback and end with the process."""
-        self._background = True
+        self.in_background = True
 
     @contextmanager
     def held(self, account: str | None = None) -> Iterator[None]:
@@ -132,7 +132,7 @@ class Callbacks:
             self._changed.wait_for(lambda: begun.isdisjoint(self._attempting), LONGEST_WAIT_S)
 
     def _of_journey(self, account: str | None) -> str | None:
-        return account if self._background else None
+        return account if self.in_background else None
 
     def _watch(self) -> None:
         """Start a thread if none watches the clock."""
@@ -144,7 +144,7 @@ class Callbacks:
     def _run(self) -> None:
         while True:
             with self._changed:
-                claimed = self._claim(self._is_free)
+                claimed = None if None in self._held else self._claim(without=self._held)
                 if claimed is None:
                     self._changed.wait(self._pause())
                     continue
@@ -157,20 +157,16 @@ class Callbacks:
                 with self._changed:
                     self._watching += 1
 
-    def _is_free(self, account: str) -> bool:
-        return None not in self._held and account not in self._held
-
-    def _claim(self, may: Callable[[str], bool]) -> tuple[Delivery, Task] | None:
-        """Take the next delivery that is due of an account that may."""
+    def _claim(self, *, only: str | None = None, without: Collection[str | None] = ()) -> tuple[Delivery, Task] | None:
         with self._changed:
-            claimed = self._store.claim(self._clock.now(), may)
+            claimed = self._store.claim(self._clock.now(), only=only, without=without)
             if claimed:
                 self._attempting[claimed[0].id] = claimed[0].account
             return claimed
 
     def _pause(self) -> float | None:
         """Return for how many s of the machine's time nothing is due; None: until somebody wakes us."""
-        due_at = self._store.next_due(self._is_free)
+        due_at = None if None in self._held else self._store.next_due(without=self._held)
         if due_at is None:
             return None
         ms = due_at - self._clock.now()
@@ -204,11 +200,13 @@ class Callbacks:
         body = _encode(callback_body(view, self._contract.lifecycle)).encode()
         headers = {"Content-Type": self._policy.content_type, **self._signature(delivery, body)}
         try:
+            if len(task.callback_url) > LONGEST_CALLBACK_URL:
+                raise NotAllowedError(f"it is longer than {LONGEST_CALLBACK_URL} characters")  # noqa: TRY301
             status = self.send(task.callback_url, body, headers, timeout_ms=self._policy.timeout_ms)
         except NotAllowedError as error:
-            return Attempt(self._clock.now(), None, f"not sent, {error}", refused=True)
+            return Attempt(self._clock.now(), None, f"not sent, {plain(str(error))}", refused=True)
         except OutboundError as error:
-            return Attempt(self._clock.now(), None, f"failed, {error}")
+            return Attempt(self._clock.now(), None, f"failed, {plain(str(error))}")
         return Attempt(self._clock.now(), status, "" if 200 <= status < 300 else f"answered {status}")
 
     def _pauses_ms(self, account: str) -> list[int]:
@@ -253,8 +251,10 @@ def sign(secret: str, delivery_id: str, now: datetime, body: bytes) -> dict[str,
 def check_secret(secret: str) -> str:
     """Return a webhook secret that can be used. Raises ValueError for one that is no Base64."""
     try:
-        if base64.b64decode(secret.removeprefix("whsec_"), validate=True):
+        if len(secret) <= LONGEST_SECRET and base64.b64decode(secret.removeprefix("whsec_"), validate=True):
             return secret
     except ValueError:
         pass
-    raise ValueError("a callback secret is Base64, with or without whsec_ before it")
+    raise ValueError(
+        f"a callback secret is Base64 of at most {LONGEST_SECRET} characters, with or without whsec_ before it"
+    )

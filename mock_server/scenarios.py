@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 from klingkit.contract.nearest import nearest_names
 
-from .clock import parse_duration
+from .clock import duration_text, parse_duration
+from .foreign_text import plain
 from .progressions import PROGRESSIONS
 
 if TYPE_CHECKING:
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
 MARKER = re.compile(r"\[\[([^\[\]]{1,100})\]\]")
 PREFER = re.compile(r'(?:^|[,;\s])(scenario|progression)\s*=\s*(?:"([^"]*)"|([^\s;,]*))', re.IGNORECASE)
+LONGEST = 200
+"""Characters of a scenario, as somebody gives it."""
+LOOKED_THROUGH = 10_000
+"""Characters of a prompt in which a scenario is looked for: four times of what a prompt may have."""
 CHOOSE = "a scenario is NAME, NAME:ARGUMENT where it takes one, and @0.3 after it for a probability"
 
 
@@ -51,7 +56,7 @@ class Scenario:
     """What a scenario does; a field that is not set leaves that part of the service as it is."""
 
     name: str
-    """As it was chosen, with its argument."""
+    """With its argument in normal form."""
     error: str = ""
     """Key of the error catalogue that is answered; the rules are skipped and nothing is made."""
     http: int | None = None
@@ -91,7 +96,10 @@ class ScenarioRow:
     name: str
     summary: str
     make: Callable[[str], dict[str, Any]]
-    """From the argument (empty if none was given) to the fields of the scenario; raises ValueError for a wrong one."""
+    """From the argument (empty if none was given) to the fields of the scenario; raises ValueError for a wrong one.
+
+    Beside the fields stands `argument`, its normal form, where an argument can be written in several ways.
+    """
     argument: str = ""
     """What the argument is; empty if there is none."""
 
@@ -115,41 +123,52 @@ def _path(contract: Contract, argument: str) -> dict[str, Any]:
     ranks = [order.get(status, -1) for status in statuses]
     if ranks[0] != 0 or -1 in ranks or any(after <= before for before, after in pairwise(ranks)):
         raise ValueError(
-            f"{argument!r} is no path: join statuses with '>', from {lifecycle.submitted} on, such as "
+            f"{argument[:60]!r} is no path: join statuses with '>', from {lifecycle.submitted} on, such as "
             f"{lifecycle.submitted}>{lifecycle.failed}; they are {', '.join(order)}"
         )
-    return {"path": statuses, "rule": "moderation" if statuses[-1] == lifecycle.failed else ""}
+    return {
+        "argument": ">".join(statuses),
+        "path": statuses,
+        "rule": "moderation" if statuses[-1] == lifecycle.failed else "",
+    }
 
 
 def _delay(argument: str) -> dict[str, Any]:
     spread = argument.startswith("lognormal")
-    return {"fault": Fault("delay", _ms(argument.removeprefix("lognormal").removeprefix(":"), 1000), spread)}
+    ms = _ms(argument.removeprefix("lognormal").removeprefix(":"), 1000)
+    return {"argument": "lognormal:" * spread + duration_text(ms), "fault": Fault("delay", ms, spread)}
+
+
+def _drip(argument: str) -> dict[str, Any]:
+    ms = _ms(argument, 3000)
+    return {"argument": duration_text(ms), "fault": Fault("drip", ms)}
 
 
 def _ms(argument: str, default: int) -> int:
     return parse_duration(argument) if argument else default
 
 
-def _factor(argument: str) -> float:
+def _slow(argument: str) -> dict[str, Any]:
     try:
         factor = float(argument or 10)
     except ValueError:
         factor = 0
     if not 0 < factor <= 1e6:
-        raise ValueError(f"{argument!r} is not a factor: give a number above 0, such as 10")
-    return factor
+        raise ValueError(f"{argument[:60]!r} is not a factor: give a number above 0, such as 10")
+    return {"argument": f"{factor:g}", "slowdown": factor}
 
 
 def _lost(argument: str) -> dict[str, Any]:
     if argument not in {"", "all"}:
-        raise ValueError(f"{argument!r}: only 'all' can follow callback-lost")
+        raise ValueError(f"{argument[:60]!r}: only 'all' can follow callback-lost")
     fault: CallbackFault = "lost-all" if argument else "lost"
     return {"callback": fault}
 
 
 def _late(argument: str) -> dict[str, Any]:
     fault: CallbackFault = "late"
-    return {"callback": fault, "callback_late_ms": _ms(argument, 60_000)}
+    ms = _ms(argument, 60_000)
+    return {"argument": duration_text(ms), "callback": fault, "callback_late_ms": ms}
 
 
 @cache
@@ -176,7 +195,7 @@ def scenario_table(contract: Contract) -> dict[str, ScenarioRow]:
         _fixed("fail-moderation", "the task fails: moderation refuses it", rule="moderation"),
         _fixed("fail-pixels", "the task fails: a picture is too small or too long", rule=by_pixels),
         _fixed("fail-fetch", "the task fails: a picture cannot be fetched", rule=by_fetch),
-        ScenarioRow("slow", "the task takes longer", lambda arg: {"slowdown": _factor(arg)}, "factor, 10 if not given"),
+        ScenarioRow("slow", "the task takes longer", _slow, "factor, 10 if not given"),
         _fixed("instant", "the task ends at once", slowdown=0),
         _fixed("stuck-submitted", "the task stays submitted for ever", path=(lifecycle.submitted,)),
         _fixed("stuck-processing", "the task is processed for ever", path=(lifecycle.submitted, lifecycle.processing)),
@@ -197,7 +216,7 @@ def scenario_table(contract: Contract) -> dict[str, ScenarioRow]:
         ScenarioRow(
             "drip",
             "the answer comes a byte at a time",
-            lambda arg: {"fault": Fault("drip", _ms(arg, 3000))},
+            _drip,
             "time in all, 3s if not given",
         ),
         ScenarioRow(
@@ -227,13 +246,14 @@ def scenario_table(contract: Contract) -> dict[str, ScenarioRow]:
 
 
 def parse_scenario(text: str, contract: Contract, operation_id: str = "create_task") -> Scenario:
-    """Return the scenario that `NAME`, `NAME:ARGUMENT` or either with `@PROBABILITY` means.
+    """Return the scenario that `NAME`, `NAME:ARGUMENT` or either with `@PROBABILITY` means, its argument in normal form.
 
     Raises UnknownNameError for an unknown name; ValueError for a wrong argument or probability, and for one that can do nothing
     to the operation.
     """
-    chosen, _, chance = text.strip().partition("@")
-    name, _, argument = chosen.partition(":")
+    if len(text) > LONGEST:
+        raise ValueError(f"{text[:60]!r} and so on is longer than the {LONGEST} characters that a scenario may have")
+    name, argument, chance = _parts(text)
     table = scenario_table(contract)
     check_known("scenario", name, table)
     row = table[name]
@@ -245,10 +265,19 @@ def parse_scenario(text: str, contract: Contract, operation_id: str = "create_ta
         probability = -1
     if not 0 <= probability <= 1:
         raise ValueError(f"{chance[:20]!r} is not a probability: {CHOOSE}")
-    scenario = replace(Scenario(chosen, **row.make(argument)), probability=probability)
+    fields = {"argument": argument, "probability": probability, **row.make(argument)}
+    normal = plain(fields.pop("argument"), 150)
+    scenario = Scenario(f"{name}:{normal}" if argument else name, **fields)
     if operation_id != "create_task" and not scenario.fits_queries:
         raise ValueError(f"scenario {name} shapes the task that a create makes; it does nothing to {operation_id}")
     return scenario
+
+
+def _parts(text: str) -> tuple[str, str, str]:
+    """Return name, argument and probability as they are given; empty where they are not."""
+    chosen, _, chance = text.strip().partition("@")
+    name, _, argument = chosen.partition(":")
+    return name, argument, chance
 
 
 def read_prefer(header: str, contract: Contract, operation_id: str) -> tuple[Scenario | None, str | None]:
@@ -274,7 +303,10 @@ def check_known(what: str, name: str, valid: Collection[str]) -> None:
 
 def find_marker(prompt: str, contract: Contract) -> Scenario | None:
     """Return the scenario of the first `[[NAME]]` in a prompt that names one; other brackets are ordinary text."""
-    for text in MARKER.findall(prompt):
+    table = scenario_table(contract)
+    for text in MARKER.findall(prompt[:LOOKED_THROUGH]):
+        if _parts(text)[0] not in table:  # before `parse_scenario` looks for the nearest name, which costs
+            continue
         try:
             return parse_scenario(text, contract)
         except ValueError:

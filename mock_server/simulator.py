@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,12 +13,13 @@ from klingkit.contract.import_lock import importing
 
 from .callbacks import Callbacks
 from .clock import Clock
+from .foreign_text import log
 from .ids import Ids
 from .outbound import NotAllowedError, Outbound, OutboundError, host_and_path
 from .scenarios import Scenario, find_marker
 from .settings import Settings
 from .store import MemoryStore, RefusedError, TakenIdError
-from .tasks import Plan, Snapshot, Task, at_step, snapshot
+from .tasks import LONGEST_CALLBACK_URL, Plan, Snapshot, Task, at_step, shortened, snapshot
 from .time_travel import Traveller
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from .callbacks import SendCallback
 
-log = logging.getLogger("klingkit")
 
 FETCH_TIMEOUT_MS = 5000
 DEFAULT_SCENARIO_SETTING = {"create_task": "scenario", "get_task": "query_scenario"}
@@ -124,9 +123,11 @@ class Simulator:
             prompt=body.get("prompt", ""),
             n=body["n"],
             aspect_ratio=body["aspect_ratio"],
-            pictures=tuple(replace(picture, data=None) for picture in pictures),
-            external_task_id=body.get("external_task_id", ""),
-            callback_url=body.get("callback_url", ""),
+            pictures=tuple(
+                replace(picture, data=None, url=shortened(picture.url or "") or None) for picture in pictures
+            ),
+            external_task_id=shortened(body.get("external_task_id", "")),
+            callback_url=body.get("callback_url", "")[: LONGEST_CALLBACK_URL + 1],
             base_url=base_url,
             cost=self.contract.price_per_picture * body["n"],
             progression=progression or self.store.settings(account).progression,
@@ -202,6 +203,11 @@ class Simulator:
                 self.ids.reseed(self.settings.seed)
             self._warned_of_drops = False
 
+    def close(self) -> None:
+        """End everything that waits: the server stops."""
+        self.traveller.close()
+        self.store.journal.close()
+
     def _outbound(self, allowed: frozenset[str], option: str) -> Outbound:
         return Outbound(allowed, option, own_ports=self.own_ports, own_url=self.settings.public_url)
 
@@ -226,7 +232,8 @@ class Simulator:
             raise ApiError(self.contract.rules[error.rule_id], value=task.external_task_id) from None
         if dropped and not self._warned_of_drops:
             self._warned_of_drops = True
-            log.warning("more than %d tasks: from now on the oldest is dropped", self.settings.max_tasks)
+            number = self.store.count_tasks()
+            log.warning("there is no room for more than %d tasks: from now on the oldest is dropped", number)
         for number, picture in enumerate(pictures):
             if picture.data is not None:
                 self.store.inputs.put((task.task_id, number), picture.data)

@@ -125,7 +125,7 @@ def test_a_clock_that_runs_goes_on_after_a_wrong_moment() -> None:
 
 @pytest.mark.parametrize("journey", [{"by": "1h"}, {"to": "idle"}], ids=str)
 def test_a_reset_ends_a_journey_that_is_under_way(make_api: Callable[..., Api], journey: dict[str, str]) -> None:
-    """It is complete when it answers: nothing of before goes on afterwards."""
+    """It is complete when it answers: nothing of before goes on afterwards. Whoever asked for the journey is told."""
     reached, go_on = threading.Event(), threading.Event()
 
     def send(*_: Any, timeout_ms: int) -> int:
@@ -136,21 +136,29 @@ def test_a_reset_ends_a_journey_that_is_under_way(make_api: Callable[..., Api], 
     api = make_api(send=send)
     data_of(api.create(body(callback_url=HOOK)))
     control = Control.of(api.simulator)
-    events: list[Any] = []
-    travel = control.advance if "by" in journey else control.advance_to
-    traveller = threading.Thread(target=lambda: events.extend(travel(*journey.values())))
+    told: list[str] = []
+
+    def travel() -> None:
+        try:
+            (control.advance if "by" in journey else control.advance_to)(*journey.values())
+        except ControlError as error:
+            told.append(f"{error.http} {error}")
+
+    traveller = threading.Thread(target=travel)
     traveller.start()
     assert reached.wait(20)
     resetter = threading.Thread(target=control.reset)
     resetter.start()
     while not api.simulator.traveller.stopping:
         pass
+    later = threading.Thread(target=lambda: control.advance("1m"))  # waits for the reset, and is not lost
+    later.start()
     go_on.set()
-    resetter.join()
-    traveller.join()
+    for thread in (resetter, traveller, later):
+        thread.join()
 
-    assert [event["event"] for event in events] == ["attempt"]
-    assert control.clock()["now"] == START
+    assert told == ["409 a reset has ended the journey before its destination; ask for it again"]
+    assert control.clock()["now"] == START + 60_000
     assert control.tasks() == control.deliveries() == []
 
 
