@@ -22,6 +22,7 @@ from .auth import account_of, authenticate
 from .body import read_json_object
 from .control.routes import PREFIX, control_routes
 from .field_hints import unknown_fields
+from .foreign_pages import refusal_for_api
 from .foreign_text import header_value, log
 from .handlers import HANDLERS, Call
 from .request_state import CRASH, FAULT, STATE, RequestState
@@ -96,6 +97,8 @@ def _begin(simulator: Simulator) -> None:
     gateway_request_id = simulator.ids.gateway_request_id(simulator.clock.now())
     id_header = simulator.contract.request_id_header
     environ[STATE] = RequestState(environ, time.perf_counter(), number, id_header, gateway_request_id)
+    if number and (refusal := refusal_for_api(environ, simulator.settings)):
+        raise ApiError(replace(simulator.contract.errors["invalid_request"], http=403, message=refusal))
     if path.startswith("//"):  # a base URL with a slash too many; werkzeug would forgive it
         raise ApiError(simulator.contract.rules["path.known"])
 

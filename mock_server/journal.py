@@ -82,6 +82,7 @@ class Journal:
         self._max_bytes = max_bytes
         self._changed = threading.Condition()
         self._waiters: list[_Waiter] = []
+        self._closed = False
         self.clear()
 
     def clear(self) -> None:
@@ -94,6 +95,12 @@ class Journal:
             """How many there have been."""
             for waiter in self._waiters:
                 waiter.after = 0
+
+    def close(self) -> None:
+        """Let nobody wait any more."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
 
     def next_number(self) -> int:
         """Return the number of a request that begins."""
@@ -142,7 +149,7 @@ class Journal:
             waiter.entry = next(kept, None)
             self._waiters.append(waiter)
             try:
-                self._changed.wait_for(lambda: waiter.entry, timeout)
+                self._changed.wait_for(lambda: waiter.entry or self._closed, timeout)
             finally:
                 self._waiters.remove(waiter)
         return waiter.entry

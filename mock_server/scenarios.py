@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 MARKER = re.compile(r"\[\[([^\[\]]{1,100})\]\]")
 PREFER = re.compile(r'(?:^|[,;\s])(scenario|progression)\s*=\s*(?:"([^"]*)"|([^\s;,]*))', re.IGNORECASE)
 LONGEST = 200
+LONGEST_TEXT = 1000
 """Characters of a scenario, as somebody gives it."""
 LOOKED_THROUGH = 10_000
 """Characters of a prompt in which a scenario is looked for: four times of what a prompt may have."""
@@ -344,9 +345,10 @@ def parse_scenario(text: str, contract: Contract, operation_id: str = "create_ta
     Raises UnknownNameError for an unknown name; ValueError for a wrong argument or probability, and for one that can do nothing
     to the operation.
     """
-    if len(text) > LONGEST:
-        raise ValueError(f"{text[:60]!r} and so on is longer than the {LONGEST} characters that a scenario may have")
     table = scenario_table(contract)
+    longest = LONGEST_TEXT if is_text(text, table) else LONGEST
+    if len(text) > longest:
+        raise ValueError(f"{text[:60]!r} and so on is longer than the {longest} characters that a scenario may have")
     chosen, chance = _split(text.strip(), table)
     name, _, argument = chosen.partition(":")
     check_known("scenario", name, table)
@@ -363,17 +365,22 @@ def parse_scenario(text: str, contract: Contract, operation_id: str = "create_ta
     if not 0 <= probability <= 1:
         raise ValueError(f"{chance[:20]!r} is not a probability: {CHOOSE}")
     fields = {"argument": argument, "probability": probability, **row.make(argument)}
-    normal = plain(fields.pop("argument"), 150)
+    normal = fields.pop("argument") if row.is_text else plain(fields.pop("argument"), 150)
     scenario = Scenario(f"{name}:{normal}" if argument else name, **fields)
     if operation_id != "create_task" and not scenario.fits_queries:
         raise ValueError(f"scenario {name} shapes the task that a create makes; it does nothing to {operation_id}")
     return scenario
 
 
+def is_text(text: str, table: dict[str, ScenarioRow]) -> bool:
+    """Tell whether what is chosen takes any text as its argument."""
+    row = table.get(text[:LONGEST].strip().partition(":")[0])
+    return row is not None and row.is_text
+
+
 def _split(text: str, table: dict[str, ScenarioRow]) -> tuple[str, str]:
     """Return what was chosen and its probability; in a text only a number after the last @ is one."""
-    row = table.get(text.partition(":")[0])
-    if row is None or not row.is_text:
+    if not is_text(text, table):
         chosen, _, chance = text.partition("@")
         return chosen, chance
     chosen, _, chance = text.rpartition("@")

@@ -210,18 +210,20 @@ class Operations:
         self._simulator.callbacks.wake()
         return clock_body(self._simulator, [])
 
-    def advance_clock(self, _: str | None, *, by: str | None = None, to: str | int | None = None) -> dict[str, Any]:
+    def advance_clock(
+        self, account: str | None, *, by: str | None = None, to: str | int | None = None
+    ) -> dict[str, Any]:
         """Move the clock, and return what happened on the way."""
         traveller = self._simulator.traveller
         try:
             if by is not None:
-                events = traveller.advance(parse_duration(by))
+                events = traveller.advance(parse_duration(by), account)
             elif to == "next":
-                events = traveller.advance_to_next()
+                events = traveller.advance_to_next(account)
             elif to == "idle":
-                events = traveller.run_until_idle()
+                events = traveller.run_until_idle(account)
             else:
-                events = traveller.advance_to(to if isinstance(to, int) else _moment(str(to)))
+                events = traveller.advance_to(to if isinstance(to, int) else _moment(str(to)), account)
         except ValueError as error:
             raise ControlError(str(error)) from None
         except JourneyEndedError as error:
@@ -268,8 +270,8 @@ class Operations:
             raise ControlError(f"there is no delivery {delivery_id[:60]!r}", 404)
         if not simulator.store.resend(delivery_id):
             raise ControlError(f"delivery {delivery_id} is pending; only a settled one can be sent again")
-        with simulator.callbacks.held():
-            simulator.callbacks.deliver_due()
+        with simulator.callbacks.held(delivery.account):
+            simulator.callbacks.deliver_due(delivery.account)
         return delivery_body(self._simulator, simulator.store.delivery(delivery_id) or delivery)
 
     def get_advice(self, account: str | None) -> list[dict[str, Any]]:

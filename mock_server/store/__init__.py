@@ -2,5 +2,6 @@
 
 from .account_states import RefusedError, TooManyError
 from .memory import MemoryStore
+from .task_records import TakenIdError
 
-__all__ = ["MemoryStore", "RefusedError", "TooManyError"]
+__all__ = ["MemoryStore", "RefusedError", "TakenIdError", "TooManyError"]

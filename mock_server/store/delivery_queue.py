@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from ..deliveries import Attempt, Delivery, Outcome
     from ..tasks import Task
 
@@ -81,9 +83,9 @@ class DeliveryQueue:
                 self._deliveries[delivery_id] = replace(delivery, due_at=now + late)
         self._push_head(task.account, task.task_id)
 
-    def claim(self, now: int) -> Delivery | None:
+    def claim(self, now: int, *, only: str | None = None, without: Collection[str | None] = ()) -> Delivery | None:
         """Take the delivery that was asked for again, else the one that has been due the longest; `finish` gives it back."""
-        found = self._next_resend() or self._next_due(now)
+        found = self._next_resend(only, without) or self._next_due(now, only, without)
         if found:
             self._claimed.add(found.id)
             state = self._account(found.account)
@@ -91,9 +93,12 @@ class DeliveryQueue:
             self._push_account(found.account, state)
         return found
 
-    def next_due(self) -> int | None:
-        """Time in ms of the next attempt; None if there is none."""
-        return 0 if self._resends else self._clean()
+    def next_due(self, *, only: str | None = None, without: Collection[str | None] = ()) -> int | None:
+        """Time in ms of the next attempt; None if there is none. As `claim` it looks at `only` or `without` some accounts."""
+        if self._first_resend(only, without):
+            return 0
+        first = self._first(only, without)
+        return first[0] if first else None
 
     def finish(self, delivery: Delivery, attempt: Attempt, *, retry_at: int | None, outcome: Outcome) -> bool:
         """Note an attempt of a claimed delivery: another one follows at `retry_at` (ms), or it is settled as `outcome`.
@@ -137,33 +142,50 @@ class DeliveryQueue:
             del line[0]
         self._push_head(after.account, after.task_id)
 
-    def _next_resend(self) -> Delivery | None:
+    def _next_resend(self, only: str | None, without: Collection[str | None]) -> Delivery | None:
         """Return what somebody asked for: it waits for nothing, however busy its account is."""
-        while self._resends:
-            delivery = self._deliveries.get(delivery_id := next(iter(self._resends)))
-            del self._resends[delivery_id]
-            if delivery and delivery.id not in self._claimed:
+        delivery = self._first_resend(only, without)
+        if delivery:
+            del self._resends[delivery.id]
+        return delivery
+
+    def _first_resend(self, only: str | None, without: Collection[str | None]) -> Delivery | None:
+        for delivery_id in self._resends:
+            delivery = self._deliveries[delivery_id]
+            if (
+                delivery_id not in self._claimed
+                and only in {None, delivery.account}
+                and delivery.account not in without
+            ):
                 return delivery
         return None
 
-    def _next_due(self, now: int) -> Delivery | None:
-        due = self._clean()
-        if due is None or due > now:
+    def _next_due(self, now: int, only: str | None, without: Collection[str | None]) -> Delivery | None:
+        first = self._first(only, without)
+        if first is None or first[0] > now:
             return None
-        _, _, account = heapq.heappop(self._due)
-        return self._deliveries[heapq.heappop(self._accounts[account].due)[2]]
+        return self._deliveries[heapq.heappop(self._accounts[first[2]].due)[2]]
 
-    def _clean(self) -> int | None:
-        """Bring the account with the next attempt to the top, and return the time in ms; None if there is none."""
-        while self._due:
-            at, order, account = self._due[0]
-            first = self._first_of(account)
-            if first == (at, order, account):
-                return at
-            heapq.heappop(self._due)
-            if first:
+    def _first(self, only: str | None, without: Collection[str | None]) -> Due | None:
+        """Return the entry of the account with the next attempt; None if there is none."""
+        if only is not None:
+            return self._first_of(only)
+        put_aside: list[Due] = []
+        found: Due | None = None
+        while self._due and not found:
+            entry = self._due[0]
+            first = self._first_of(entry[2])
+            if first == entry and entry[2] not in without:
+                found = first
+            else:
+                heapq.heappop(self._due)
+            if first == entry and not found:
+                put_aside.append(entry)
+            elif first and not found:
                 heapq.heappush(self._due, first)
-        return None
+        for entry in put_aside:
+            heapq.heappush(self._due, entry)
+        return found
 
     def _first_of(self, account: str) -> Due | None:
         """Return the entry of an account for the heap of all; None if nothing is due for it, or it is too busy."""

@@ -10,9 +10,10 @@ from ..journal import Journal
 from .account_states import AccountStates, RefusedError
 from .delivery_queue import DeliveryQueue
 from .scenario_queues import QueueEntry, ScenarioQueues
-from .task_records import ATTEMPT_BYTES, MAX_POLLS_KEPT, POLL_BYTES, Record, TaskRecords
+from .task_records import ATTEMPT_BYTES, MAX_POLLS_KEPT, POLL_BYTES, Record, TakenIdError, TaskRecords
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from decimal import Decimal
 
     from ..accounts import AccountSettings
@@ -71,9 +72,11 @@ class MemoryStore:
         """Keep a new task with its callbacks, and drop the oldest if there are too many; tell whether one was dropped.
 
         Raises RefusedError, and leaves nothing behind, if the `external_task_id` is taken or the account's money or
-        slots do not allow it.
+        slots do not allow it; TakenIdError likewise.
         """
         with self._lock:
+            if self._tasks.get(task.task_id):
+                raise TakenIdError
             if self._tasks.has_external_id(task):
                 raise RefusedError("external_task_id.unique")
             self._accounts.charge(task, now)
@@ -246,17 +249,22 @@ class MemoryStore:
 
     # Deliveries
 
-    def claim(self, now: int) -> tuple[Delivery, Task] | None:
-        """Take the delivery that has been due the longest, with its task; `finish` gives it back."""
+    def claim(
+        self, now: int, *, only: str | None = None, without: Collection[str | None] = ()
+    ) -> tuple[Delivery, Task] | None:
+        """Take the delivery that has been due the longest, with its task; `finish` gives it back.
+
+        `only` that of one account, or `without` those of some.
+        """
         with self._lock:
-            delivery = self._deliveries.claim(now)
+            delivery = self._deliveries.claim(now, only=only, without=without)
             record = self._tasks.get(delivery.task_id) if delivery else None
             return (delivery, record.task) if delivery and record else None
 
-    def next_due(self) -> int | None:
+    def next_due(self, *, only: str | None = None, without: Collection[str | None] = ()) -> int | None:
         """Time in ms of the next attempt; None if there is none."""
         with self._lock:
-            return self._deliveries.next_due()
+            return self._deliveries.next_due(only=only, without=without)
 
     def finish(self, delivery: Delivery, attempt: Attempt, *, retry_at: int | None, outcome: Outcome) -> None:
         """Note an attempt of a claimed delivery: another one follows at `retry_at` (ms), or it is settled as `outcome`."""

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from klingkit.client.reading import read_task
+from klingkit.client import parse_callback
 from klingkit.contract import load_contract
 from klingkit.contract.judge.task_history import judge_callbacks, judge_history
 from klingkit.contract.targets.callback_receiver import Received
@@ -213,7 +213,7 @@ def test_shapes_of_a_success_are_in_the_contract_and_our_client_reads_each(
 
     for data in (queried, called_back):
         assert SUCCESSES[name](data)
-        task = read_task(data)
+        task = parse_callback(json.dumps(data), {})
         assert (task.succeeded, task.message, len(task.image_urls)) == (True, "", 2)
     assert api.simulator.contract.callback_validator.is_valid(called_back)
     history = [created, unfinished, queried]

@@ -216,8 +216,14 @@ def test_the_same_seed_gives_the_same_bytes() -> None:
 
 
 def test_a_seed_can_be_set_anew(api: Api, control: Control) -> None:
-    control.seed(5)
-    first = json.loads(api.create(body(n=0)).data)["request_id"]
-    control.seed(5)
-    assert json.loads(api.create(body(n=0)).data)["request_id"] == first
+    """Chance begins anew, and so do all timings; an id does not come twice."""
+    made = []
+    for _ in range(2):
+        control.seed(5)
+        answer = json.loads(api.create().data)
+        made.append((answer["request_id"], answer["data"]["task_id"]))
+    steps = [[step["at"] for step in task["timeline"]["planned"]] for task in control.tasks()]
+
+    assert steps[0] == steps[1]
+    assert len({*made[0], *made[1]}) == 4
     assert control.health()["seed"] == 5
