@@ -16,7 +16,7 @@ from urllib.parse import quote
 import pytest
 import requests
 from click.testing import CliRunner, Result
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -402,6 +402,7 @@ ODD: dict[str, st.SearchStrategy[Any]] = {
 }
 
 
+@settings(max_examples=60)
 @given(odd=st.fixed_dictionaries({}, optional=ODD), case=st.sampled_from(["n.maximum", "authorization.bearer"]))
 def test_whatever_stands_in_a_recording_is_refused_or_answered_with(
     odd: dict[str, Any], case: str, whole: Recording, tmp_path: Path, contract: Contract
