@@ -46,7 +46,12 @@ WINGS = {
 """The wings of a folder from the ground up, and single files that stand above some of them; the other files are the ground."""
 FLASK_FILES = {"app.py", "routes.py", "in_process.py", "deliver_to_app.py", "server.py", "thread_server.py"}
 """The HTTP files of the simulator; below them nobody knows Flask."""
-OWN_LIBRARY = {"strategies": {"hypothesis"}, "target.py": {"requests"}, "intercept.py": {"requests"}}
+OWN_LIBRARY = {
+    "strategies": {"hypothesis"},
+    "target.py": {"requests"},
+    "http_library.py": {"requests"},
+    "intercept.py": {"requests"},
+}
 """Files, or folders, that alone know a library, which is loaded when they need it; nothing that `klingkit serve` runs imports them."""
 
 

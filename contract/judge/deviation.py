@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..printable import printable
+
 DEVIATION_KINDS = {
     "accepted": "a request that breaks a rule is accepted",
     "refused": "a right request is refused",
@@ -44,8 +46,3 @@ def clipped(text: str) -> str:
     """Return a text with something of a service in it as it can stand in a report: short, and printable."""
     text = printable(text)
     return text if len(text) <= LONGEST else text[:LONGEST] + "..."
-
-
-def printable(text: str) -> str:
-    """Return a text in which control characters and lone surrogates are escaped."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .deviation import printable, shown
+from ..printable import printable
+from .deviation import shown
 
 if TYPE_CHECKING:
     from ..targets.target import Reply
@@ -69,5 +70,12 @@ def describe(reply: Reply) -> str:
         return code_and_message(reply.http, reply.body)
     if 300 <= reply.http < 400:
         return f"{reply.http}, a redirect"
+    if reply.more:
+        return f"{reply.http}, {size_of(reply)}"
     kind = "a page" if b"<" in reply.content[:200] else "no JSON object"
     return f"{reply.http}, {kind}"
+
+
+def size_of(reply: Reply) -> str:
+    """Say how long a body is, as far as it was read."""
+    return f"{'more than ' if reply.more else ''}{len(reply.content)} bytes"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..pictures import measure
 from .deviation import shown
-from .reading import images_of
+from .reading import images_of, size_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -136,7 +136,7 @@ def judge_picture(contract: Contract, request: dict[str, Any], reply: Reply) -> 
     """Yield what is wrong with a result picture that was fetched."""
     size = measure(reply.content, ("PNG",)) if reply.http == 200 else None
     if size is None:
-        yield "task.picture", "a PNG", f"{reply.http}, {len(reply.content)} bytes"
+        yield "task.picture", "a PNG", f"{reply.http}, {size_of(reply)}"
         return
     asked = request.get("aspect_ratio", contract.request.defaults["aspect_ratio"])
     width, _, height = asked.partition(":")

@@ -11,8 +11,10 @@ from ..judge.answer_schema import documented_fields
 from ..judge.deviation import shown
 from ..judge.reading import inner_of, results_of
 from ..nearest import nearest
+from ..printable import printable
 from ..verify.selection import Options, select_cases
 from .recording import ACCEPTED, key_of, section_of
+from .values import ABSENT, both, is_kept, shape, typed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -127,17 +129,12 @@ def _compare(contract: Contract, case: Case, a: RecordedAnswer, b: RecordedAnswe
     if a.accepted != b.accepted:
         yield Difference("stricter" if a.accepted else "looser", a.summary, b.summary)
         return
-    if a.envelope != b.envelope or (a.body is None and a.other != b.other):
-        yield Difference("shape", a.summary, b.summary)
+    if _are_other_things(a, b):
+        yield Difference("shape", _form(a), _form(b))
         return
     if a.http != b.http:
-        yield Difference("status", str(a.http), str(b.http))
-    code, other = (shown(answer.inner.get("code")) for answer in (a, b))
-    text, another = (shown(answer.inner.get("message")) for answer in (a, b))
-    if code != other:
-        yield Difference("code", f"{code} {text}", f"{other} {another}")
-    elif a.inner.get("message") != b.inner.get("message"):
-        yield Difference("text", text, another)
+        yield Difference("status", f"status {a.http}", f"status {b.http}")
+    yield from _compare_told(a, b)
     known = documented_fields(contract, case.operation, a.envelope)
     for name in sorted({*a.headers, *b.headers} - {"location"}):
         yield from _compare_fields({f"header {name}": ""}, f"header {name}", a.headers.get(name), b.headers.get(name))
@@ -145,6 +142,31 @@ def _compare(contract: Contract, case: Case, a: RecordedAnswer, b: RecordedAnswe
         yield from _compare_objects(known, "", a.body, b.body)
     if a.task and b.task:
         yield from _compare_tasks(contract, a.task, b.task)
+
+
+def _are_other_things(a: RecordedAnswer, b: RecordedAnswer) -> bool:
+    """Tell whether two answers have too little in common to be compared field by field."""
+    if a.body is None or b.body is None:
+        return a.body is not b.body or a.other != b.other
+    alike = a.accepted or str(a.inner.get("code")) == str(b.inner.get("code"))
+    return a.envelope != b.envelope and ("gateway" in {a.envelope, b.envelope} or not alike)
+
+
+def _form(answer: RecordedAnswer) -> str:
+    """Say in what form an answer tells its code and message, and what they are."""
+    if answer.body is None:
+        return answer.summary
+    return f"{'error.code and error.message' if answer.envelope == 'gateway' else 'code and message'}: {answer.summary}"
+
+
+def _compare_told(a: RecordedAnswer, b: RecordedAnswer) -> Iterator[Difference]:
+    """Compare code and message; where they have another type, that is told as their shape."""
+    codes, texts = ([answer.inner.get(name) for answer in (a, b)] for name in ("code", "message"))
+    if codes[0] != codes[1] and shape(codes[0]) == shape(codes[1]):
+        code, other = (f"{cell} {shown(text)}" for cell, text in zip(both("code", *codes), texts, strict=True))
+        yield Difference("code", code, other)
+    elif texts[0] != texts[1] and shape(texts[0]) == shape(texts[1]):
+        yield Difference("text", *both("message", *texts))
 
 
 def _compare_tasks(contract: Contract, a: list[dict[str, Any]], b: list[dict[str, Any]]) -> Iterator[Difference]:
@@ -160,8 +182,8 @@ def _compare_tasks(contract: Contract, a: list[dict[str, Any]], b: list[dict[str
     if not (_follows(a, b) or _follows(b, a)):
         yield Difference("task", _path(a), _path(b), "task.status")
     text, another = (task[-1].get("task_status_msg") for task in (a, b))
-    if text is not None and another is not None and text != another:
-        yield Difference("text", f"task_status_msg {shown(text)}", f"task_status_msg {shown(another)}")
+    if text is not None and another is not None and text != another and shape(text) == shape(another):
+        yield Difference("text", *both("task_status_msg", text, another))
     pictures, others = (len(results_of(task[-1])) for task in (a, b))
     if pictures != others:
         yield Difference("task", f"{pictures} pictures", f"{others} pictures", "task.result")
@@ -171,14 +193,18 @@ def _compare_tasks(contract: Contract, a: list[dict[str, Any]], b: list[dict[str
 
 
 def _path(task: list[dict[str, Any]]) -> str:
-    statuses = " > ".join(_statuses(task))
+    statuses = "task_status: " + " > ".join(_statuses(task))
     reason = task[-1].get("task_status_msg")
     return f"{statuses}, {shown(reason)}" if reason else statuses
 
 
 def _statuses(task: list[dict[str, Any]]) -> list[str]:
-    statuses = [str(view.get("task_status")) for view in task]
+    statuses = [_status(view.get("task_status")) for view in task]
     return [status for number, status in enumerate(statuses) if number == 0 or status != statuses[number - 1]]
+
+
+def _status(status: Any) -> str:
+    return printable(status) if isinstance(status, str) else typed(status)
 
 
 def _follows(a: list[dict[str, Any]], b: list[dict[str, Any]]) -> bool:
@@ -197,21 +223,8 @@ def _compare_objects(
             yield from _compare_values(known, inner, a[name], b[name], prefix)
         else:
             yield from _compare_fields(
-                {shown_as: ""} if inner in known else {}, shown_as, *(shape(side.get(name, _ABSENT)) for side in (a, b))
+                {shown_as: ""} if inner in known else {}, shown_as, *(shape(side.get(name, ABSENT)) for side in (a, b))
             )
-
-
-_ABSENT: Any = object()
-
-
-def shape(value: Any) -> str | None:
-    """Return what kind of JSON a value is; None if it is not there."""
-    if value is _ABSENT:
-        return None
-    if isinstance(value, str):  # of an undocumented field only the type is kept
-        return "a string" if not value.startswith("<undocumented ") else f"a {value[14:-1]}"
-    names = {dict: "an object", list: "a list", bool: "a boolean", int: "a number", float: "a number"}
-    return names.get(type(value), "null")
 
 
 def _compare_fields(known: dict[str, str], name: str, a: str | None, b: str | None) -> Iterator[Difference]:
@@ -223,13 +236,15 @@ def _compare_fields(known: dict[str, str], name: str, a: str | None, b: str | No
         first, second = (f"{name}, {form}" if form else f"no {name}" for form in (a, b))
         yield Difference(kind, first, second, SCHEMA)
     else:
-        yield Difference("shape", f"{name}: {a}", f"{name}: {b}", SCHEMA)
+        yield Difference("shape", *both(name, a, b), SCHEMA)
 
 
 def _compare_values(known: dict[str, str], path: str, a: Any, b: Any, prefix: str) -> Iterator[Difference]:
     name = prefix + path
     if shape(a) != shape(b):
-        yield Difference("shape", f"{name}: {shape(a)}", f"{name}: {shape(b)}", SCHEMA)
+        yield Difference("shape", *both(name, a, b), SCHEMA)
+    elif not (is_kept(a) and is_kept(b)):
+        return
     elif isinstance(a, dict):
         yield from _compare_objects(known, path, a, b, prefix)
     elif isinstance(a, list):
@@ -238,7 +253,7 @@ def _compare_values(known: dict[str, str], path: str, a: Any, b: Any, prefix: st
         for first, second in zip(a, b, strict=False):
             yield from _compare_values(known, f"{path}[]", first, second, prefix)
     elif a != b and path.rpartition(".")[2] not in {"code", "message", "task_status_msg"}:
-        yield Difference("shape", f"{name}: {shown(a)}", f"{name}: {shown(b)}", SCHEMA)
+        yield Difference("shape", *both(name, a, b), SCHEMA)
 
 
 def _orphans(recording: Recording, used: set[tuple[str, str]]) -> list[str]:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
+from ..judge.deviation import shown
+from ..strict_json import read_json
+from .entry import WrongValueError, check_values, read_answer, value_of
 from .recording import RecordedAnswer, Recording
 from .secret import find_secret
 
@@ -21,6 +25,8 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 HEAD = "recording.json"
+MAX_FILE = 16 * 1024 * 1024
+"""Bytes of one file of a recording."""
 
 
 class BrokenRecordingError(Exception):
@@ -120,79 +126,70 @@ def load(folder: Path, contract: Contract) -> Recording:
     head = _read(folder / HEAD)
     if head.get("format") != FORMAT:
         raise BrokenRecordingError(
-            f"{folder / HEAD}: its format is {head.get('format')!r}; this klingkit reads {FORMAT}"
+            f"{folder / HEAD}: its format is {shown(head.get('format'))}; this klingkit reads {FORMAT}"
         )
     if head.get("contract") != contract.name:
         raise BrokenRecordingError(
-            f"{folder / HEAD}: it is of the contract {head.get('contract')!r}, and this is {contract.name!r}"
+            f"{folder / HEAD}: it is of the contract {shown(head.get('contract'))}, and this is {contract.name!r}"
         )
-    target = _value(head, "target", str, folder / HEAD)
-    try:
-        at: datetime | None = datetime.fromisoformat(_value(head, "at", str, folder / HEAD))
-    except ValueError:
-        at = None
-    if at is None or at.tzinfo is None:
-        raise BrokenRecordingError(f"{folder / HEAD}: 'at' is no time with a zone, such as 2026-11-25T12:00:00+00:00")
+    with _said_of(folder / HEAD):
+        check_values(head)
+        target, at = value_of(head, "target", str), _time(value_of(head, "at", str))
     answers = {}
     for file in sorted(folder.glob("*.json")):
-        if file.name != HEAD:
-            content = _read(file)
-            if content.get("rule") != file.stem:
-                raise BrokenRecordingError(f"{file}: its rule is {content.get('rule')!r}, not {file.stem!r}")
-            entries = _value(content, "answers", dict, file)
-            answers[file.stem] = {key: _load_answer(entry, f"{file}: answer {key}") for key, entry in entries.items()}
+        if file.name == HEAD:
+            continue
+        content = _read(file)
+        if content.get("rule") != file.stem:
+            raise BrokenRecordingError(f"{file}: its rule is {shown(content.get('rule'))}, not {file.stem!r}")
+        with _said_of(file):
+            entries = value_of(content, "answers", dict)
+        answers[file.stem] = dict(_answers(file, entries))
     return Recording(target, contract.name, at, answers)
 
 
-TYPES = {
-    "case": str,
-    "sent": str,
-    "http": int,
-    "headers": dict,
-    "other": str,
-    "blamed": str,
-    "value": str,
-    "task": list,
-}
-OPTIONAL = {"other", "blamed", "value", "task"}
+def _answers(file: Path, entries: Mapping[str, Any]) -> Iterator[tuple[str, RecordedAnswer]]:
+    for key, entry in entries.items():
+        with _said_of(f"{file}: answer {key[:100]}", ""):
+            check_values(key)
+            yield key, read_answer(entry)
 
 
-def _load_answer(entry: Any, where: str) -> RecordedAnswer:
-    if not isinstance(entry, dict):
-        raise BrokenRecordingError(f"{where} is no JSON object")
-    if strange := sorted(entry.keys() - TYPES.keys() - {"body"}):
-        raise BrokenRecordingError(f"{where} has {strange[0]!r}, which there is not in a recording")
-    values = {
-        name: _value(entry, name, kind, where) for name, kind in TYPES.items() if name in entry or name not in OPTIONAL
-    }
-    body = entry.get("body")
-    tasks = values.get("task", [])
-    if not (body is None or isinstance(body, dict)) or not all(isinstance(view, dict) for view in tasks):
-        raise BrokenRecordingError(f"{where}: 'body' and each of 'task' must be JSON objects")
-    if not all(isinstance(value, str) for value in values["headers"].values()):
-        raise BrokenRecordingError(f"{where}: 'headers' must be texts")
-    return RecordedAnswer(body=body, **values)
+@contextmanager
+def _said_of(where: object, colon: str = ":") -> Iterator[None]:
+    """Say of what place it is what is wrong there."""
+    try:
+        yield
+    except WrongValueError as error:
+        raise BrokenRecordingError(f"{where}{colon} {error}") from None
 
 
-def _value(entry: Mapping[str, Any], name: str, kind: type, where: object) -> Any:
-    value = entry.get(name)
-    if not isinstance(value, kind) or isinstance(value, bool):
-        names = {str: "a text", int: "a whole number", dict: "a JSON object", list: "a list"}
-        raise BrokenRecordingError(f"{where}: {name!r} must be {names[kind]}")
-    return value
+def _time(text: str) -> datetime:
+    try:
+        at = datetime.fromisoformat(text)
+        at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        at = datetime.min  # noqa: DTZ901 - it has no zone, which is refused below
+    if at.tzinfo is None:
+        raise WrongValueError("'at' is no time with a zone, such as 2026-11-25T12:00:00+00:00")
+    return at
 
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        if file.stat().st_size > MAX_FILE:
+            raise BrokenRecordingError(f"{file}: larger than {MAX_FILE // 1024**2} MB")
+        content = read_json(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise BrokenRecordingError(f"{file.parent} has no {file.name}, so it is no recording") from None
     except OSError as error:
         raise BrokenRecordingError(f"{file}: {error.strerror}") from None
     except json.JSONDecodeError as error:
         raise BrokenRecordingError(f"{file}: no JSON, {error.msg} in line {error.lineno}") from None
-    except (ValueError, RecursionError):
+    except UnicodeDecodeError:
         raise BrokenRecordingError(f"{file}: no JSON in UTF-8") from None
+    except ValueError as error:
+        raise BrokenRecordingError(f"{file}: no JSON that can be read, {error}") from None
     if not isinstance(content, dict):
         raise BrokenRecordingError(f"{file}: no JSON object")
     return content

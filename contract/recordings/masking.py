@@ -15,6 +15,7 @@ from ..cases.case import UNKNOWN_KEY
 from ..judge.answer_schema import documented_fields
 from ..judge.reading import envelope_of
 from ..targets.target import SHORTEST_SECRET
+from .entry import LARGEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -26,6 +27,7 @@ RECORDED_HOST = "recorded.invalid"
 """Stands for the host of every URL; no name under `.invalid` is ever given to anybody (RFC 6761)."""
 SHORTEST_ID = 6
 """Characters of an id that is looked for inside of texts; a shorter one could be any number."""
+LONGEST_ID = 200
 LONGEST_TEXT = 2000
 MOST_ITEMS = 100
 DEEPEST = 30
@@ -129,7 +131,12 @@ class Masker:
             (reply.headers.get(self._contract.request_id_header) if reply else "", "gateway request id"),
         ]
         for value, what in found:
-            if isinstance(value, (str, int)) and value and not isinstance(value, bool):
+            if (
+                isinstance(value, (str, int))
+                and value
+                and not isinstance(value, bool)
+                and len(str(value)) <= LONGEST_ID
+            ):
                 self._ids.setdefault(str(value), (what, result.case.id))
 
     def _learn_noise(self, *answered: tuple[Result, Reply | None]) -> None:
@@ -152,7 +159,7 @@ class Masker:
     # Masking
 
     def _walk(self, node: Any, path: str, scope: _Scope) -> Any:
-        if path.count(".") > DEEPEST:
+        if path.count(".") + path.count("[]") > DEEPEST:
             return "<nested too deep>"
         if isinstance(node, dict):
             return {self._text(name, scope): self._child(node, name, path, scope) for name in node}
@@ -172,6 +179,8 @@ class Masker:
             return masked
         if isinstance(node, (int, float)) and not isinstance(node, bool) and str(node) in self._ids:
             return f"<{self._name(str(node), scope)}, a number>"
+        if isinstance(node, int) and abs(node) > LARGEST:
+            return f"<a number of {len(str(node))} digits>"
         return node
 
     def _child(self, node: dict[str, Any], name: str, path: str, scope: _Scope) -> Any:
@@ -188,6 +197,9 @@ class Masker:
         return self._text(text, scope)
 
     def _text(self, text: str, scope: _Scope) -> str:
+        if len(text) > 2 * LONGEST_TEXT:  # in what is longer, looking for all these takes too long
+            return f"<{len(text)} characters>"
+        text = text.encode("utf-8", "backslashreplace").decode()  # half of a surrogate pair cannot be written
         text = URL.sub(lambda match: _url(match, scope), text)
         for key, placeholder in self._keys.items():
             text = text.replace(key, placeholder)

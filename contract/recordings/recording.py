@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pybase64
 
-from ..judge.deviation import shown
+from ..judge.deviation import clipped, shown
 from ..judge.reading import code_and_message, envelope_of, inner_of
 from ..pictures import measure
 
@@ -72,12 +72,12 @@ class RecordedAnswer:
     @property
     def summary(self) -> str:
         """The answer in a few words."""
-        if self.body is None:
-            return f"{self.http}, {self.other}"
         if self.accepted:
             end = self.task[-1] if self.task else {}
             reason = f", {shown(end['task_status_msg'])}" if end.get("task_status_msg") else ""
-            return f"accepted, then {end.get('task_status')}{reason}" if end else f"{self.http}, accepted"
+            return f"accepted, then {clipped(str(end.get('task_status')))}{reason}" if end else f"{self.http}, accepted"
+        if self.body is None:
+            return f"{self.http}, {self.other}"
         return code_and_message(self.http, self.body)
 
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 VARYING = re.compile(r"<(?:run|key|varies|e-mail|address|(?:gateway )?request id|[\w ]+ of [^>]+)[^<>]*>")
 """A placeholder in a text, which stands for what a simulator cannot know."""
 
+WITHOUT_BODY = {204, 205, 304}
+"""Statuses after which HTTP has no body, whoever sends one."""
+
 
 def apply(recording: Recording, contract: Contract) -> tuple[Contract, list[str]]:
     """Return the contract with the recorded answers in place of its own, and what of them could not be applied."""
@@ -72,7 +75,8 @@ def _recorded_rule(recording: Recording, contract: Contract, rule: Rule, answer:
     if isinstance(outcome, str):
         return outcome
     error, text = outcome
-    message = rule.message if text is None else _template(text, answer.value)
+    quotable = "{value}" in rule.message or rule in contract.request.rules.values()  # others have no value to quote
+    message = rule.message if text is None else _template(text, answer.value if quotable else "")
     if text is not None and VARYING.search(message):
         return f"its text holds what is another each time: {shown(text)}"
     return replace(rule, message=message, error=error, evidence="recorded", source=source)
@@ -89,7 +93,9 @@ def _recorded_error(contract: Contract, error: ErrorSpec, answer: RecordedAnswer
     """Return error and text; None for the page that the contract has."""
     problem = ""
     code, text = answer.inner.get("code"), answer.inner.get("message")
-    if answer.accepted:
+    if answer.http in WITHOUT_BODY:
+        problem = f"an answer of status {answer.http} has no body"
+    elif answer.accepted:
         problem = f"the contract refuses it, and the recording has {answer.summary}"
     elif answer.body is None:
         if error.envelope == "html":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import sys
 import threading
 import time
@@ -13,6 +12,8 @@ from functools import cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
+from ..strict_json import read_json
+
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterator
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
 
 MAX_BODY = 1024 * 1024
 """Bytes that are read of a body; the rest is dropped."""
+MOST_CALLBACKS = 20_000
+MOST_BYTES = 32 * 1024 * 1024
+"""Of the callbacks of a run: what comes beyond one of these is answered 413 and dropped."""
+MAX_CONTENT_TYPE = 200
+"""Characters."""
 DEADLINE_S = 10.0
 """Time for a whole request, however slowly it drips; who takes longer gets no answer."""
 
@@ -35,8 +41,8 @@ class Received:
     def body(self) -> dict[str, Any]:
         """The JSON object of the body; empty if it is none."""
         try:
-            body = json.loads(self.content)
-        except (ValueError, RecursionError):
+            body = read_json(self.content)
+        except ValueError:
             return {}
         return body if isinstance(body, dict) else {}
 
@@ -61,10 +67,15 @@ class CallbackReceiver(ThreadingHTTPServer):
 
 @contextmanager
 def receiving(received: list[Received], deadline_s: float = DEADLINE_S) -> Iterator[str]:
-    """Add what comes to a list, and give the URL to post to."""
+    """Add what comes to a list, up to MOST_CALLBACKS and MOST_BYTES, and give the URL to post to."""
+    room = MOST_BYTES
 
     def take(headers: Message, content: bytes) -> int:
-        received.append(Received(headers.get("Content-Type", ""), content))
+        nonlocal room
+        if len(content) > room or len(received) >= MOST_CALLBACKS:
+            return 413
+        room -= len(content)
+        received.append(Received(headers.get("Content-Type", "")[:MAX_CONTENT_TYPE], content))
         return 204
 
     with CallbackReceiver(take, deadline_s=deadline_s) as receiver:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from ..addresses import is_loopback
-from ..import_lock import importing
+from ..printable import printable
+from ..strict_json import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import requests
 
     from .callback_receiver import Received
+    from .http_library import Session
 
 ANY_KEY = "any"
 """For a service that takes every key."""
@@ -29,7 +31,19 @@ LOCAL_TIMEOUT_S = 10.0
 SHORTEST_SECRET = 8
 """Characters; a shorter key, such as the `any` of an open simulator, is no secret."""
 HIDDEN = "(the key)"
-MAX_REPLY = 64 * 1024 * 1024
+MAX_KEPT = 1024 * 1024
+"""Bytes of an answer that are judged, and kept while a run lasts; of a longer one only so many are."""
+MAX_PICTURE = 64 * 1024 * 1024
+"""Bytes that are read of a picture, of which MAX_KEPT are kept: its size in px stands at its beginning."""
+USUAL = 16 * 1024
+"""Bytes of an answer that always may be kept."""
+ROOM = 16 * 1024 * 1024
+"""Bytes for what all the answers of a target have beyond USUAL each."""
+READ_AT_ONCE = 64 * 1024
+MAX_HEADER = 2000
+"""Characters of a header that are kept."""
+STATUSES = range(200, 600)
+"""What a service can answer for good."""
 
 
 class NoAnswerError(Exception):
@@ -77,13 +91,17 @@ class Reply:
     headers: Mapping[str, str]
     """Their names are in lower case."""
     content: bytes = field(repr=False)
+    more: bool = False
+    """Whether the body was longer than what of it is kept."""
+    seconds: float = 0.0
+    """How long the exchange took, by the clock of the target."""
 
     @cached_property
     def body(self) -> Any:
         """The JSON of the body; None if it is none."""
         try:
-            return json.loads(self.content)
-        except (ValueError, RecursionError):
+            return None if self.more else read_json(self.content)
+        except ValueError:
             return None
 
     @property
@@ -100,7 +118,11 @@ def without(secrets: Iterable[str | None], reply: Reply) -> Reply:
         if secret and len(secret) >= SHORTEST_SECRET:
             content = content.replace(secret.encode(), HIDDEN.encode())
             headers = {name: value.replace(secret, HIDDEN) for name, value in headers.items()}
-    return reply if content == reply.content and headers == reply.headers else Reply(reply.http, headers, content)
+    return (
+        reply
+        if content == reply.content and headers == reply.headers
+        else replace(reply, headers=headers, content=content)
+    )
 
 
 class Target(Protocol):
@@ -138,6 +160,7 @@ class Target(Protocol):
 class HttpTarget:
     """A service at a URL. Redirects are not followed; an exchange takes `timeout` s at most, however slowly bytes drip.
 
+    What is kept of its answers is bounded: each by MAX_KEPT, all together by ROOM besides USUAL for each.
     Proxies and certificates come from the environment, as `requests` reads it, except for this machine.
     """
 
@@ -151,6 +174,7 @@ class HttpTarget:
         self.received: list[Received] = []
         self._timeout = timeout or (LOCAL_TIMEOUT_S if self.local else TIMEOUT_S)
         self._sessions = threading.local()
+        self._room = ROOM  # that two threads take of it at once matters little
 
     def send(self, request: Request, key: str | None = None) -> Reply:
         """Send a request to the service."""
@@ -160,11 +184,11 @@ class HttpTarget:
             prepared.headers.update(headers)  # as `auth`, since requests lets a .netrc file win over a header
             return prepared
 
-        return self._exchange(request.method, self.url + request.path, request.data or None, authorize)
+        return self._exchange(request.method, self.url + request.path, request.data or None, authorize, 0)
 
     def fetch(self, url: str) -> Reply:
         """Get a result picture, without the key."""
-        return self._exchange("GET", url, None, lambda prepared: prepared)
+        return self._exchange("GET", url, None, lambda prepared: prepared, MAX_PICTURE)
 
     def now(self) -> float:
         """Time of the machine in s."""
@@ -174,17 +198,21 @@ class HttpTarget:
         """Sleep."""
         time.sleep(seconds)
 
-    def _exchange(self, method: str, url: str, data: bytes | None, auth: Callable[..., Any]) -> Reply:
-        """Exchange in a thread that is left behind when the time is up: no timeout of a socket covers a drip."""
+    def _exchange(self, method: str, url: str, data: bytes | None, auth: Callable[..., Any], read: int) -> Reply:
+        """Exchange in a thread that is left behind when the time is up: no timeout of a socket covers a drip.
+
+        Of the body `read` bytes are read, though they may be more than can be kept.
+        """
         outcome: list[Reply | NoAnswerError] = []
-        session = getattr(self._sessions, "session", None)
-        if session is None:
-            session = self._sessions.session = self._new_session()
+        session = self._session()
+        started = self.now()
 
-        def run() -> None:
-            outcome.append(self._ask(session, method, url, data, auth))
+        def ask() -> requests.Response:
+            return session.request(
+                method, url, data=data, auth=auth, timeout=self._timeout, allow_redirects=False, stream=True
+            )
 
-        thread = threading.Thread(target=run, daemon=True)
+        thread = threading.Thread(target=lambda: outcome.append(self._answer(ask, read)), daemon=True)
         thread.start()
         thread.join(self._timeout)
         if not outcome:
@@ -192,46 +220,45 @@ class HttpTarget:
             raise NoAnswerError(f"no whole answer within {self._timeout:g} s")
         if isinstance(outcome[0], NoAnswerError):
             raise outcome[0]
-        return outcome[0]
+        return replace(outcome[0], seconds=self.now() - started)
 
-    def _ask(
-        self, session: requests.Session, method: str, url: str, data: bytes | None, auth: Callable[..., Any]
-    ) -> Reply | NoAnswerError:
-        with importing:
-            import requests  # noqa: PLC0415 - only who sends something waits for it
+    def _answer(self, ask: Callable[[], requests.Response], read: int) -> Reply | NoAnswerError:
+        from .http_library import ERRORS, why_none  # noqa: PLC0415 - only who sends something waits for it
 
         try:
-            with session.request(
-                method, url, data=data, auth=auth, timeout=self._timeout, allow_redirects=False, stream=True
-            ) as response:
-                content = b""
-                for chunk in response.iter_content(1024 * 1024):
-                    content += chunk
-                    if len(content) > MAX_REPLY:
-                        return NoAnswerError("the answer is endless")
-                headers = {name.lower(): value for name, value in response.headers.items()}
-                return Reply(response.status_code, headers, content)
-        except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
-            # If there was no connection, nothing has arrived; requests has one class for that and for one that breaks off.
-            refused = "refused" in str(error) or "resolve" in str(error)
-            return NoAnswerError(
-                "nothing answers there" if refused else "the connection broke off", arrived=not refused
-            )
-        except requests.Timeout:
-            return NoAnswerError(f"no answer within {self._timeout:g} s")
-        except (requests.RequestException, ValueError) as error:
-            return NoAnswerError(type(error).__name__)
+            with ask() as response:
+                if response.status_code not in STATUSES:
+                    return NoAnswerError(f"the status {response.status_code}, which HTTP does not have")
+                return self._read(response, read)
+        except ERRORS as error:
+            words, arrived = why_none(error, self._timeout)
+            return NoAnswerError(words, arrived=arrived)
 
-    def _new_session(self) -> requests.Session:
-        with importing:
-            import requests  # noqa: PLC0415
+    def _read(self, response: requests.Response, read: int) -> Reply | NoAnswerError:
+        """Read an answer as far as it matters, and keep what there is room for."""
+        end = time.monotonic() + self._timeout
+        most = MAX_KEPT if read or self._room > 0 else USUAL
+        kept, size = bytearray(), 0
+        for chunk in response.iter_content(READ_AT_ONCE):
+            size += len(chunk)
+            kept += chunk[: most - len(kept)]
+            if size > max(most, read) or time.monotonic() > end:  # after the end nobody waits for it
+                break
+        if size > read > 0:
+            return NoAnswerError(f"a picture of more than {read // 1024**2} MB")
+        if not read:
+            self._room -= max(0, len(kept) - USUAL)
+        headers = {name.lower(): printable(value[:MAX_HEADER]) for name, value in response.headers.items()}
+        return Reply(response.status_code, headers, bytes(kept), more=size > len(kept))
 
-        class Session(requests.Session):
-            def get_redirect_target(self, _: requests.Response) -> None:
-                """Say that there is none: looking for one reads the body to its end, however long it is."""
+    def _session(self) -> Session:
+        """Return the session of this thread."""
+        from .http_library import Session  # noqa: PLC0415
 
-        session = Session()
-        session.trust_env = not self.local
+        session: Session | None = getattr(self._sessions, "session", None)
+        if session is None:
+            session = self._sessions.session = Session()
+            session.trust_env = not self.local
         return session
 
 

@@ -101,7 +101,7 @@ class Follower:
         if not reply.data:
             self.find(result, "task.end", "the task", describe(reply))
             return
-        result.history.append(reply.data)
+        result.see(reply.data)
         for deviation in self._schemas.judge("get_task", path, reply) if self._schemas else ():
             result.add(deviation)
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 HOLDS, DEVIATES, SKIPPED = "holds", "deviates", "skipped"
 """States of a result."""
+MOST_VIEWS = 30
+"""Views of one task that are kept: many more than it has states."""
 
 
 @dataclass(slots=True)
@@ -51,6 +53,12 @@ class Result:
         self.state = DEVIATES
         if deviation not in self.deviations:
             self.deviations.append(deviation)
+
+    def see(self, data: dict[str, Any]) -> None:
+        """Note how its task is shown; what is shown as before says nothing new, and the last view is always kept."""
+        if self.history and data == self.history[-1]:
+            return
+        self.history[MOST_VIEWS - 1 :] = [data]
 
     def skip(self, reason: str, *, planned: bool = False) -> None:
         """Note that the case was not tested, whatever came of it."""

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner, Result
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from klingkit import recording_commands
 from klingkit.cli import main
@@ -227,7 +229,7 @@ def strict(exchange: AlteredExchange) -> None:
             {"change": ended(lambda it: it.pop("updated_at"))},
         ),
         (
-            ("shape", "answer.schema", "task_info: a string"),
+            ("shape", "answer.schema", 'task_info: string "x"'),
             {"change": ended(lambda it: it.update(task_info="x"))},
         ),
         (
@@ -262,9 +264,77 @@ def test_the_status_of_a_redirect_counts_and_the_text_of_a_page_does_not(right: 
     assert drift_of(contract, right, "path.known", change=page) == []
     (row,) = drift_of(contract, right, "path.known", change=moved)
     assert (row.kind, row.a, row.b, row.documented) == (
-        "status", "404", "410", "a redirect or an HTML page (documented)",
+        "status", "status 404", "status 410", "a redirect or an HTML page (documented)",
     )  # fmt: skip
     assert len(row.cases) == 3
+
+
+def other_type(name: str, value: Any) -> Callable[[AlteredExchange], object]:
+    """Change a field of each answer."""
+
+    def change(exchange: AlteredExchange) -> None:
+        if name in exchange.body:
+            exchange.answer({**exchange.body, name: value(exchange.body[name])})
+
+    return change
+
+
+def test_a_code_of_another_type_is_one_fact_with_both_values(right: Recording, contract: Contract) -> None:
+    """As the scenario string-code answers: all cells of its rows were equal."""
+    rows = drift_of(contract, right, None, change=other_type("code", str))
+
+    assert {(row.requirement, row.kind) for row in rows} == {("answer.schema", "shape")}
+    cells = [(row.a, row.b) for row in rows]
+    assert ("code: number 0", 'code: string "0"') in cells
+    assert ("code: number 1201", 'code: string "1201"') in cells
+    assert len(cells) == len({row.a for row in rows}) < 8
+    assert sum(len(row.cases) for row in rows) > 80
+
+
+def test_a_message_that_differs_at_its_end_is_shown_there(right: Recording, contract: Contract) -> None:
+    long = "x" * 1000
+    one, two = (
+        recording_of(wrong_target(refusal(lambda exchange, end=end: exchange.say(long + end))), only="n.maximum")
+        for end in "ab"
+    )
+    (row,) = compare(one, two, contract, "n.maximum").rows
+    assert (row.a, row.b) == (f"message: ...{'x' * 20}a'", f"message: ...{'x' * 20}b'")
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-9, 9)
+    | st.sampled_from(["", "1", "None", "true", "0", "null", "x" * 500, "x" * 501]),
+    lambda inner: (
+        st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["code", "a", "x" * 300]), inner, max_size=2)
+    ),
+    max_leaves=4,
+)
+ANSWERS = st.builds(
+    lambda http, body, task: {"http": http, "body": body, "task": task, "other": "" if body else "a page"},
+    st.sampled_from([200, 400]),
+    st.none()
+    | st.fixed_dictionaries({}, optional={"code": st.just(0) | JSON, "message": JSON, "request_id": JSON, "error": JSON, "data": JSON}),
+    st.lists(st.fixed_dictionaries({"task_status": JSON}, optional={"task_status_msg": JSON, "task_result": JSON}), max_size=2),
+)  # fmt: skip
+
+
+@given(one=ANSWERS, two=ANSWERS)
+@settings(max_examples=150)
+def test_no_row_has_two_cells_that_are_equal(
+    one: dict[str, Any], two: dict[str, Any], right: Recording, contract: Contract
+) -> None:
+    (key, answer), *_ = right.answers["n.maximum"].items()
+    sides = (replace(right, answers={"n.maximum": {key: replace(answer, **fields)}}) for fields in (one, two))
+    found = compare(*sides, contract, "n.maximum")
+
+    assert all(row.a != row.b for row in found.rows)
+    for line in as_markdown(found).splitlines():
+        if line.startswith("| `"):
+            cells = line.split(" | ")
+            assert len(cells) == 6
+            assert cells[3] != cells[4]
 
 
 # What is not compared
@@ -303,15 +373,13 @@ def test_the_markdown_is_a_table_whatever_a_service_says(right: Recording, contr
     lines = as_markdown(found).splitlines()
 
     assert lines[0] == (
-        "**1 difference between simulator (2026-11-25) and the &lt;b>real&lt;/b> (at)one ¦ service (2026-11-25); "
+        "**1 difference between simulator (2026-11-25) and the `<b>real</b>` `@one` `¦` service (2026-11-25); "
         f"of {found.compared} cases {found.agree} agree, 0 were not compared**"
     )
     table = [line for line in lines if line.startswith("|")]
     assert len(table) == 3
     assert {len(re.findall(r"\|", line)) for line in table} == {7}
-    assert table[0].endswith(
-        "A: simulator, 2026-11-25 | B: the &lt;b>real&lt;/b> (at)one ¦ service, 2026-11-25 | cases |"
-    )
+    assert table[0].endswith("A: simulator, 2026-11-25 | B: the `<b>real</b>` `@one` `¦` service, 2026-11-25 | cases |")
     assert table[2].count("`") == 8  # rule, documented, A and B are code, in which nothing is markup
     assert not any(char in table[2] for char in "\x1b\u2028")
     assert "400/1201 'n: must be less than or equal to 9' (inferred)" in table[2]
@@ -336,8 +404,8 @@ def test_json_has_all(right: Recording, contract: Contract) -> None:
             "rule": "n.maximum",
             "class": "text",
             "documented": "400/1201 'n: must be less than or equal to 9' (inferred)",
-            "a": "'n: must be less than or equal to 9'",
-            "b": "'no'",
+            "a": "message: 'n: must be less than or equal to 9'",
+            "b": "message: 'no'",
             "cases": ["n.maximum/one-too-high"],
         }
     ]

@@ -16,6 +16,8 @@ from urllib.parse import quote
 import pytest
 import requests
 from click.testing import CliRunner, Result
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from klingkit import recording_commands
@@ -25,7 +27,9 @@ from klingkit.contract.recordings.files import BrokenRecordingError, SecretFound
 from klingkit.contract.recordings.recording import Recording, canonical_body, key_of, section_of
 from klingkit.contract.recordings.replay import apply
 from klingkit.contract.recordings.secret import Secret, find_secret, secrets_of
+from klingkit.contract.targets.target import Request
 from klingkit.contract.verify.selection import Options
+from klingkit.mock_server.serving.in_process import in_process_target
 from tests.conftest import PATH, b64, body, serving, subjects
 from tests.wrong_targets import KEY, NOW, OTHER_KEY, AlteredExchange, recording_of, report_of, wrong_target
 
@@ -319,6 +323,54 @@ def broken(name: str, change: Callable[[str], str]) -> Callable[[Path], None]:
             "'answers' must be a JSON object",
         ),
         (lambda folder: (folder / "n.maximum.json").write_bytes(b"\xff{}"), "no JSON in UTF-8"),
+        (lambda folder: (folder / "n.maximum.json").write_bytes(b" " * (16 * 2**20 + 1)), "larger than 16 MB"),
+        *(
+            (broken("n.maximum.json", lambda text, number=number: text.replace("400", number)), words)
+            for number, words in [
+                ("0", "'http' must be a status from 200 to 599"),
+                ("-400", "'http' must be a status from 200 to 599"),
+                ("99", "'http' must be a status from 200 to 599"),
+                ("101", "'http' must be a status from 200 to 599"),
+                ("700", "'http' must be a status from 200 to 599"),
+                ("400.5", "'http' must be a whole number"),
+                ("1" + "0" * 30, "has a whole number beyond 9223372036854775807"),
+                ("1" + "0" * 5000, "no JSON that can be read, Exceeds the limit"),
+                ("null", "'http' must be a whole number"),
+            ]
+        ),
+        *(
+            (broken("n.maximum.json", lambda text, code=code: text.replace('"code": 1201', f'"code": {code}')), words)
+            for code, words in [
+                ("1e999", "1e999 is no number of JSON, or larger than any"),
+                ("NaN", "NaN is no number of JSON, or larger than any"),
+                ("1" + "0" * 30, "has a whole number beyond 9223372036854775807"),
+                ("[" * 70 + "]" * 70, "nested too deep"),
+                ('"\\ud800"', "has a text with half of a surrogate pair"),
+                (json.dumps("x" * 2_000_000), "has a text of 2000000 characters; 10000 is the most"),
+            ]
+        ),
+        (
+            broken("n.maximum.json", lambda text: text.replace('"n.maximum/one-too-high"', json.dumps("x" * 10**6))),
+            "has a text of 1000000 characters",
+        ),
+        *(
+            (
+                broken(
+                    "n.maximum.json",
+                    lambda text, header=header: text.replace('"content-type"', f'{header}, "content-type"'),
+                ),
+                "'headers' has what no header can be",
+            )
+            for header in ('"a": "b\\r\\nc: d"', '"a\\nb": "c"', '"": "x"', '"a b": "c"')
+        ),
+        (
+            broken("recording.json", lambda text: re.sub('"at": "[^"]*"', '"at": "9999-12-31T23:59:59-14:00"', text)),
+            "'at' is no time with a zone",
+        ),
+        (
+            broken("recording.json", lambda text: re.sub('"target": "[^"]*"', f'"target": "{"x" * 10**5}"', text)),
+            "has a text of 100000 characters",
+        ),
         (lambda folder: (folder / "n.maximum.json").write_text("[" * 100_000), "no JSON"),
     ],
 )
@@ -338,6 +390,70 @@ def test_a_broken_recording_is_named_with_what_is_wrong(
         result = run(*command)
         assert result.exit_code == 2
         assert words in result.stderr.splitlines()[-1]
+
+
+ODD: dict[str, st.SearchStrategy[Any]] = {
+    "http": st.one_of(st.integers(), st.integers(190, 610), st.booleans(), st.none(), st.floats(), st.text()),
+    "code": st.one_of(st.integers(), st.floats(), st.text(), st.booleans(), st.none(), st.lists(st.text())),
+    "message": st.one_of(
+        st.text(), st.sampled_from(["{", "{value}", "{0.x}", "<run>", "%s", "\r\nX: y", "\x1b[2J", "*"])
+    ),
+    "value": st.one_of(st.text(), st.sampled_from(["10", "n", "{", "be"])),
+}
+
+
+@settings(max_examples=60)
+@given(odd=st.fixed_dictionaries({}, optional=ODD), case=st.sampled_from(["n.maximum", "authorization.bearer"]))
+def test_whatever_stands_in_a_recording_is_refused_or_answered_with(
+    odd: dict[str, Any], case: str, whole: Recording, tmp_path: Path, contract: Contract
+) -> None:
+    folder = tmp_path / "rec"
+    save(whole, folder, SECRETS)
+    file = folder / f"{case}.json"
+    content = json.loads(file.read_text())
+    for entry in content["answers"].values():
+        inner = entry["body"].get("error", entry["body"])
+        entry |= {name: value for name, value in odd.items() if name in {"http", "value"}}
+        inner |= {name: value for name, value in odd.items() if name in {"code", "message"}}
+    file.write_text(json.dumps(content))
+    try:
+        load(folder, contract)
+    except BrokenRecordingError:
+        return
+    request = Request("POST", PATH, body(n=10), authorization="Bearer {key}" if case == "n.maximum" else None)
+
+    reply = in_process_target(recording=str(folder)).send(request)
+
+    assert isinstance(reply.body, dict)
+    assert reply.http in {odd.get("http"), 400, 401}
+
+
+def test_a_status_without_a_body_and_a_value_that_no_text_can_quote_are_not_answered_with(
+    whole: Recording, contract: Contract
+) -> None:
+    recorded = changed(whole, "n.maximum/one-too-high", http=204)
+    bearer = next(iter(whole.answers["authorization.bearer"].values()))
+    recorded = changed(recorded, bearer.case, value="token")
+
+    made, problems = apply(recorded, contract)
+
+    assert problems == ["n.maximum/one-too-high: an answer of status 204 has no body"]
+    assert made.rules["authorization.bearer"].text() == contract.rules["authorization.bearer"].text()
+
+
+def test_what_a_service_says_that_nobody_could_read_again_is_masked(tmp_path: Path, contract: Contract) -> None:
+    """Half of a surrogate pair, long texts, numbers beyond 64 bits, deep lists."""
+    odd = iter([10**30, "\ud800", "x" * 10**6, json.loads("[" * 60 + "]" * 60), "a" * 5000 + "@", -(10**4000)])
+
+    def change(exchange: AlteredExchange) -> None:
+        if exchange.body.get("code") == 1201 and (value := next(odd, None)) is not None:
+            exchange.answer({**exchange.body, "code": value, "message": value, "request_id": value})
+
+    recording = recording_of(wrong_target(change))
+    assert next(odd, None) is None
+    save(recording, tmp_path / "rec", SECRETS)
+
+    assert load(tmp_path / "rec", contract) == recording
 
 
 # In the simulator

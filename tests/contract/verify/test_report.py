@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
@@ -23,6 +24,7 @@ from klingkit.contract.targets.target import HttpTarget
 from klingkit.contract.verify import report as forms
 from klingkit.contract.verify.probing import UnusableTargetError
 from klingkit.contract.verify.reproduce import curl, python
+from klingkit.contract.verify.results import MOST_VIEWS
 from klingkit.contract.verify.run import verify
 from klingkit.mock_server.serving.in_process import in_process_target
 from tests.conftest import serving
@@ -254,3 +256,25 @@ def test_a_long_text_of_a_service_is_cut_wherever_it_stands() -> None:
 
     assert max(len(each.got) for result in report.results for each in result.deviations) < 200
     assert max(len(each.expected) for result in report.results for each in result.deviations) < 200
+
+
+def test_of_a_task_that_is_shown_otherwise_each_time_some_views_are_kept_and_the_last() -> None:
+    numbers = itertools.count()
+
+    def restless(request: Request, reply: Reply) -> Reply:
+        if request.method == "POST" or not reply.data:
+            return reply
+        return rewritten(reply, data={**reply.data, "noise": [next(numbers)] * 1000})
+
+    report = run(Wrong(restless), replace(PAID, only="n.maximum"))
+
+    made = [result for result in report.results if result.history]
+    assert made
+    assert all(len(result.history) <= MOST_VIEWS for result in made)
+    assert all(result.history[-1]["task_status"] == "succeed" for result in made)
+
+
+def test_a_task_that_is_shown_as_before_is_kept_once() -> None:
+    report = run(in_process_target(), replace(PAID, only="n.maximum"))
+
+    assert {len(result.history) for result in report.results if result.history} == {3}  # submitted, processing, succeed
