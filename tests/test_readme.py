@@ -22,6 +22,7 @@ import pytest
 import requests
 import yaml
 from click import Group, Option
+from click.testing import CliRunner
 
 import klingkit
 from klingkit.cli import main
@@ -178,10 +179,26 @@ def test_the_ci_job_of_the_readme_runs(tmp_path: Path) -> None:
             )
             assert done.returncode == 0, done.stdout + done.stderr
     assert (tmp_path / "contract.xml").read_text().startswith("<?xml")
-    assert "45" in (tmp_path / "summary.md").read_text()
+    assert (tmp_path / "summary.md").read_text() == (tmp_path / "contract.md").read_text() != ""
     assert install in blocks("sh")[0].replace(
         "pip install ../klingkit\n", ""
     )  # and not what lies in the folder of the job
+
+
+def test_the_exit_codes_of_verify_and_record_are_those_it_names(tmp_path: Path) -> None:
+    def code(command: str, url: str, arguments: str) -> int:
+        return CliRunner().invoke(main, [command, url, *arguments.split()], env={"COMETAPI_KEY": None}).exit_code
+
+    free, costly = "--only prompt.maxLength", "--only n.maximum"
+    out = f"--out {tmp_path / 'recorded'}"
+    with serving("--speed", "100") as right, serving("--scenario", "code-under-200") as wrong:
+        assert code("verify", right.url, free) == 0
+        assert code("verify", wrong.url, free) == 1
+        assert code("verify", right.url, costly) == code("verify", "http://127.0.0.1:9", free) == 2
+        assert code("verify", right.url, f"{costly} --budget 0.02") == 3
+        assert code("record", right.url, f"{free} {out}") == 0
+        assert code("record", right.url, f"{costly} {out}2") == 2
+        assert code("record", right.url, f"--only aspect_ratio.enum --budget 0.0133 {out}3") == 3
 
 
 @pytest.fixture(scope="module")
