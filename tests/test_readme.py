@@ -246,6 +246,9 @@ def test_the_commands_that_install_klingkit_into_a_project_do_so(clone: Path, tm
     pytest.importorskip("pip")
     project = clone.parent / "project"
     project.mkdir()
+    stale = clone / "build" / "lib" / "klingkit" / "deleted.py"  # as an earlier installation leaves it
+    stale.parent.mkdir(parents=True)
+    stale.touch()
     installed = 0
     with git_host(clone) as host:
         for line in "".join(blocks("sh")[:2]).splitlines():
@@ -271,6 +274,7 @@ def test_the_commands_that_install_klingkit_into_a_project_do_so(clone: Path, tm
                 check=True,
             )
             assert found.stdout.strip() == str(folder / "klingkit" / "__init__.py")
+            assert not (folder / "klingkit" / "deleted.py").exists()
             installed += 1
     assert installed == 3
 
