@@ -1,4 +1,4 @@
-"""setuptools as the build backend, whose editable installs type checkers and editors can read too.
+"""setuptools as the build backend, whose wheels hold no file of an earlier one, and whose editable installs type checkers can read too.
 
 Python finds the packages of an editable install by a hook, since `klingkit.client` lies in `client/`; a type checker runs no hook
 and reads folders alone. So links lend the checkout the layout of the wheel. Python needs none of them.
@@ -7,6 +7,7 @@ and reads folders alone. So links lend the checkout the layout of the wheel. Pyt
 from __future__ import annotations
 
 import hashlib
+import shutil
 from base64 import urlsafe_b64encode
 from contextlib import suppress
 from pathlib import Path
@@ -15,7 +16,6 @@ from zipfile import ZipFile
 from setuptools import build_meta
 from setuptools.build_meta import (
     build_sdist,
-    build_wheel,
     get_requires_for_build_editable,
     get_requires_for_build_sdist,
     get_requires_for_build_wheel,
@@ -42,6 +42,18 @@ LINKS = {
     **{ROOT / "klingkit" / name: f"../{name}" for name in ("client", "contract", "mock_server")},
 }
 PTH = "klingkit_editable.pth"
+
+
+def build_wheel(
+    wheel_directory: str,
+    config_settings: dict[str, str | list[str] | None] | None = None,
+    metadata_directory: str | None = None,
+) -> str:
+    """Build a wheel of what is there now."""
+    # `pip install FOLDER` builds in the checkout, and setuptools takes all of build/lib, also modules that are long deleted.
+    shutil.rmtree(ROOT / "build" / "lib", ignore_errors=True)
+    name: str = build_meta.build_wheel(wheel_directory, config_settings, metadata_directory)
+    return name
 
 
 def build_editable(

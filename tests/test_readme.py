@@ -1,4 +1,4 @@
-"""The README is run: each command and each piece of Python in it, in order, against one server."""
+"""The README and the pages beside it are run: each command and each piece of Python, in order, against one server."""
 
 from __future__ import annotations
 
@@ -6,16 +6,27 @@ import json
 import os
 import re
 import shutil
+import signal
+import socket
 import subprocess
 import sys
+import threading
+import tomllib
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import requests
+import yaml
 from click import Group, Option
+from click.testing import CliRunner
 
 import klingkit
 from klingkit.cli import main
+from klingkit.client import KlingClient
 from klingkit.contract import load_contract
 from klingkit.contract.recordings.files import save
 from klingkit.contract.recordings.secret import Secret
@@ -30,17 +41,20 @@ if TYPE_CHECKING:
     from tests.conftest import Running
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+README, PLUGIN, KIT = (
+    (ROOT / page).read_text(encoding="utf-8") for page in ("README.md", "docs/pytest.md", "docs/contract-kit.md")
+)
+PAGES = README + PLUGIN + KIT
 TASK_ID = re.compile(r"\d{18}")
 assert isinstance(main, Group)
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+def blocks(language: str, text: str = PAGES) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
 def commands() -> list[tuple[str, str]]:
-    """Each command of the README with the output printed below it."""
+    """Each command of the pages with the output printed below it."""
     found = []
     for block in blocks("console"):
         for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
@@ -97,7 +111,7 @@ def test_every_command_prints_what_the_readme_shows(tour: tuple[Running, Path]) 
         assert masked(output.replace(running.url, "http://127.0.0.1:8000")) == masked(shown)
         task_id = (TASK_ID.search(output) or [task_id])[0]
         ran += 1
-    assert ran >= 5
+    assert ran >= 15
     (saved,) = re.findall(r"^  (out/.*)$", README, re.MULTILINE)
     assert list(folder.glob(TASK_ID.sub("*", saved)))
 
@@ -114,7 +128,7 @@ def test_the_python_of_the_readme_runs(tour: tuple[Running, Path], monkeypatch: 
 
 def test_the_page_for_pytest_is_the_example() -> None:
     """Which `.ci/run` runs from the wheel, in a virtual environment of its own."""
-    page = blocks("py")[0]
+    (page,) = blocks("py", README)
 
     assert page == (ROOT / "examples" / "test_studio.py").read_text(encoding="utf-8")
     assert "examples" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
@@ -129,7 +143,7 @@ def test_the_example_passes(tmp_path: Path) -> None:
 
 
 def test_the_contract_tests_of_the_readme_pass(tmp_path: Path) -> None:
-    _, page = blocks("py")
+    (page,) = blocks("py", KIT)
     (tmp_path / "test_page.py").write_text(page)
     save(recording_of(), tmp_path / "recorded", [Secret("the key", KEY), Secret("the other key", OTHER_KEY)])
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:asyncio", "-p", "no:cacheprovider", "-W", "error"]
@@ -139,7 +153,7 @@ def test_the_contract_tests_of_the_readme_pass(tmp_path: Path) -> None:
 
 
 def test_the_tables_of_the_handle_name_what_there_is() -> None:
-    rows = re.findall(r"^\| (`.*?`) \|", README.partition("| of the handle |")[2].partition("\n\n")[0], re.MULTILINE)
+    rows = re.findall(r"^\| (`.*?`) \|", PLUGIN.partition("| of the handle |")[2].partition("\n\n")[0], re.MULTILINE)
     names = [name for row in rows for name in re.findall(r"`([a-z_]+)(?=[`(.])", row)]
 
     assert len(names) >= 12
@@ -151,22 +165,216 @@ def test_the_tables_of_the_handle_name_what_there_is() -> None:
 
 
 def test_the_ci_job_of_the_readme_runs(tmp_path: Path) -> None:
-    """Its last step, against a stand-in for the real service; and once with the money that the page speaks of."""
+    """Its last steps, against a stand-in for the real service; and once with the money that the pages speak of."""
     (block,) = blocks("yaml")
-    (step,) = re.findall(r"- run: klingkit (verify .*)", block)
+    steps = yaml.safe_load(block)["jobs"]["contract"]["steps"]
+    install, check, show = (step["run"] for step in steps if "run" in step)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    env = {**os.environ, "PATH": path, "COMETAPI_KEY": "sk-real", "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md")}
     with serving("--speed", "100", "--key", "sk-real") as stand_in:
-        for arguments in (step.split(), ["verify", "https://api.cometapi.com", "--real", "--budget", "0.50"]):
-            command = [each.replace("https://api.cometapi.com", stand_in.url) for each in arguments]
+        for command in (check, show, "klingkit verify https://api.cometapi.com --real --budget 0.50"):
+            line = command.replace("https://api.cometapi.com", stand_in.url)
             done = subprocess.run(
-                [sys.executable, "-m", "klingkit", *command],
-                cwd=tmp_path,
-                env={**os.environ, "COMETAPI_KEY": "sk-real"},
-                capture_output=True,
-                text=True,
-                check=False,
+                ["bash", "-c", line], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
             )
             assert done.returncode == 0, done.stdout + done.stderr
     assert (tmp_path / "contract.xml").read_text().startswith("<?xml")
+    assert (tmp_path / "summary.md").read_text() == (tmp_path / "contract.md").read_text() != ""
+    assert install in blocks("sh")[0].replace(
+        "pip install ../klingkit\n", ""
+    )  # and not what lies in the folder of the job
+
+
+def test_the_exit_codes_of_verify_and_record_are_those_it_names(tmp_path: Path) -> None:
+    def code(command: str, url: str, arguments: str) -> int:
+        return CliRunner().invoke(main, [command, url, *arguments.split()], env={"COMETAPI_KEY": None}).exit_code
+
+    free, costly = "--only prompt.maxLength", "--only n.maximum"
+    out = f"--out {tmp_path / 'recorded'}"
+    with serving("--speed", "100") as right, serving("--scenario", "code-under-200") as wrong:
+        assert code("verify", right.url, free) == 0
+        assert code("verify", wrong.url, free) == 1
+        assert code("verify", right.url, costly) == code("verify", "http://127.0.0.1:9", free) == 2
+        assert code("verify", right.url, f"{costly} --budget 0.02") == 3
+        assert code("record", right.url, f"{free} {out}") == 0
+        assert code("record", right.url, f"{costly} {out}2") == 2
+        assert code("record", right.url, f"--only aspect_ratio.enum --budget 0.0133 {out}3") == 3
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder `klingkit` as git would give it, so that what an installation leaves behind is left there."""
+    folder = tmp_path_factory.mktemp("beside") / "klingkit"
+    leave_out = shutil.ignore_patterns(".git", ".venv", ".typing", "build", "*.egg-info", "__pycache__", ".*_cache")
+    shutil.copytree(ROOT, folder, symlinks=True, ignore=leave_out)
+    return folder
+
+
+@contextmanager
+def git_host(clone: Path) -> Iterator[str]:
+    """Serve a repository of a clone, as klingkit.git on a host whose name and port are returned."""
+    site = clone.parent / "site"
+    git = ("git", "-c", "user.name=a", "-c", "user.email=a@example.com", "-c", "safe.directory=*")
+    for command in (
+        ("init", "-q"),
+        ("add", "-A"),
+        ("commit", "-qm", "all"),
+        ("repack", "-adq"),
+        ("update-server-info",),
+    ):
+        subprocess.run([*git, *command], cwd=clone, check=True, env={**os.environ, "GIT_CONFIG_GLOBAL": os.devnull})
+    site.mkdir()
+    (clone / ".git").rename(site / "klingkit.git")
+    handler = partial(Quiet, directory=str(site))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield f"127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *args: Any) -> None:
+        pass
+
+
+def test_the_commands_that_install_klingkit_into_a_project_do_so(clone: Path, tmp_path: Path) -> None:
+    """Without what it depends on, which is there already, and each into a folder of its own."""
+    pytest.importorskip("pip")
+    project = clone.parent / "project"
+    project.mkdir()
+    stale = clone / "build" / "lib" / "klingkit" / "deleted.py"  # as an earlier installation leaves it
+    stale.parent.mkdir(parents=True)
+    stale.touch()
+    installed = 0
+    with git_host(clone) as host:
+        for line in "".join(blocks("sh")[:2]).splitlines():
+            folder = tmp_path / str(installed)
+            into = "--no-build-isolation --no-deps --no-index --quiet"
+            into += f" --no-compile --target {folder}" if line.startswith("pip install") else ""
+            command = line.replace("https://HOST", f"http://{host}")
+            command = re.sub("^pip (install|wheel)", rf"{sys.executable} -m pip \1 {into}", command)
+            env = {**os.environ, "no_proxy": "127.0.0.1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+            done = subprocess.run(
+                ["bash", "-c", command], cwd=project, env=env, capture_output=True, text=True, check=False
+            )
+            assert done.returncode == 0, done.stderr
+            if line.startswith("pip wheel"):
+                continue
+            show = "import klingkit.client; from klingkit.contract import load_contract; load_contract(); print(klingkit.__file__)"
+            found = subprocess.run(
+                [sys.executable, "-c", show],
+                cwd=project,
+                env={**os.environ, "PYTHONPATH": str(folder)},
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            assert found.stdout.strip() == str(folder / "klingkit" / "__init__.py")
+            assert not (folder / "klingkit" / "deleted.py").exists()
+            installed += 1
+    assert installed == 3
+
+
+def test_it_says_all_that_is_installed_with_klingkit() -> None:
+    paragraph = README.partition("It is one package")[2].partition("pytest and httpx")[0]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    names = {re.split(r"[<>=;]", each)[0] for each in project["dependencies"]}
+    (block,) = blocks("toml")
+    of_others = tomllib.loads(block)["project"]["optional-dependencies"]["test"]
+
+    assert set(re.findall(r"`([a-z0-9-]+)`", paragraph)) == names
+    assert of_others[0] in blocks("sh")[0]
+    assert of_others[1] in project["optional-dependencies"]["test"]
+    assert project["requires-python"] == ">=3.11"
+    assert "Python 3.11 or newer" in README
+
+
+def test_the_fixtures_have_the_type_it_names(kling_server: klingkit.Kling) -> None:
+    assert "`klingkit.Kling`" in README
+    assert isinstance(kling_server, klingkit.Kling)
+    with klingkit.mock() as kling:
+        assert isinstance(kling, klingkit.Kling)
+
+
+def test_accounts_share_the_clock_and_nothing_else() -> None:
+    pictures = ["https://example.com/anna.png", "https://example.com/ben.png"]
+    with serving("--speed", "1") as running:
+        one, other = (Control.over_http(running.url, key=key) for key in ("one", "other"))
+        one.scenario("error-1303", times=9)
+        one.configure(balance="0", concurrency=1)
+        with KlingClient(key="other", base_url=running.url) as client:
+            task = client.create(pictures)
+            assert not one.tasks()
+            one.advance("2m")
+            one.reset()
+            assert client.get(task.task_id).status == "succeed"
+        assert other.clock()["frozen"]
+
+
+def test_another_container_reaches_it_by_its_name() -> None:
+    (line,) = (line for line in "".join(blocks("sh")).splitlines() if "--host 0.0.0.0" in line)
+    with serving(*line.removeprefix("klingkit serve ").split()) as running:
+
+        def status(path: str, name: str) -> int:
+            headers = {"Host": f"{name}:{running.port}", "Authorization": "Bearer any"}
+            return requests.get(f"http://127.0.0.1:{running.port}{path}", headers=headers, timeout=20).status_code
+
+        assert status("/_mock/tasks", "kling") == status("/_mock/health", "other") == 200
+        assert status("/_mock/tasks", "other") == 403
+        assert status("/kling/v1/images/generations/1", "other") == 400  # of the API: it knows no such task
+
+
+def test_the_job_that_waits_until_it_serves(tmp_path: Path) -> None:
+    (block,) = (block for block in blocks("sh") if "/_mock/health" in block)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-ec", block.replace("8000", str(port)) + "kill %1\nwait\n"],
+        cwd=tmp_path,
+        env={**os.environ, "PATH": path, "KLINGKIT_PORT": str(port)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert '"status": "ok"' in done.stdout, done.stderr
+    assert f"127.0.0.1:{port}" in (tmp_path / "klingkit.out").read_text()
+
+
+def test_it_outlives_its_terminal_only_with_nohup() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup hands it on
+    try:
+        with serving() as running:
+            running.process.send_signal(signal.SIGHUP)
+            assert Control.over_http(running.url).health()["status"] == "ok"
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    with serving() as running:
+        Control.over_http(running.url).health()
+        assert "stopped by SIGHUP" in running.stop(signal.SIGHUP)
+
+
+def test_the_options_and_variables_it_names_exist(pytestconfig: pytest.Config) -> None:
+    options = [option for command in main.commands.values() for option in command.params if isinstance(option, Option)]
+    known = {name for option in options for name in option.opts}
+    variables = {str(option.envvar) for option in options}
+    prose = re.sub(r"```.*?```", "", PAGES, flags=re.DOTALL)
+    commands = re.findall(r"`klingkit ([a-z]+)", prose)
+
+    named = re.findall(r"(?<![\w-])(--[a-z][a-z-]+)", prose)
+    assert len(named) >= 30
+    for name in named:
+        assert name in known or hasattr(pytestconfig.option, name[2:].replace("-", "_")), name
+    assert set(re.findall(r"KLINGKIT_[A-Z_]+[A-Z]", PAGES)) <= variables
+    assert set(commands) <= main.commands.keys()
+    for block in blocks("sh"):
+        assert subprocess.run(["bash", "-n"], input=block, text=True, check=False).returncode == 0
 
 
 def test_ci_runs_the_two_commands_that_install() -> None:
@@ -198,7 +406,7 @@ def test_the_table_names_every_option_of_serve_and_its_default() -> None:
 def test_the_scenarios_it_names_exist_and_its_table_lists_them_all() -> None:
     contract = load_contract()
     table = scenario_table(contract)
-    named = re.findall(r"\[\[([a-z][^\]]*)\]\]|scenario=([a-z0-9-]+)|\"scenario\": \"([a-z0-9-]+)", README)
+    named = re.findall(r"\[\[([a-z][^\]]*)\]\]|scenario=([a-z0-9-]+)|\"scenario\": \"([a-z0-9-]+)", PAGES)
     assert len(named) >= 5
     for each in named:
         parse_scenario("".join(each), contract)
@@ -206,11 +414,28 @@ def test_the_scenarios_it_names_exist_and_its_table_lists_them_all() -> None:
     assert rows == [(row.name, row.summary, row.argument) for row in table.values()]
 
 
-def test_links_lead_to_files() -> None:
-    for page in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"):
-        text = (ROOT / page).read_text(encoding="utf-8")
-        for target in re.findall(r"\]\(([^)#]+)", text):
-            assert target.startswith("http") or (ROOT / target).exists(), f"{page}: {target}"
+def anchors(page: Path) -> set[str]:
+    """Return where a link can lead on a page, as GitHub names its headings."""
+    headings = re.findall(r"^#+ (.*)", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_the_contents_name_every_section() -> None:
+    contents = README.partition("\n- ")[2].partition("\n## ")[0]
+    sections = anchors(ROOT / "README.md") - {"klingkit", "use-the-simulator", "more"}
+
+    assert set(re.findall(r"\(#([^)]*)\)", contents)) == sections
+
+
+def test_links_lead_to_files_and_headings() -> None:
+    pages = [ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md")]
+    for page in [*pages, *(ROOT / "docs").glob("*.md")]:
+        for target, anchor in re.findall(r"\]\(([^)#]*)#?([^)]*)\)", page.read_text(encoding="utf-8")):
+            if target.startswith("http"):
+                continue
+            file = page.parent / target if target else page
+            assert file.exists(), f"{page.name}: {target}"
+            assert not anchor or anchor in anchors(file), f"{page.name}: #{anchor}"
 
 
 def test_the_map_names_files_that_exist() -> None:
