@@ -86,6 +86,11 @@ class Traveller:
         """Move the clock until `done`, which is asked before each event, or as `run_until_idle` does."""
         return self._travel(lambda _: LATEST, None, done)
 
+    def resume(self) -> None:
+        """Let the clock run again; after a journey that is under way, since a clock that runs would overtake it."""
+        with self._taking_turn(lambda: not self._busy and not self._resets):
+            self._clock.resume()
+
     @contextmanager
     def stopped(self) -> Iterator[None]:
         """End a journey that is under way where it is, and let none begin meanwhile: it waits, and then sets out."""

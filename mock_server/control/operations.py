@@ -206,7 +206,7 @@ class Operations:
 
     def resume_clock(self, _: str | None) -> dict[str, Any]:
         """Let the clock go on."""
-        self._simulator.clock.resume()
+        self._simulator.traveller.resume()
         self._simulator.callbacks.wake()
         return clock_body(self._simulator, [])
 

@@ -79,9 +79,12 @@ class Bridge:
         finally:
             due.cancel()
 
-    def close(self) -> None:
-        """Begin nothing more, and end what waits."""
+    def end_waits(self) -> None:
+        """Answer those who wait for something to happen."""
         self._simulator.close()
+
+    def close(self) -> None:
+        """Begin nothing more."""
         self._computing.shutdown(wait=False, cancel_futures=True)
         self._blocking.shutdown(wait=False, cancel_futures=True)
 

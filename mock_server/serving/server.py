@@ -9,7 +9,7 @@ import socket
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from uvicorn import Config, Server
@@ -113,16 +113,13 @@ def serve(settings: Settings, listener: socket.socket) -> None:
     address, port = listener.getsockname()[:2]
     listener.listen(BACKLOG)
     simulator.own_ports.add(port)
-    sys.stdout.write(banner(simulator.contract, settings, address, port))
-    sys.stdout.flush()
-    server = server_of(bridge)
+    server = server_of(bridge, greeting=banner(simulator.contract, settings, address, port))
     server.run([listener])
-    bridge.close()
     _say_goodbye(simulator, server.ended_by)
 
 
-def server_of(bridge: Bridge, *, stop_seconds: int = STOP_SECONDS) -> SimulatorServer:
-    """Return a server, which is to be run with a socket."""
+def server_of(bridge: Bridge, *, stop_seconds: int = STOP_SECONDS, greeting: str = "") -> SimulatorServer:
+    """Return a server, which is to be run with a socket; it prints a greeting when it serves."""
     config = Config(
         bridge,
         http=Connection,
@@ -137,14 +134,31 @@ def server_of(bridge: Bridge, *, stop_seconds: int = STOP_SECONDS) -> SimulatorS
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=stop_seconds,
     )
-    return SimulatorServer(config)
+    return SimulatorServer(config, bridge, greeting)
 
 
 class SimulatorServer(Server):
     """Ends after a signal with what is left to say, where uvicorn lets the signal kill the process in the end."""
 
-    ended_by = ""
-    """Name of the signal."""
+    def __init__(self, config: Config, bridge: Bridge, greeting: str) -> None:
+        super().__init__(config)
+        self._bridge = bridge
+        self._greeting = greeting
+        self.ended_by = ""
+        """Name of the signal."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve, and say so: from now on a signal ends it in order."""
+        await super().startup(sockets)
+        with suppress(OSError):  # nobody reads it
+            sys.stdout.write(self._greeting)
+            sys.stdout.flush()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End what waits, and then the connections."""
+        self._bridge.end_waits()
+        await super().shutdown(sockets)
+        self._bridge.close()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to stop; at once after a second Ctrl-C."""

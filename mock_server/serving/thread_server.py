@@ -24,8 +24,7 @@ class ThreadServer:
         port = listener.getsockname()[1]
         simulator.own_ports.add(port)
         self.url = f"http://127.0.0.1:{port}"
-        self._bridge = Bridge(wsgi, simulator, crashed)
-        self._server = server_of(self._bridge, stop_seconds=0)
+        self._server = server_of(Bridge(wsgi, simulator, crashed), stop_seconds=0)
         self._thread = _ServerThread(target=self._server.run, args=([listener],), name="klingkit", daemon=True)
         self._thread.start()
 
@@ -33,7 +32,6 @@ class ThreadServer:
         """Stop listening, and end what is still being answered."""
         self._server.should_exit = self._server.force_exit = True
         self._thread.join()
-        self._bridge.close()
 
 
 class _ServerThread(threading.Thread):

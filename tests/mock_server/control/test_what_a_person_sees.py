@@ -16,7 +16,7 @@ from klingkit.mock_server.control.client import Control
 from klingkit.mock_server.control.document import control_document, described
 from klingkit.mock_server.progressions import PROGRESSIONS
 from klingkit.mock_server.scenarios import scenario_table
-from klingkit.mock_server.serving.server import banner
+from klingkit.mock_server.serving.banner import banner
 from klingkit.mock_server.settings import Settings
 from klingkit.mock_server.simulator import Simulator
 from tests.conftest import PATH, Api, body, data_of
