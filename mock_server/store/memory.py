@@ -100,6 +100,11 @@ class MemoryStore:
         with self._lock:
             return self._tasks.all(account)
 
+    def count_statuses(self, now: int) -> dict[str, int]:
+        """Return how many tasks have which status at a time in ms."""
+        with self._lock:
+            return self._tasks.count_statuses(now)
+
     def count_tasks(self) -> int:
         """Return how many tasks are kept."""
         return len(self._tasks)

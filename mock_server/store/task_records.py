@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from dataclasses import dataclass, field, replace
 from sys import getsizeof
 from typing import TYPE_CHECKING
@@ -36,6 +36,8 @@ class Record:
     """Whether a result picture was fetched."""
     size: int = 0
     """Bytes in memory, more or less."""
+    final: str = ""
+    """The last status of the plan, once somebody has counted the task there."""
 
     def __post_init__(self) -> None:
         task = self.task
@@ -90,6 +92,10 @@ class TaskRecords:
         self._of_account: dict[str, dict[str, Record]] = {}
         self._as_floats: dict[tuple[str, float], str] = {}
         """By account and what is left of the id when it passes through a float: the first that becomes so."""
+        self._moving: dict[str, Record] = {}
+        """What may still change its status."""
+        self._final: Counter[str] = Counter()
+        """How many of the others there are, by status."""
         self.size = 0
         """Bytes in memory, more or less."""
 
@@ -108,7 +114,21 @@ class TaskRecords:
         self._as_floats.setdefault((task.account, float(task.task_id)), task.task_id)
         if task.external_task_id:
             self._external_ids[task.account, task.external_task_id] = task.task_id
+        self._moving[task.task_id] = record
         self.size += record.size
+
+    def count_statuses(self, now: int) -> Counter[str]:
+        """Return how many tasks have which status; it looks only at those that had not come to their last when it was asked before."""
+        moving: Counter[str] = Counter()
+        for record in list(self._moving.values()):
+            view = snapshot(record.task, now)
+            if view.step + 1 == len(record.task.plan.steps):
+                record.final = view.status
+                self._final[view.status] += 1
+                del self._moving[record.task.task_id]
+            else:
+                moving[view.status] += 1
+        return self._final + moving
 
     def grow(self, record: Record, size: int) -> None:
         """Note that a record has become larger."""
@@ -136,6 +156,10 @@ class TaskRecords:
         record = self._records.pop(task_id)
         task = record.task
         self.size -= record.size
+        if record.final:
+            self._final[record.final] -= 1
+        else:
+            del self._moving[task_id]
         self._external_ids.pop((task.account, task.external_task_id), None)
         if self._as_floats.get(as_float := (task.account, float(task_id))) == task_id:
             del self._as_floats[as_float]
