@@ -160,6 +160,7 @@ class MemoryStore:
     def _move(self, record: Record, now: int) -> None:
         step = record.move(now)
         if step is not None:
+            self._tasks.count(record, now)
             self._deliveries.reach(record.task, step, now)
             if step + 1 == len(record.task.plan.steps) and record.task.plan.ends:
                 self._accounts.end(record.task, now)

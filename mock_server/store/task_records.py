@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from array import array
 from collections import Counter, OrderedDict
 from dataclasses import dataclass, field, replace
@@ -36,8 +37,8 @@ class Record:
     """Whether a result picture was fetched."""
     size: int = 0
     """Bytes in memory, more or less."""
-    final: str = ""
-    """The last status of the plan, once somebody has counted the task there."""
+    counted: str = ""
+    """The status under which it is counted."""
 
     def __post_init__(self) -> None:
         task = self.task
@@ -92,10 +93,10 @@ class TaskRecords:
         self._of_account: dict[str, dict[str, Record]] = {}
         self._as_floats: dict[tuple[str, float], str] = {}
         """By account and what is left of the id when it passes through a float: the first that becomes so."""
-        self._moving: dict[str, Record] = {}
-        """What may still change its status."""
-        self._final: Counter[str] = Counter()
-        """How many of the others there are, by status."""
+        self._statuses: Counter[str] = Counter()
+        """How many tasks have which status, but for the changes that are due."""
+        self._changes: list[tuple[int, str]] = []
+        """Heap of time in ms and id of each task that changes by itself. What is out of date is passed over when it comes up."""
         self.size = 0
         """Bytes in memory, more or less."""
 
@@ -114,21 +115,31 @@ class TaskRecords:
         self._as_floats.setdefault((task.account, float(task.task_id)), task.task_id)
         if task.external_task_id:
             self._external_ids[task.account, task.external_task_id] = task.task_id
-        self._moving[task.task_id] = record
+        self.count(record, task.created_at)
         self.size += record.size
 
-    def count_statuses(self, now: int) -> Counter[str]:
-        """Return how many tasks have which status; it looks only at those that had not come to their last when it was asked before."""
-        moving: Counter[str] = Counter()
-        for record in list(self._moving.values()):
-            view = snapshot(record.task, now)
-            if view.step + 1 == len(record.task.plan.steps):
-                record.final = view.status
-                self._final[view.status] += 1
-                del self._moving[record.task.task_id]
-            else:
-                moving[view.status] += 1
-        return self._final + moving
+    def count(self, record: Record, now: int) -> None:
+        """Count a task under the status that it has at a time in ms, and note when it changes."""
+        task = record.task
+        view = snapshot(task, now)
+        if record.counted:
+            self._statuses[record.counted] -= 1
+        record.counted = view.status
+        self._statuses[view.status] += 1
+        if view.step + 1 < len(task.plan.steps) and (at := task.reached_at(view.step + 1)) is not None:
+            if len(self._changes) > 2 * len(self._records) + 64:
+                self._changes = list(
+                    {change[1]: change for change in self._changes if change[1] in self._records}.values()
+                )
+                heapq.heapify(self._changes)
+            heapq.heappush(self._changes, (at, task.task_id))
+
+    def count_statuses(self, now: int) -> dict[str, int]:
+        """Return how many tasks have which status; it looks only at those that have changed since it was asked before."""
+        while self._changes and self._changes[0][0] <= now:
+            if record := self._records.get(heapq.heappop(self._changes)[1]):
+                self.count(record, now)
+        return dict(self._statuses)
 
     def grow(self, record: Record, size: int) -> None:
         """Note that a record has become larger."""
@@ -156,10 +167,7 @@ class TaskRecords:
         record = self._records.pop(task_id)
         task = record.task
         self.size -= record.size
-        if record.final:
-            self._final[record.final] -= 1
-        else:
-            del self._moving[task_id]
+        self._statuses[record.counted] -= 1
         self._external_ids.pop((task.account, task.external_task_id), None)
         if self._as_floats.get(as_float := (task.account, float(task_id))) == task_id:
             del self._as_floats[as_float]
