@@ -71,7 +71,8 @@ def long_values(attacker: Attacker, _: int) -> None:
 
 
 def many_fields(attacker: Attacker, _: int) -> None:
-    attacker.create(more=[["\u4e2d" * 190] * 100] * 20, **{"f" * 100 + f"{name}": name for name in range(500)})
+    names: dict[str, Any] = {"f" * 100 + f"{name}": name for name in range(500)}
+    attacker.create(more=[["\u4e2d" * 190] * 100] * 20, **names)
 
 
 def many_accounts(attacker: Attacker, number: int) -> None:

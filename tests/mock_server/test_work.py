@@ -1,6 +1,6 @@
 """What a request costs follows its size, and not what the simulator keeps.
 
-Work is counted in calls of functions, not in time: what C does with bytes by itself is as cheap as to read them.
+Work is counted in steps of the interpreter, not in time: what C does with bytes by itself is as cheap as to read them.
 """
 
 from __future__ import annotations
@@ -23,22 +23,26 @@ from tests.conftest import PATH, URL, body, subjects
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import FrameType
 
 
-def calls(act: Callable[[], object]) -> int:
-    """Return how many functions are called meanwhile, those of C included."""
+def steps(act: Callable[[], object]) -> int:
+    """Return how many steps Python's interpreter does meanwhile."""
     number = 0
 
-    def count(_: object, event: str, __: object) -> None:
+    def count(frame: FrameType, event: str, _: object) -> Any:
         nonlocal number
-        number += event in {"call", "c_call"}
+        frame.f_trace_opcodes = True
+        frame.f_trace_lines = False
+        number += event == "opcode"
+        return count
 
-    before = sys.getprofile()
-    sys.setprofile(count)
+    before = sys.gettrace()
+    sys.settrace(count)
     try:
         act()
     finally:
-        sys.setprofile(before)
+        sys.settrace(before)
     return number
 
 
@@ -76,9 +80,9 @@ def test_ten_times_the_body_is_no_more_work(make: Callable[[int], Any]) -> None:
     for size in (3000, 3000, 30_000):  # the first time something may be imported or compiled
         app = create_app(Simulator(Settings(), clock=Clock(START), send=lambda *_, timeout_ms: 200)).wsgi_app
         data = json.dumps(make(size)).encode()
-        work.append(calls(lambda app=app, data=data: request(app, "POST", PATH, data)))  # type: ignore[misc]
+        work.append(steps(lambda app=app, data=data: request(app, "POST", PATH, data)))  # type: ignore[misc]
 
-    assert work[2] < 1.2 * work[1] + 100
+    assert work[2] < 1.2 * work[1] + 1000
 
 
 def kept(tasks: int) -> Simulator:
@@ -113,9 +117,9 @@ def test_no_request_looks_through_all_tasks(asked: tuple[str, str, bytes]) -> No
         else:
             act = lambda app=app: request(app, *asked)  # type: ignore[misc]
         Control.of(simulator).health()
-        work.append(calls(act))
+        work.append(steps(act))
 
-    assert work[2] < 1.2 * work[1] + 50
+    assert work[2] < 1.2 * work[1] + 500
 
 
 def test_the_next_callback_is_found_without_a_look_at_those_of_a_busy_account() -> None:
@@ -129,9 +133,9 @@ def test_the_next_callback_is_found_without_a_look_at_those_of_a_busy_account() 
             assert store.claim(START) is None
             assert store.next_due() is None
 
-        work.append(calls(look))
+        work.append(steps(look))
 
-    assert work[2] <= 1.2 * work[1] + 10
+    assert work[2] <= 1.2 * work[1] + 100
 
 
 def test_tasks_that_have_ended_cost_nothing_in_health() -> None:
@@ -141,6 +145,6 @@ def test_tasks_that_have_ended_cost_nothing_in_health() -> None:
         for _ in range(tasks):
             simulator.create("acct", body(), "http://host")
         assert Control.of(simulator).health()["tasks"]["succeed"] == tasks
-        work.append(calls(Control.of(simulator).health))
+        work.append(steps(Control.of(simulator).health))
 
-    assert work[2] < 1.2 * work[1] + 50
+    assert work[2] < 1.2 * work[1] + 500
