@@ -68,12 +68,12 @@ def read_task(data: Any, clean: Cleaner, wanted: str | None = None) -> Task:
     Raises UnexpectedAnswerError if it is no task, or another.
     """
     __tracebackhide__ = True
-    task = _read_task(data, clean)
-    if isinstance(task, str):
-        raise UnexpectedAnswerError(f"this is no task: {task}")
-    if wanted is not None and task.task_id != wanted:
-        raise UnexpectedAnswerError(f"this is task {task.task_id}, and not {wanted}, which was asked for")
-    return task
+    data = _read_task(data, clean)  # the same name, so that no frame shows what was said
+    if not isinstance(data, Task):
+        raise UnexpectedAnswerError(f"this is no task: {data}")
+    if wanted is not None and data.task_id != wanted:
+        raise UnexpectedAnswerError(f"this is task {data.task_id}, and not {wanted}, which was asked for")
+    return data
 
 
 def _read_task(data: Any, clean: Cleaner) -> Task | str:

@@ -154,6 +154,7 @@ class HttpTarget:
 
     def send(self, request: Request, key: str | None = None) -> Reply:
         """Send a request to the service."""
+        __tracebackhide__ = True  # pytest would show the key among the variables
         headers = request.headers(key or self.key)
 
         def authorize(prepared: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -164,6 +165,7 @@ class HttpTarget:
 
     def fetch(self, url: str) -> Reply:
         """Get a result picture, without the key."""
+        __tracebackhide__ = True
         return self._exchange("GET", url, None, lambda prepared: prepared)
 
     def now(self) -> float:
@@ -176,6 +178,7 @@ class HttpTarget:
 
     def _exchange(self, method: str, url: str, data: bytes | None, auth: Callable[..., Any]) -> Reply:
         """Exchange in a thread that is left behind when the time is up: no timeout of a socket covers a drip."""
+        __tracebackhide__ = True
         outcome: list[Reply | NoAnswerError] = []
         session = getattr(self._sessions, "session", None)
         if session is None:
