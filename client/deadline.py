@@ -97,8 +97,16 @@ def _bounded(connection: Any) -> Any:
 class _BoundedResponse(HTTPResponse):
     def __init__(self, sock: socket.socket, *arguments: Any, **options: Any) -> None:
         super().__init__(sock, *arguments, **options)
-        if bounds := current.get():
+        if (bounds := current.get()) and isinstance(self.fp, io.BufferedReader):  # else it comes from no socket
             self.fp = io.BufferedReader(_Reader(sock, self.fp.detach(), bounds))
+
+    def begin(self) -> None:
+        """Read the head, and drop what others would stumble over, or log as it came: cookies, and lines that are no headers."""
+        super().begin()
+        for name in ("Set-Cookie", "Set-Cookie2"):
+            del self.headers[name]
+        self.headers.defects.clear()
+        self.headers.set_payload("")
 
 
 class _Reader(io.RawIOBase):
