@@ -677,7 +677,14 @@ def test_a_key_with_strokes_is_hidden(fake: FakeTime, service: responses.Request
     service.get(QUERY, json={"code": 1000, "message": r"no sk\/very\/secret, sk%2Fvery%2fsecret"}, status=401)
     with KlingClient("sk/very/secret", BASE) as client, pytest.raises(AuthenticationError) as error:
         client.get(ID)
-    assert error.value.message == "no ***, ***"
+    assert error.value.message == "***"
+
+
+def test_what_is_said_beside_the_key_is_shown(client: KlingClient, service: responses.RequestsMock) -> None:
+    service.get(QUERY, json={"code": 1000, "message": f"bad token {KEY}, 100%25 \\u00e4"}, status=401)
+    with pytest.raises(AuthenticationError) as error:
+        client.get(ID)
+    assert error.value.message == "bad token ***, 100%25 \\u00e4"
 
 
 def test_a_key_as_a_task_id_is_none(client: KlingClient, service: responses.RequestsMock) -> None:
