@@ -511,6 +511,23 @@ def test_a_drip_ends_a_query_and_a_create(fake: FakeTime) -> None:
             client.create([URL, URL])
 
 
+def test_a_service_that_reads_slowly_ends_a_create(fake: FakeTime) -> None:
+    """A second for each piece that it takes."""
+    large = png()
+    large += bytes(10 * 1024 * 1024 - len(large))
+    taken = 0
+
+    def read_slowly(connection: socket.socket) -> None:
+        nonlocal taken
+        while piece := connection.recv(4096):
+            fake.now += 1
+            taken += len(piece)
+
+    with answering(read_slowly) as url, client_of(url, fake) as client, pytest.raises(UnknownFateError):
+        client.create([large, large, large, large])
+    assert taken < 2 * len(large)
+
+
 def test_where_the_clock_of_a_client_stands_still_the_machines_counts() -> None:
     stop = threading.Event()
 
