@@ -31,10 +31,10 @@ def parse_callback(body: bytes | str, headers: Mapping[str, str], secret: str | 
         raise UnexpectedAnswerError(f"the callback's body is longer than {MAX_CALLBACK // 1024 // 1024} MB")
     if secret is not None:
         _verify(body, headers, secret)
-    data = parse_json(body)
-    if data is None:
+    said = parse_json(body)
+    if said is None:
         raise UnexpectedAnswerError("the callback's body is not JSON")
-    return read_task(data, Cleaner((secret or "").removeprefix("whsec_")))
+    return read_task(said, Cleaner((secret or "").removeprefix("whsec_")))
 
 
 def _verify(body: bytes | str, headers: Mapping[str, Any], secret: str) -> None:

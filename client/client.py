@@ -155,9 +155,7 @@ class KlingClient:
         return self._get(task_id, self._monotonic() + self._retry_for)
 
     def wait(self, task: Task | str, timeout: float = 600, on_change: Callable[[Task], object] | None = None) -> Task:
-        """Poll a task until it ends, for `timeout` seconds at most, and a query begun before its end for one second more.
-
-        `on_change` is called with every new status.
+        """Poll a task until it ends, for `timeout` seconds at most, or one more for the last query; `on_change` is called with every new status.
 
         Raises TaskFailedError and WaitTimeoutError, which carry the task, or what a query raises.
         """
@@ -220,8 +218,8 @@ class KlingClient:
     def _get(self, task_id: str, deadline: float) -> Task:
         __tracebackhide__ = True
         _check_task_id(task_id)
-        data = self._repeat(partial(self._call, "GET", f"{PATH}/{task_id}", deadline), deadline)
-        return read_task(data, self._clean, wanted=task_id)
+        query = partial(self._call, "GET", f"{PATH}/{task_id}", deadline)
+        return read_task(self._repeat(query, deadline), self._clean, wanted=task_id)
 
     def _repeat(self, query: Callable[[], Any], deadline: float) -> Any:
         """Call what changes nothing, again after errors that may pass, until the deadline."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import time
 from contextvars import ContextVar
+from functools import partial
 from http.client import HTTPResponse
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 HEAD = 1024 * 1024
 """Bytes that may come besides the body: headers, and how it is cut into chunks."""
+PIECE = 16 * 1024
+"""Bytes of a TLS record."""
 current: ContextVar[Bounds | None] = ContextVar("bounds of the exchange that goes on", default=None)
 
 
@@ -89,16 +92,37 @@ POOLS = {"http": _Pool, "https": _TlsPool}
 
 
 def _bounded(connection: Any) -> Any:
-    """Let a connection read its answers within bounds; its class stays what it is, since other tools put theirs there."""
+    """Let a connection send and read within bounds; its class stays what it is, since other tools put theirs there."""
     connection.response_class = _BoundedResponse
+    connection.send = partial(_send, connection, connection.send)
     return connection
+
+
+def _send(connection: Any, send: Callable[[Any], None], data: Any) -> None:
+    """Send in pieces: over TLS the timeout of a socket begins anew with each record that a slow reader takes."""
+    bounds = current.get()
+    if bounds is None or not isinstance(data, bytes):
+        send(data)
+        return
+    for start in range(0, len(data), PIECE):
+        if connection.sock is not None:
+            connection.sock.settimeout(bounds.left())
+        send(data[start : start + PIECE])
 
 
 class _BoundedResponse(HTTPResponse):
     def __init__(self, sock: socket.socket, *arguments: Any, **options: Any) -> None:
         super().__init__(sock, *arguments, **options)
-        if bounds := current.get():
+        if (bounds := current.get()) and isinstance(self.fp, io.BufferedReader):  # else it comes from no socket
             self.fp = io.BufferedReader(_Reader(sock, self.fp.detach(), bounds))
+
+    def begin(self) -> None:
+        """Read the head, and drop what others would stumble over, or log as it came: cookies, and lines that are no headers."""
+        super().begin()
+        for name in ("Set-Cookie", "Set-Cookie2"):
+            del self.headers[name]
+        self.headers.defects.clear()
+        self.headers.set_payload("")
 
 
 class _Reader(io.RawIOBase):

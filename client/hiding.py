@@ -11,8 +11,14 @@ SHORTEST_SECRET = 8
 LONGEST = 2000
 """Characters of a text that are shown."""
 HIDDEN = "***"
-_GAP = r"[^!-~]{0,3}"
-"""What may stand between two characters of a key that is still one to who reads it: nothing that a key has."""
+_ESCAPED = re.compile(
+    r"\\u\{?0*([0-9a-f]{2})\}?|\\x([0-9a-f]{2})|%(?:25)*([0-9a-f]{2})|&(?:amp;)*#x0*([0-9a-f]{2});?|&(?:amp;)*#0*([0-9]{2,3});?",
+    re.IGNORECASE,
+)
+r"""A character as `\u002f`, `\x2f`, `%2f`, `&#x2f;` or `&#47;`."""
+_ROUNDS = 4
+"""How often a text is unescaped, since what is escaped can be escaped again."""
+_NOT_IN_A_KEY = re.compile(r"[^!-~]|\\")
 
 
 class Hidden(str):
@@ -38,7 +44,10 @@ class Cleaner:
     """Makes of what came from outside one line that can be shown, without the key, in whatever way it is written there."""
 
     def __init__(self, key: str = "") -> None:
-        self._patterns = _patterns(key) if len(key) >= SHORTEST_SECRET else []
+        self._key = Hidden(key)
+        data = key.encode()
+        self._spelt = Hidden(_NOT_IN_A_KEY.sub("", key).lower() or key)
+        self._encoded = [Hidden(data.hex()), *(Hidden(_base64_core(data, before)) for before in range(3))]
 
     def __call__(self, value: object, longest: int | None = LONGEST) -> str:
         """Return a text or number in one line of so many characters at most; what is neither becomes an empty one."""
@@ -51,10 +60,20 @@ class Cleaner:
         return text if longest is None or len(text) <= longest else text[: longest - 3] + "..."
 
     def hide(self, text: str) -> str:
-        """Return a text that can be encoded, without the key, and else as it is."""
-        for pattern in self._patterns:
-            text = pattern.sub(HIDDEN, text)
-        return text.encode(errors="backslashreplace").decode()
+        """Return a text that can be encoded: without the key, or nothing of it if the key stands there in another form."""
+        text = text.encode(errors="backslashreplace").decode()
+        if len(self._key) < SHORTEST_SECRET:
+            return text
+        text = re.sub(re.escape(self._key), HIDDEN, text, flags=re.IGNORECASE)
+        return HIDDEN if self._is_in(text) else text
+
+    def _is_in(self, text: str) -> bool:
+        """Tell whether the key stands in a text, with characters escaped or others between, in hexadecimal, or in Base64."""
+        for _ in range(_ROUNDS):
+            text = _ESCAPED.sub(_unescaped, text)
+        text = _NOT_IN_A_KEY.sub("", text)
+        standard = text.replace("-", "+").replace("_", "/")  # one of the two alphabets of Base64
+        return self._spelt in text.lower() or any(code in standard or code in text.lower() for code in self._encoded)
 
 
 def one_line(text: object) -> str:
@@ -66,26 +85,9 @@ def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _patterns(key: str) -> list[re.Pattern[str]]:
-    """Return what finds a key as it is, with any of its characters escaped, in hexadecimal, or within what is in Base64."""
-    spelt = (_spellings(sign) for sign in key)
-    data = key.encode()
-    encoded = [_base64_core(data, before) for before in range(3)]
-    cores = [*encoded, *(core.translate({43: "-", 47: "_"}) for core in encoded)]
-    return [
-        re.compile(_GAP.join(spelt), re.IGNORECASE),
-        re.compile(_GAP.join(data.hex()), re.IGNORECASE),
-        re.compile("|".join(_GAP.join(map(re.escape, core)) for core in dict.fromkeys(cores))),
-    ]
-
-
-def _spellings(sign: str) -> str:
-    r"""Return a pattern of a character as it is, as `\/`, `%2F`, `\u002f`, `\x2f`, `&#47;` or `&#x2f;`, escaped twice too."""
-    number = ord(sign)
-    return (
-        rf"(?:\\{{0,4}}{re.escape(sign)}|%(?:25){{0,3}}{number:02x}|\\{{1,4}}u\{{?0{{0,6}}{number:x}\}}?|\\{{1,4}}x{number:02x}"
-        rf"|&(?:amp;)?\#0{{0,6}}{number};?|&(?:amp;)?\#x0{{0,6}}{number:x};?)"
-    )
+def _unescaped(match: re.Match[str]) -> str:
+    *hexadecimal, decimal = match.groups()
+    return chr(int(decimal) if decimal else int(next(filter(None, hexadecimal)), 16))
 
 
 def _base64_core(data: bytes, before: int) -> str:

@@ -20,6 +20,10 @@ TASK_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 """What can be a task id. It becomes a part of paths and file names."""
 MAX_PICTURES = 100
 """Of one task; the API makes 9 at most."""
+LONGEST_ID = 10_000
+"""Characters of an id that the submitter gave."""
+LONGEST_URL = 8000
+"""Characters."""
 
 
 def read_answer(reply: Reply, clean: Cleaner) -> Any:
@@ -68,12 +72,12 @@ def read_task(data: Any, clean: Cleaner, wanted: str | None = None) -> Task:
     Raises UnexpectedAnswerError if it is no task, or another.
     """
     __tracebackhide__ = True
-    task = _read_task(data, clean)
-    if isinstance(task, str):
-        raise UnexpectedAnswerError(f"this is no task: {task}")
-    if wanted is not None and task.task_id != wanted:
-        raise UnexpectedAnswerError(f"this is task {task.task_id}, and not {wanted}, which was asked for")
-    return task
+    data = _read_task(data, clean)  # the same name, so that no frame shows what was said
+    if not isinstance(data, Task):
+        raise UnexpectedAnswerError(f"this is no task: {data}")
+    if wanted is not None and data.task_id != wanted:
+        raise UnexpectedAnswerError(f"this is task {data.task_id}, and not {wanted}, which was asked for")
+    return data
 
 
 def _read_task(data: Any, clean: Cleaner) -> Task | str:
@@ -89,14 +93,16 @@ def _read_task(data: Any, clean: Cleaner) -> Task | str:
     try:
         images = _object(data.get("task_result")).get("images") or []
         urls = [image["url"] for image in images if image.get("url")]
-        if len(urls) > MAX_PICTURES:
-            return f"it has {len(urls)} pictures"
+        if len(urls) > MAX_PICTURES or max(map(len, urls), default=0) > LONGEST_URL:
+            return "it has too many pictures, or too long a URL of one"
         return Task(
             task_id=task_id,
             status=clean(_text(data["task_status"]), 200),
             image_urls=tuple(clean(url.strip(), None) for url in urls),
             message=clean(_text(data.get("task_status_msg") or "")),
-            external_task_id=clean.hide(str(_text(_object(data.get("task_info")).get("external_task_id") or ""))),
+            external_task_id=clean.hide(
+                str(_text(_object(data.get("task_info")).get("external_task_id") or ""))[:LONGEST_ID]
+            ),
             created_at=_milliseconds(data.get("created_at")),
             updated_at=_milliseconds(data.get("updated_at")),
         )

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import click
 
 from .command_errors import LOCAL, CommandFailed, TimedOut, WrongUsage, finite
+from .secret_options import secret_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +32,7 @@ def service_options(command: Any) -> Any:
         show_default=True,
         help="The service.",
     )
-    key = click.option("--key", envvar="COMETAPI_KEY", show_envvar=True, help="For the simulator here any will do.")
+    key = secret_option("--key", variable="COMETAPI_KEY", help_text="For the simulator here any will do.")
     as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
     return url(key(as_json(command)))
 
@@ -130,6 +131,8 @@ def connected(base_url: str, key: str | None) -> Iterator[KlingClient]:
         host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
     except ValueError:
         raise WrongUsage(f"--base-url {base_url!r} is not a URL") from None
+    if parts.username is not None:
+        raise WrongUsage("leave user and password out of --base-url, since it is shown: set COMETAPI_KEY")
     local = host in {"localhost", "::1"} or host.startswith("127.")
     if not key and not local:
         raise WrongUsage(f"no key for {host or base_url}: set COMETAPI_KEY, or pass --key")
@@ -140,7 +143,7 @@ def connected(base_url: str, key: str | None) -> Iterator[KlingClient]:
     if local:
         try:
             socket.create_connection((host, port), timeout=5).close()
-        except OSError:
+        except (OSError, ValueError, OverflowError):  # the latter two for what is no host or port
             raise CommandFailed(f"nothing answers at {base_url}: start it with `klingkit serve`") from None
     with client:
         yield client
@@ -180,17 +183,18 @@ def picture(text: str) -> str | Path:
 def finish(client: KlingClient, task: Task | str, timeout: float, out: Path | None, *, as_json: bool) -> None:
     """Wait with a display that fits the output, save the pictures, and print the task."""
     from rich.console import Console
+    from rich.text import Text
 
     from klingkit.client import KlingError
 
     console = Console(stderr=True)
     task_id = task if isinstance(task, str) else task.task_id
-    display = console.status(f"task {task_id}") if console.is_terminal else nullcontext()
+    display = console.status(Text(f"task {task_id}")) if console.is_terminal else nullcontext()
     with display as spinner:
 
         def show(current: Task) -> None:
             if spinner:
-                spinner.update(f"task {task_id}: {current.status}")
+                spinner.update(Text(f"task {task_id}: {current.status}"))  # a Text, since in a str [words] are markup
             elif not as_json:
                 click.echo(f"{task_id} {current.status}", err=True)
 
@@ -210,9 +214,19 @@ def print_task(task: Task, files: list[Path] | None = None, *, as_json: bool) ->
     """Print a task to stdout: as JSON, or a line for each thing known of it."""
     saved = [str(file) for file in files or []]
     if as_json:
-        click.echo(json.dumps({**asdict(task), "files": saved}, ensure_ascii=sys.stdout.encoding.lower() != "utf-8"))
+        text = json.dumps({**asdict(task), "files": saved}, ensure_ascii=False)
+        click.echo("".join(sign if is_shown(sign) else json.dumps(sign)[1:-1] for sign in text))
         return
     click.echo(f"task {task.task_id}: {task.status}")
     for line in (task.message, *([] if saved else task.image_urls), *saved):
         if line:
-            click.echo(f"  {line}")
+            click.echo("".join(sign if is_shown(sign) else ascii(sign)[1:-1] for sign in f"  {line}"))
+
+
+def is_shown(sign: str) -> bool:
+    """Tell whether stdout can show a character as it is."""
+    try:
+        sign.encode(sys.stdout.encoding)
+    except UnicodeEncodeError:
+        return False
+    return sign.isprintable()

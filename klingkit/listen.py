@@ -36,6 +36,7 @@ class Listener(CallbackReceiver):
         status, line = self._judge(headers, body)
         if number <= self._fail:
             status, line = 500, f"{line}; answered 500, as --fail wants"
+        line = line.encode("ascii", "backslashreplace").decode()  # whatever the terminal can show
         click.echo(f"{time.strftime('%H:%M:%S')} {line}")
         return status
 
@@ -49,4 +50,4 @@ class Listener(CallbackReceiver):
         signed = "; the signature holds" if self._secret else ""
         pictures = f", pictures: {len(task.image_urls)}" if task.image_urls else ""
         reason = f", {task.message}" if task.message else ""
-        return 204, ascii(f"task {task.task_id}: {task.status}{pictures}{reason}")[1:-1] + signed
+        return 204, f"task {task.task_id}: {task.status}{pictures}{reason}{signed}"

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import click
 
 from .command_errors import WrongUsage, money
+from .secret_options import secret_option
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,12 +32,9 @@ SAY_AGAIN_S = 15.0
 def run_options(command: Any) -> Any:
     """Add the options of a command that sends cases, which can cost money."""
     for option in (
-        click.option("--key", envvar="COMETAPI_KEY", show_envvar=True, help="On this machine any will do."),
-        click.option(
-            "--other-key",
-            envvar="KLINGKIT_OTHER_KEY",
-            show_envvar=True,
-            help="Of another account, to test their isolation.",
+        secret_option("--key", variable="COMETAPI_KEY", help_text="On this machine any will do."),
+        secret_option(
+            "--other-key", variable="KLINGKIT_OTHER_KEY", help_text="Of another account, to test their isolation."
         ),
         click.option("--budget", type=money, metavar="USD", default="0", show_default=True, help="What may be spent."),
         click.option("--plan", is_flag=True, help="Say what would be sent and what it costs, and send nothing."),

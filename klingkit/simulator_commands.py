@@ -15,6 +15,7 @@ import click
 from klingkit.mock_server.settings import Settings
 
 from .command_errors import LOCAL, CommandFailed, WrongUsage, finite, money
+from .secret_options import secret_option
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -113,7 +114,14 @@ def serve_option(name: str, *names: str, **settings: Any) -> Callable[[Any], Any
 )
 @serve_option("--instant", is_flag=True, help="Finish every task at once.")
 @serve_option("--seed", type=int, help="All random choices follow from it; a random one if not given.")
-@serve_option("--key", "keys", multiple=True, callback=accepted_keys, help="Accept only this key; repeat for more.")
+@secret_option(
+    "--key",
+    "keys",
+    variable="KLINGKIT_KEY",
+    multiple=True,
+    callback=accepted_keys,
+    help_text="Accept only this key; repeat for more, or give several words.",
+)
 @serve_option(
     "--max-body",
     type=parse_size,
@@ -154,7 +162,9 @@ def serve_option(name: str, *names: str, **settings: Any) -> Callable[[Any], Any
     help="What moves tasks along: time, polls or manual.",
 )
 @serve_option("--balance", type=money, metavar="USD", help="What each account has; unlimited if not given.")
-@serve_option("--callback-secret", help="Sign callbacks with it (whsec_...).")
+@secret_option(
+    "--callback-secret", variable="KLINGKIT_CALLBACK_SECRET", help_text="Sign callbacks with it (whsec_...)."
+)
 @serve_option(
     "--callback-retries",
     default=DEFAULTS.account.callback_retries,
@@ -167,7 +177,12 @@ def serve_option(name: str, *names: str, **settings: Any) -> Callable[[Any], Any
     help="Answer with the texts of this recording, where there are any.",
 )
 @serve_option("--no-control", is_flag=True, help="No control API; health and pictures stay.")
-@serve_option("--control-token", callback=not_empty, help="The control API asks for it in the header Klingkit-Token.")
+@secret_option(
+    "--control-token",
+    variable="KLINGKIT_CONTROL_TOKEN",
+    callback=not_empty,
+    help_text="The control API asks for it in the header Klingkit-Token.",
+)
 @serve_option(
     "--allow-host", multiple=True, metavar="HOST", callback=host_names, help="The control API answers so too."
 )
@@ -248,8 +263,8 @@ def scenarios() -> None:
 
 @click.command(short_help="Name likely mistakes of a client.")
 @click.option("--base-url", envvar="COMETAPI_BASE_URL", show_envvar=True, default=LOCAL, show_default=True)
-@click.option("--key", help="Only of this account.")
-@click.option("--control-token", envvar="KLINGKIT_CONTROL_TOKEN", show_envvar=True, help="If the simulator has one.")
+@secret_option("--key", variable="KLINGKIT_ACCOUNT_KEY", help_text="Only of the account of this key.")
+@secret_option("--control-token", variable="KLINGKIT_CONTROL_TOKEN", help_text="If the simulator has one.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 def advice(base_url: str, key: str | None, control_token: str | None, *, as_json: bool) -> None:
     """Name likely mistakes of a client, as the simulator's journal shows them; exits with 1 if there are any."""
@@ -278,7 +293,11 @@ def advice(base_url: str, key: str | None, control_token: str | None, *, as_json
 
 @click.command(short_help="Receive and print callbacks.")
 @click.option("--port", default=9000, type=click.IntRange(0, 65535), show_default=True, help="0 takes a free one.")
-@click.option("--secret", help="Verify the signature with it (whsec_...).")
+@secret_option(
+    "--secret",
+    variable="KLINGKIT_CALLBACK_SECRET",
+    help_text="Verify the signature with it (whsec_...), as `serve` signs with it.",
+)
 @click.option("--fail", default=0, type=click.IntRange(0), show_default=True, help="Answer the first N with 500.")
 def listen(port: int, secret: str | None, fail: int) -> None:
     """Receive callbacks on this machine, verify them with --secret, and print one line each, until Ctrl-C."""

@@ -178,6 +178,7 @@ class HttpTarget:
 
     def send(self, request: Request, key: str | None = None) -> Reply:
         """Send a request to the service."""
+        __tracebackhide__ = True  # pytest would show the key among the variables
         headers = request.headers(key or self.key)
 
         def authorize(prepared: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -188,6 +189,7 @@ class HttpTarget:
 
     def fetch(self, url: str) -> Reply:
         """Get a result picture, without the key."""
+        __tracebackhide__ = True
         return self._exchange("GET", url, None, lambda prepared: prepared, MAX_PICTURE)
 
     def now(self) -> float:
@@ -203,6 +205,7 @@ class HttpTarget:
 
         Of the body `read` bytes are read, though they may be more than can be kept.
         """
+        __tracebackhide__ = True
         outcome: list[Reply | NoAnswerError] = []
         session = self._session()
         started = self.now()

@@ -39,6 +39,7 @@ class Control:
     @classmethod
     def over_http(cls, url: str, *, key: str | None = None, token: str | None = None) -> Self:
         """Return the control of a server; its methods raise ConnectionError if nothing there answers as klingkit does."""
+        __tracebackhide__ = True
         if not url.lower().startswith(("http://", "https://")):
             raise ControlError(f"{url!r} does not begin with http:// or https://")
         for secret in (key, token):
@@ -47,7 +48,12 @@ class Control:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         if token:
             headers["Klingkit-Token"] = token
-        return cls(lambda *call: _send(url.rstrip("/"), headers, *call))
+
+        def send(*call: Any) -> Any:
+            __tracebackhide__ = True  # pytest would show key and token among the variables
+            return _send(url.rstrip("/"), headers, *call)
+
+        return cls(send)
 
     def health(self) -> Json:
         """Tell that it runs, what it follows, since when, and what it holds."""
@@ -151,6 +157,7 @@ class Control:
 def _send(url: str, headers: dict[str, str], operation_id: str, arguments: Json, body: Json | None) -> Any:
     import urllib3  # noqa: PLC0415 - a simulator in this process does without it
 
+    __tracebackhide__ = True
     method, path, _ = control_operations()[operation_id]
     query = {}
     for name, value in arguments.items():
@@ -167,8 +174,8 @@ def _send(url: str, headers: dict[str, str], operation_id: str, arguments: Json,
             method, address, headers=headers, body=data, timeout=90, retries=False, redirect=False
         )
         answer = json.loads(response.data)
-    except (urllib3.exceptions.HTTPError, ValueError) as error:
-        raise ConnectionError(f"{url}: nothing there answers as klingkit does") from error
+    except (urllib3.exceptions.HTTPError, ValueError):
+        raise ConnectionError(f"{url}: nothing there answers as klingkit does") from None
     if response.status != 200:
         message = answer.get("error") if isinstance(answer, dict) else None
         raise ControlError(str(message or f"HTTP {response.status}"), response.status)

@@ -6,11 +6,14 @@ import json
 import re
 import socket
 import sys
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
+from click import Option
 from click.testing import CliRunner, Result
+from pytest_httpserver import HTTPServer
 
 from klingkit.cli import main
 from tests.conftest import PATH, URL, b64, body, png, serving, subjects
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
 def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COMETAPI_KEY", raising=False)
     monkeypatch.delenv("COMETAPI_BASE_URL", raising=False)
+    for name in ("KLINGKIT_ACCOUNT_KEY", "KLINGKIT_CALLBACK_SECRET"):
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture
@@ -191,6 +196,92 @@ def test_a_saved_file_needs_a_folder(server: Running, files: list[str], tmp_path
     (tmp_path / "out").write_text("a file")
     result = run("submit", *files, "--wait", "--out", str(tmp_path / "out"), "--base-url", server.url)
     assert "is a file" in one_line(result, 2)
+
+
+@contextmanager
+def answering(*tasks: dict[str, Any]) -> Iterator[str]:
+    """A service that answers queries with these tasks, one after the other; gives its URL."""
+    with HTTPServer(host="127.0.0.1") as service:
+        for task in tasks:
+            data = {"task_id": "1", "task_status": "succeed", **task}
+            service.expect_ordered_request(f"{PATH}/1").respond_with_json({"code": 0, "data": data})
+        yield service.url_for("").rstrip("/")
+
+
+EVIL = {
+    "task_status_msg": "\x1b[2J\x9b1m \u202e \ud800 дом 😀\nError: forged",
+    "task_info": {"external_task_id": "\x1b]0;title\x07\ud800"},
+    "task_result": {"images": [{"url": "https://c/\x1b[2J\n1"}]},
+}
+
+
+@pytest.mark.parametrize("arguments", [[], ["--json"]], ids=["text", "json"])
+@pytest.mark.parametrize("charset", ["utf-8", "ascii"])
+def test_no_text_of_a_service_reaches_a_terminal_as_it_is(arguments: list[str], charset: str) -> None:
+    for command in ("get", "wait"):
+        with answering(EVIL) as url:
+            result = CliRunner(charset=charset).invoke(main, [command, "1", *arguments, "--base-url", url])
+        assert result.exit_code == 0, result.output
+        lines = result.stdout_bytes.decode(charset).splitlines()
+        assert len(lines) == (1 if arguments else 3)
+        assert all(line.isprintable() for line in lines)
+        if arguments:
+            assert json.loads(lines[0])["external_task_id"] == "\x1b]0;title\x07\\ud800"
+
+
+def test_a_failure_is_one_line_that_a_terminal_can_take() -> None:
+    with answering({**EVIL, "task_status": "failed"}) as url:
+        line = one_line(run("wait", "1", "--base-url", url), 1)
+    assert line.isprintable()
+    assert "forged" in line
+
+
+def test_a_status_is_no_markup(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal, where a display shows it."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with answering({"task_status": "[/foo]"}) as url:
+        result = run("wait", "1", "--timeout", "0", "--base-url", url)
+    assert result.exit_code == 3, result.output
+    assert "last status: [/foo]" in result.stderr
+
+
+def test_a_task_that_would_be_saved_elsewhere_is_refused(tmp_path: Path) -> None:
+    with answering({"task_id": "../../x"}) as url:
+        line = one_line(run("wait", "1", "--out", str(tmp_path / "out"), "--base-url", url), 1)
+    assert "no task: its id is '../../x'" in line
+    assert [path.name for path in tmp_path.rglob("*")] == ["out"]
+
+
+def test_every_secret_can_come_from_the_environment_and_help_says_so_first() -> None:
+    secrets = [
+        option
+        for command in main.commands.values()
+        for option in command.params
+        if isinstance(option, Option) and re.search("key|secret|token", option.opts[0])
+    ]
+    assert len(secrets) >= 15
+    for option in secrets:
+        assert option.envvar
+        assert option.help
+        assert option.help.startswith(f"Better as {option.envvar} in the environment")
+
+
+def test_a_secret_from_the_environment_is_used(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KLINGKIT_CALLBACK_SECRET", "!")
+    assert "must be Base64" in one_line(run("listen", "--port", "0"), 2)
+    monkeypatch.setenv("KLINGKIT_ACCOUNT_KEY", "an-account-that-asked-nothing")
+    assert "no requests of that key" in one_line(run("advice", "--base-url", server.url), 2)
+
+
+@pytest.mark.parametrize("command", ["get", "wait"])
+def test_an_address_shows_no_password(command: str) -> None:
+    line = one_line(run(command, "1", "--base-url", "http://user:sk-secret@127.0.0.1:9"), 2)
+    assert "sk-secret" not in line
+
+
+@pytest.mark.parametrize("host", ["127." + "a" * 70, "127..1"])
+def test_a_host_that_is_none_is_one_line(host: str) -> None:
+    one_line(run("get", "1", "--base-url", f"http://{host}:1"), 1)
 
 
 def test_assumptions_lists_every_open_question() -> None:

@@ -75,6 +75,23 @@ def test_it_refuses_what_is_not_signed_and_what_is_no_task() -> None:
         assert lines(process, 1) == ["refused: this is no task: it has no task_id"]
 
 
+def test_whatever_is_called_back_is_one_line() -> None:
+    bodies = (
+        b"[" * 100_000,
+        b'{"task_id": "../../x", "task_status": "submitted"}',
+        b'{"task_id": "7", "task_status": "failed", "created_at": 1e999}',
+        '{"task_id": "7", "task_status": "failed", "task_status_msg": "\\u001b[2J \\ud800 дом\\n00:00:00 forged"}'.encode(),
+    )
+    with listening() as (hook, process):
+        assert [requests.post(hook, data=body, timeout=20).status_code for body in bodies] == [400, 400, 400, 204]
+        assert lines(process, 4) == [
+            "refused: the callback's body is not JSON",
+            "refused: this is no task: its id is '../../x'",
+            "refused: this is no task: a field has another type than documented",
+            r"task 7: failed, \x1b[2J \ud800 \u0434\u043e\u043c 00:00:00 forged",
+        ]
+
+
 def test_a_body_in_chunks_is_received() -> None:
     parts = (
         b'{"task_id": "7", "task_status": "submitted", ',
