@@ -69,5 +69,9 @@ def describe(reply: Reply) -> str:
         return code_and_message(reply.http, reply.body)
     if 300 <= reply.http < 400:
         return f"{reply.http}, a redirect"
-    kind = "a page" if b"<" in reply.content[:200] else "no JSON object"
-    return f"{reply.http}, {kind}"
+    return f"{reply.http}, {'a page' if is_page(reply) else 'no JSON object'}"
+
+
+def is_page(reply: Reply) -> bool:
+    """Tell whether a reply looks like a page instead of JSON."""
+    return not isinstance(reply.body, dict) and b"<" in reply.content[:200]
