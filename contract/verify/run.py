@@ -20,7 +20,7 @@ from .following import Follower
 from .probing import is_there, probe
 from .results import DEVIATES, SKIPPED, Report, Result, takes_any_key
 from .selection import EXPLORED, MAX_CREATES, explored_cases, select_cases, to_send, why_not
-from .sending import NotTestedError, Sender, UnavailableError
+from .sending import NoMoneyError, NotTestedError, Sender, UnavailableError
 from .stopping import AT_DEVIATION, BROKEN, INTERRUPTED, Stopping
 from .workers import Workers
 
@@ -196,7 +196,8 @@ class Run:
             self._note_silence(case, sent, error.said)
         except NotTestedError as error:
             self._stopping.note_answer(to_create=case.creates)
-            self._stopping.stop_paying(str(error))
+            if isinstance(error, NoMoneyError):
+                self._stopping.stop_paying(str(error))
             result.skip(str(error))
         else:
             self._stopping.note_answer(to_create=case.creates)

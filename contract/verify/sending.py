@@ -44,6 +44,10 @@ class NotTestedError(Exception):
     """A case says nothing of the service, since the account or the service was in no state to carry it out."""
 
 
+class NoMoneyError(NotTestedError):
+    """The account cannot pay, or may not."""
+
+
 class UnavailableError(NotTestedError):
     """The service could not serve, however often it was asked."""
 
@@ -76,7 +80,7 @@ class Sender:
         self._served_at = target.now()
         """When somebody found room."""
         self._gave_up = False
-        """Whether there was no room for too long already."""
+        """Whether somebody has waited for room in vain, and nobody found any since."""
         self._stopped = False
         # What these three say is needed by no thread at once: one that sees it late waits a little longer, no more.
         self._lock = threading.Lock()
@@ -116,7 +120,7 @@ class Sender:
             said = self._said(outcome)
             may_repeat = not self._stopped and self._is_safe(case, request, outcome, tries)
             if isinstance(outcome, Reply) and self._code_of(case, outcome) in self._broke:
-                raise NotTestedError(f"needs another account: {said}")
+                raise NoMoneyError(f"needs another account: {said}")
             if self._is_full(case, outcome):
                 if self._has_waited_enough(started):
                     raise NotTestedError(f"found no room within {ROOM_S:g} s: {said}")
@@ -124,6 +128,8 @@ class Sender:
                     raise NotTestedError(f"found no room: {said}")
             elif isinstance(outcome, Reply) and not (self._is_away(case, outcome) or failed(outcome)):
                 self._served_at = self.target.now()
+                if case.creates and case.accepted:
+                    self._gave_up = False  # who found no room had asked for more than there ever is
                 return outcome
             elif not may_repeat or tries >= most or self.target.now() - started >= PATIENCE_S:
                 if isinstance(outcome, Reply) and failed(outcome):

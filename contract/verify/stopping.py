@@ -41,7 +41,7 @@ class Stopping:
         self.reason = ""
         """Why nothing more is sent; empty while the run goes on."""
         self.broke = ""
-        """Why nothing more is sent that is to be accepted: the account cannot pay, or the service has no room."""
+        """Why nothing more is sent that is to be accepted: the account cannot pay."""
         self.no_creates = ""
         """Why no create is sent any more."""
         self.silent = ""
