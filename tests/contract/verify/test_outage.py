@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from klingkit.contract.verify.results import Report
 
 PAGE = b"<html><body>out of order</body></html>"
-OUTAGES = [
+OUTAGES: list[Reply | NoAnswerError] = [
     Reply(502, {}, PAGE),
     Reply(503, {}, b'{"code": 5001, "message": "Service temporarily unavailable", "request_id": "x"}'),
     Reply(504, {}, b""),
