@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from ..addresses import is_loopback
 from ..import_lock import importing
+from .connecting import never_connected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -213,7 +214,7 @@ class HttpTarget:
                 return Reply(response.status_code, headers, content)
         except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
             # If there was no connection, nothing has arrived; requests has one class for that and for one that breaks off.
-            refused = "refused" in str(error) or "resolve" in str(error)
+            refused = never_connected(error)
             return NoAnswerError(
                 "nothing answers there" if refused else "the connection broke off", arrived=not refused
             )

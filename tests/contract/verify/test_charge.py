@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from dataclasses import replace
 from decimal import Decimal
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from klingkit.contract import load_contract
 from klingkit.contract.judge.charge import may_cost
-from klingkit.contract.targets.target import Reply, Request
+from klingkit.contract.targets.target import HttpTarget, NoAnswerError, Reply, Request
 from tests.wrong_targets import FREE, PAID, PRICE, Wrong, run
 
 if TYPE_CHECKING:
@@ -152,3 +153,30 @@ def test_money_is_given_back_for_what_was_seen_to_fail_and_made_nothing() -> Non
     assert failed
     for wrong in (first_done, drawn):
         assert run(Wrong(wrong), only).spent == right.spent + failed * PRICE
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"refused\r\n\r\n", b"HTTP/1.1 400 x\r\nTransfer-Encoding: chunked\r\n\r\ncannot resolve, refused\r\n", b""],
+    ids=repr,
+)
+def test_no_words_of_a_service_make_a_request_one_that_has_not_arrived(answer: bytes) -> None:
+    def serve() -> None:
+        connection, _ = listening.accept()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(answer)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        thread = threading.Thread(target=serve)
+        thread.start()
+        with pytest.raises(NoAnswerError) as caught:
+            HttpTarget(f"http://127.0.0.1:{port}").send(Request("POST", "/x", {"n": 1}))
+        thread.join(10)
+    assert caught.value.arrived
+
+    for nowhere in (f"http://127.0.0.1:{port}", "http://klingkit.invalid"):
+        with pytest.raises(NoAnswerError) as caught:
+            HttpTarget(nowhere).send(Request("POST", "/x", {"n": 1}))
+        assert not caught.value.arrived
