@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .command_errors import CommandFailed, WrongUsage
+from .ending import BUG, ends_well, say
 from .environment import environment
 from .run_options import INCOMPLETE, INTERRUPTED, prepare, print_plan, receiver, run, run_options
 
 if TYPE_CHECKING:
     from klingkit.contract.verify.results import Report
+
+    from .ending import Signals
 
 STORAGE = "HYPOTHESIS_STORAGE_DIRECTORY"
 FORMATS = ("junit", "md", "json")
@@ -140,11 +143,15 @@ def unknown(what: str, name: str, valid: list[str]) -> str:
     help="Which deviations count: those from what is at least so well known.",
 )
 @run_options
-def verify(url: str, *, reports: tuple[str, ...], fail_on: str, plan: bool, real: bool, **given: Any) -> None:
+@ends_well
+def verify(
+    url: str, *, reports: tuple[str, ...], fail_on: str, plan: bool, real: bool, signals: Signals, **given: Any
+) -> None:
     """Verify that the service at URL keeps the contract.
 
-    Exits with 0 if it does, 1 if it breaks a rule, 2 if nothing could be tested, 3 if not all could that was to be, 130 after
-    a Ctrl-C.
+    Exits with 0 if it does; 1 if it breaks a rule; 2 if nothing could be tested; 3 if not all could that was to be, as when the
+    service was unavailable, or a report could not be written; 70 if klingkit itself has failed; 130, 143 or 129 after a Ctrl-C,
+    SIGTERM or SIGHUP. What was tested until then is reported in each case but 2.
     """
     from klingkit.contract import load_contract
     from klingkit.contract.verify import report as forms
@@ -157,19 +164,32 @@ def verify(url: str, *, reports: tuple[str, ...], fail_on: str, plan: bool, real
         print_plan(contract, options, target.url)
         return
     with receiver(target):
-        report = run(target, contract, options)
-    click.echo(forms.as_text(report))
+        report = run(target, contract, options, signals)
+    unwritten = write_reports(report, files)
+    say(forms.as_text(report))
     deviations = [deviation for result in report.results for deviation in result.deviations]
     if len(report.counted(fail_on)) < len(deviations):
-        click.echo(f"--fail-on {fail_on}: {len(report.counted(fail_on))} of {len(deviations)} deviations count")
-    now = datetime.now(UTC)
+        say(f"--fail-on {fail_on}: {len(report.counted(fail_on))} of {len(deviations)} deviations count")
+    for line in unwritten:
+        say(f"Error: {line}", err=True)
+    raise click.exceptions.Exit(exit_code(report, fail_on) or (INCOMPLETE if unwritten else 0))
+
+
+def write_reports(report: Report, files: list[tuple[str, Path]]) -> list[str]:
+    """Write what can be written, and return a line for each report that could not."""
+    from klingkit.contract.bug import bug_line
+    from klingkit.contract.verify import report as forms
+
+    now, unwritten = datetime.now(UTC), []
     for kind, file in files:
-        text = {"junit": forms.as_junit, "md": forms.as_markdown, "json": forms.as_json}[kind](report, now)
         try:
+            text = {"junit": forms.as_junit, "md": forms.as_markdown, "json": forms.as_json}[kind](report, now)
             file.write_text(text, encoding="utf-8")
         except OSError as error:
-            raise CommandFailed(f"--report {kind}={file} cannot be written: {error.strerror}") from None
-    raise click.exceptions.Exit(exit_code(report, fail_on))
+            unwritten.append(f"--report {kind}={file} cannot be written: {error.strerror}")
+        except Exception as error:  # noqa: BLE001 - the other reports are written all the same
+            unwritten.append(f"--report {kind}={file} cannot be written: {bug_line(error)}")
+    return unwritten
 
 
 def keep_this_folder_clean() -> None:
@@ -182,7 +202,9 @@ def keep_this_folder_clean() -> None:
 def exit_code(report: Report, fail_on: str) -> int:
     """Return the exit code for a report."""
     if report.interrupted:
-        return INTERRUPTED
+        return INTERRUPTED + report.signal
+    if report.bug:
+        return BUG
     if report.counted(fail_on):
         return CommandFailed.exit_code
     if report.incomplete:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .command_errors import CommandFailed, WrongUsage
+from .ending import BUG, ends_well, say
 from .run_options import INCOMPLETE, INTERRUPTED, prepare, print_plan, run, run_options
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from klingkit.contract.verify.results import Report
     from klingkit.contract.verify.selection import Options
 
+    from .ending import Signals
+
 SIMULATOR = "simulator"
 
 
@@ -29,17 +32,19 @@ SIMULATOR = "simulator"
 @click.argument("url")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the recording.")
 @run_options
-def record(url: str, *, out: Path, plan: bool, real: bool, **given: Any) -> None:
+@ends_well
+def record(url: str, *, out: Path, plan: bool, real: bool, signals: Signals, **given: Any) -> None:
     """Send the cases to the service at URL and keep its answers, without keys and private data.
 
-    Exits with 0 when they are kept, 1 if a secret would have been, 2 if there is nothing to keep, 3 if there is less than was
-    asked for, 130 after a Ctrl-C.
+    Exits with 0 when they are kept; 1 if a secret would have been; 2 if there is nothing to keep; 3 if there is less than was
+    asked for, and names what is missing; 70 if klingkit itself has failed; 130, 143 or 129 after a Ctrl-C, SIGTERM or SIGHUP.
     """
     from klingkit.contract import load_contract
     from klingkit.contract.recordings.files import BrokenRecordingError, SecretFoundError, check_folder, load, save
     from klingkit.contract.recordings.from_run import record as keep
     from klingkit.contract.targets.target import SHORTEST_SECRET
     from klingkit.contract.verify.report import not_tested
+    from klingkit.contract.verify.results import SKIPPED
 
     contract = load_contract()
     target, options = prepare(url, real=real or plan, **given)
@@ -56,7 +61,7 @@ def record(url: str, *, out: Path, plan: bool, real: bool, **given: Any) -> None
         raise WrongUsage(f"--out {error}") from None
     if old:
         refuse_loss(old, contract, options, out)
-    report = run(target, contract, options)
+    report = run(target, contract, options, signals)
     recording = keep(report, datetime.now(UTC))
     if not any(recording.answers.values()):
         raise WrongUsage(options.without_keys("; ".join(["there is nothing to keep", *not_tested(report)])))
@@ -69,10 +74,20 @@ def record(url: str, *, out: Path, plan: bool, real: bool, **given: Any) -> None
     except OSError as error:
         raise CommandFailed(f"{out} cannot be written: {error.strerror}") from None
     count = sum(map(len, recording.answers.values()))
-    click.echo(f"{out}: {count} answers of {target.url}; {report.creates} creates, {report.spent} {contract.currency}")
+    say(f"{out}: {count} answers of {target.url}; {report.creates} creates, {report.spent} {contract.currency}")
+    for result in report.results:
+        if result.state == SKIPPED and not result.planned:
+            say(f"missing: {result.case.id}, which {options.without_keys(result.reason)}", err=True)
     if report.incomplete:
-        click.echo(f"incomplete: {options.without_keys(report.incomplete)}", err=True)
-        raise click.exceptions.Exit(INTERRUPTED if report.interrupted else INCOMPLETE)
+        say(f"incomplete: {options.without_keys(report.incomplete)}", err=True)
+        raise click.exceptions.Exit(ended_early(report))
+
+
+def ended_early(report: Report) -> int:
+    """Return the exit code of a run in which not all was answered."""
+    if report.interrupted:
+        return INTERRUPTED + report.signal
+    return BUG if report.bug else INCOMPLETE
 
 
 def refuse_loss(old: Recording, contract: Contract, options: Options, out: Path) -> None:
@@ -112,13 +127,14 @@ def secrets(*options: Options) -> list[Secret]:
 @click.argument("b")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @run_options
-def drift(a: str, b: str, *, as_json: bool, plan: bool, real: bool, **given: Any) -> None:
+@ends_well
+def drift(a: str, b: str, *, as_json: bool, plan: bool, real: bool, signals: Signals, **given: Any) -> None:
     """Send the same cases to A and B, and say where they answer differently, as Markdown.
 
     A and B each are a URL, `simulator`, or the folder of a recording. What a URL may cost counts for both together.
 
-    Exits with 0 if there is no drift, 1 if there is, 2 if nothing could be compared, 3 if there was less to compare
-    than was asked for, 130 after a Ctrl-C.
+    Exits with 0 if there is no drift; 1 if there is; 2 if nothing could be compared; 3 if there was less to compare than was
+    asked for; 70 if klingkit itself has failed; 130, 143 or 129 after a Ctrl-C, SIGTERM or SIGHUP.
     """
     from klingkit.contract import load_contract
     from klingkit.contract.recordings import drift_report as forms
@@ -140,10 +156,10 @@ def drift(a: str, b: str, *, as_json: bool, plan: bool, real: bool, **given: Any
             warn_of_age(chosen, name, now)
             recordings.append(chosen)
             continue
-        report = chosen.ask(contract, budget)
-        if report.interrupted:
-            click.echo(f"interrupted: {report.total} at most", err=True)
-            raise click.exceptions.Exit(INTERRUPTED)
+        report = chosen.ask(contract, budget, signals)
+        if report.interrupted or report.bug:
+            say(f"{report.incomplete}: {report.total} at most", err=True)
+            raise click.exceptions.Exit(ended_early(report))
         recordings.append(keep(report, now))
         if not chosen.free:
             budget = max(budget - report.spent, Decimal(0))
@@ -173,10 +189,10 @@ class Asked:
     free: bool = False
     """Whether nothing that it does can cost money."""
 
-    def ask(self, contract: Contract, budget: Decimal) -> Report:
+    def ask(self, contract: Contract, budget: Decimal, signals: Signals) -> Report:
         """Send the cases, within a budget if they can cost money."""
         options = self.options if self.free else replace(self.options, budget=budget)
-        return run(self.target, contract, options)
+        return run(self.target, contract, options, signals)
 
 
 def side(text: str, *, real: bool, contract: Contract, given: dict[str, Any]) -> Asked | Recording:

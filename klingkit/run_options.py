@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import secrets
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import click
 
 from .command_errors import WrongUsage, money
+from .ending import say
 from .secret_options import secret_option
 
 if TYPE_CHECKING:
@@ -21,10 +22,12 @@ if TYPE_CHECKING:
     from klingkit.contract.verify.results import Report, Result
     from klingkit.contract.verify.selection import Options
 
+    from .ending import Signals
+
 INCOMPLETE = 3
 """Exit code of a run in which not all was tested that was to be."""
-INTERRUPTED = 130
-"""Exit code after a Ctrl-C, as of any command."""
+INTERRUPTED = 128
+"""Exit code after a signal, to which its number is added, as of any command."""
 SAY_AGAIN_S = 15.0
 """How often a run that is not watched says what it waits for."""
 
@@ -87,13 +90,13 @@ def prepare(
     return target, options
 
 
-def run(target: Target, contract: Contract, options: Options) -> Report:
-    """Verify a target, and show how that goes on; one line says why, if it cannot be done."""
+def run(target: Target, contract: Contract, options: Options, signals: Signals) -> Report:
+    """Verify a target until a signal ends it, and show how that goes on; one line says why, if it cannot be done."""
     from klingkit.contract.verify.probing import UnusableTargetError
     from klingkit.contract.verify.run import verify as verify_target
 
     try:
-        with progress() as (on_result, on_wait):
+        with progress() as (on_result, on_wait), signals.ending_this():
             return verify_target(target, contract, options, on_result, on_wait)
     except UnusableTargetError as error:
         raise WrongUsage(f"nothing could be tested: {error}") from None
@@ -114,24 +117,34 @@ def receiver(target: HttpTarget) -> Iterator[None]:
 def progress() -> Iterator[tuple[Callable[[Result], object], Callable[[str], object]]]:
     """Show on a terminal which case came last, and what is waited for; elsewhere only the latter, now and then."""
     from rich.console import Console
+    from rich.text import Text
+
+    from klingkit.contract.judge.deviation import clipped
 
     console = Console(stderr=True)
     if console.is_terminal:
-        with console.status("asking") as status:
-            yield (
-                lambda result: status.update(f"{result.case.id}: {result.state}"),
-                lambda what: status.update(f"waiting for {what}"),
-            )
+        status = console.status("asking")
+
+        def show(text: str) -> None:
+            with suppress(OSError):  # a terminal that was closed
+                status.update(Text(clipped(text)))
+
+        status.start()
+        try:
+            yield lambda result: show(f"{result.case.id}: {result.state}"), lambda what: show(f"waiting for {what}")
+        finally:
+            with suppress(OSError):
+                status.stop()
         return
     said = time.monotonic()
 
-    def say(what: str) -> None:
+    def tell(what: str) -> None:
         nonlocal said
         if time.monotonic() - said >= SAY_AGAIN_S:
             said = time.monotonic()
-            click.echo(f"waiting for {what}", err=True)
+            say(f"waiting for {clipped(what)}", err=True)
 
-    yield lambda _: None, say
+    yield lambda _: None, tell
 
 
 def print_plan(contract: Contract, options: Options, where: str) -> None:

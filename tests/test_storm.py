@@ -54,7 +54,9 @@ class Storm:
                 action = draw.choice((self.create, self.create, self.query, self.hostile, self.fault, self.break_off))
                 with suppress(requests.RequestException, OSError):
                     action(session, draw)
-                with suppress(requests.RequestException, OSError, ControlError):  # a journey that a reset has ended says so
+                with suppress(
+                    requests.RequestException, OSError, ControlError
+                ):  # a journey that a reset has ended says so
                     draw.choice((self.query, self.steer, self.picture))(session, draw)
 
     def post(self, session: requests.Session, key: str, data: bytes, **headers: str) -> requests.Response:

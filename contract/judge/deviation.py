@@ -17,7 +17,6 @@ DEVIATION_KINDS = {
     "undocumented_field": "a field of the answer is not documented",
     "schema": "a field of the answer has another type or form",
     "promise": "the service does not keep a promise",
-    "no_answer": "there was no whole answer",
 }
 LONGEST = 160
 """Characters of a foreign text that a report shows."""

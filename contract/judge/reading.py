@@ -72,10 +72,14 @@ def describe(reply: Reply) -> str:
         return f"{reply.http}, a redirect"
     if reply.more:
         return f"{reply.http}, {size_of(reply)}"
-    kind = "a page" if b"<" in reply.content[:200] else "no JSON object"
-    return f"{reply.http}, {kind}"
+    return f"{reply.http}, {'a page' if is_page(reply) else 'no JSON object'}"
 
 
 def size_of(reply: Reply) -> str:
     """Say how long a body is, as far as it was read."""
     return f"{'more than ' if reply.more else ''}{len(reply.content)} bytes"
+
+
+def is_page(reply: Reply) -> bool:
+    """Tell whether a reply looks like a page instead of JSON."""
+    return not isinstance(reply.body, dict) and b"<" in reply.content[:200]

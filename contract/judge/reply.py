@@ -17,17 +17,8 @@ if TYPE_CHECKING:
     from ..targets.target import Reply
     from .answer_schema import AnswerSchemas
 
-UNREADABLE_KINDS = {"accepted", "refused", "envelope", "no_answer"}
+UNREADABLE_KINDS = {"accepted", "refused", "envelope"}
 """Deviations after which the schema of the answer says nothing more: it is another answer altogether."""
-
-
-def may_cost(contract: Contract, reply: Reply) -> bool:
-    """Tell whether a create may have been carried out, by its answer: always, but for what is clearly a refusal."""
-    if 300 <= reply.http < 500:
-        return False
-    code = inner_of(reply.body).get("code")
-    refusals = {error.code for error in contract.errors.values() if error.code not in {0, ""}}
-    return not (isinstance(code, (int, str)) and not isinstance(code, bool) and code in refusals)
 
 
 def judge(contract: Contract, schemas: AnswerSchemas | None, case: Case, reply: Reply) -> list[Deviation]:

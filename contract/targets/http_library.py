@@ -9,7 +9,7 @@ from ..import_lock import importing
 with importing:
     import requests
     from requests import exceptions
-    from urllib3.exceptions import HTTPError, LocationValueError
+    from urllib3.exceptions import HTTPError, LocationValueError, NewConnectionError
 
 ERRORS = (requests.RequestException, HTTPError, HTTPException, OSError, ValueError)
 """What an exchange can raise, as long as nothing is wrong here."""
@@ -35,7 +35,7 @@ def why_none(error: Exception, timeout: float) -> tuple[str, bool]:
         return "no TLS connection, or a certificate that is not trusted", True
     if isinstance(error, (exceptions.ConnectionError, exceptions.ChunkedEncodingError)):
         # If there was no connection, nothing has arrived; requests has one class for that and for one that breaks off.
-        refused = "refused" in str(error) or "resolve" in str(error)
+        refused = never_connected(error)
         return "nothing answers there" if refused else "the connection broke off", not refused
     if isinstance(error, exceptions.Timeout):
         return f"no answer within {timeout:g} s", True
@@ -44,3 +44,9 @@ def why_none(error: Exception, timeout: float) -> tuple[str, bool]:
     if isinstance(error, UNASKED):
         return "its URL is none that can be asked", True
     return "what answers does not speak HTTP", True
+
+
+def never_connected(error: Exception) -> bool:
+    """Tell whether an exchange ended before it had a connection: by what was raised, since its text may be the service's."""
+    cause = error.args[0] if error.args else None
+    return isinstance(getattr(cause, "reason", cause), NewConnectionError)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from ..judge.reading import task_id_of
 from ..judge.reply import limit_of
 from ..judge.rule_texts import named_rules
-from ..targets.target import NoAnswerError
 from .budget import BudgetError
 from .selection import MAX_CREATES
 from .sending import NotTestedError
@@ -40,7 +39,7 @@ class Bisection:
             return deviation
         try:
             found = self._find(case)
-        except (BudgetError, NotTestedError, NoAnswerError):
+        except (BudgetError, NotTestedError):
             return deviation
         return self._refused_for(found, named, deviation) if found else deviation
 
@@ -48,7 +47,7 @@ class Bisection:
         """Return the one boundary that is refused; None if there is no room to look for it, or it is accepted by itself."""
         suspects: Sequence[Boundary] = case.covers
         while len(suspects) > 1:
-            if self._sender.creates >= MAX_CREATES:
+            if self._sender.first_creates >= MAX_CREATES:
                 return None
             middle = len(suspects) // 2
             first, second = suspects[:middle], suspects[middle:]

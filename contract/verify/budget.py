@@ -8,8 +8,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from ..cases.case import FAILS, MAY, PICTURES, UNCLEAR, Case
+from ..judge.charge import may_cost
 from ..judge.reading import task_id_of
-from ..judge.reply import may_cost
 from ..targets.target import HttpTarget, NoAnswerError
 
 if TYPE_CHECKING:
@@ -41,8 +41,8 @@ class Budget:
         """What is spent, and may yet be."""
         return self.spent + self._held
 
-    def pay(self, pictures: int, send: Callable[[], Reply]) -> Reply:
-        """Return the reply to a create for so many pictures; what is clearly refused costs nothing.
+    def pay(self, pictures: int, request: Request, send: Callable[[], Reply]) -> Reply:
+        """Return the reply to a create for so many pictures; what is known to be refused costs nothing.
 
         Raises BudgetError, with nothing sent, if it could cost more than is left; and what `send` raises.
         """
@@ -52,7 +52,7 @@ class Budget:
         cost, told = amount, False  # doubt costs: whatever ends the sending, the request may have arrived
         try:
             reply = send()
-            cost = amount if may_cost(self._contract, reply) else Decimal(0)
+            cost = amount if may_cost(self._contract, request, reply) else Decimal(0)
             told = bool(task_id_of(reply))
         except NoAnswerError as error:
             cost = amount if error.arrived else Decimal(0)
@@ -113,7 +113,7 @@ class BudgetedTarget(HttpTarget):
         # A raw body is the test's own, which nobody has read: it may ask for many.
         pictures = Case("", request, "create_task", MAY).pictures if request.raw is None else UNCLEAR
         send = super().send
-        return self._budget.pay(pictures, lambda: send(request, key))
+        return self._budget.pay(pictures, request, lambda: send(request, key))
 
 
 @dataclass(frozen=True, slots=True)

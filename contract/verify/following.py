@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import threading
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-from ..judge.deviation import Deviation, clipped
+from ..judge.deviation import Deviation, clipped, shown
 from ..judge.reading import describe, images_of
 from ..judge.reply import limit_of
 from ..judge.task_history import goes_on, judge_callbacks, judge_history, judge_picture
 from ..targets.target import NoAnswerError
-from .results import DEVIATES, SKIPPED
-from .sending import NotTestedError
+from .results import DEVIATES, HOLDS
+from .sending import NotTestedError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from ..judge.answer_schema import AnswerSchemas
     from ..spec import Contract
     from ..targets.callback_receiver import Received
-    from ..targets.target import Reply
     from .results import Result
     from .selection import Options
     from .sending import Sender
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 TASK_S = 300.0
 """Time for all tasks to end; the longest recorded took 41 s."""
-QUERIES = 3
-"""Times that a task is asked for which no answer comes."""
 CALLBACK_S = 5.0
 """Time for callbacks after the end of their tasks."""
 
@@ -45,6 +43,10 @@ class Follower:
         self._options = options
         self._schemas = schemas
         self._workers = workers
+        self._given_back: set[str] = set()
+        """Ids of tasks that have cost nothing in the end."""
+        self._lost: set[str] = set()
+        """Ids of cases whose tasks cannot be followed any further."""
         self._noting = threading.Lock()
         """Two pictures of one task can be looked at at once, both of which may be wrong."""
 
@@ -56,13 +58,15 @@ class Follower:
             waited = self._target.now() - started
             ended, left = self._divide(left, all_ended=waited >= TASK_S)
             self._workers.for_each(self._query, ended)  # once more: an end stays an end
-            self._judge_tasks([result for result in ended if result.state != SKIPPED])
+            self._judge_tasks([result for result in ended if result.case.id not in self._lost])
             if left:
                 pause = max(0.1 if self._target.local else 1.0, waited / 40)
                 self._sender.wait_for(f"{len(left)} tasks to end, for {TASK_S - waited:.0f} s at most", pause)
                 self._workers.for_each(self._query, left)
         if self._target.callback_url and not self._stops(fresh):
-            self._judge_callbacks([result for result in fresh if self._calls_back(result) and result.state != SKIPPED])
+            self._judge_callbacks(
+                [result for result in fresh if self._calls_back(result) and result.case.id not in self._lost]
+            )
 
     def find(self, result: Result, requirement: str, expected: str, got: str) -> None:
         """Note that a promise, or the rule that should end a task, was not kept."""
@@ -85,18 +89,18 @@ class Follower:
 
     def _has_ended(self, result: Result) -> bool:
         lost = any(deviation.requirement == "task.end" for deviation in result.deviations)
-        return lost or result.state == SKIPPED or not goes_on(self._contract.lifecycle, result.history[-1])
+        return lost or result.case.id in self._lost or not goes_on(self._contract.lifecycle, result.history[-1])
 
     def _query(self, result: Result) -> None:
-        if result.state == SKIPPED:
+        if result.case.id in self._lost:
             return
         try:
-            path, reply = self._patiently(result)
-        except NotTestedError as error:
-            result.skip(str(error))
+            path, reply = self._sender.query(result.case, result.task_id)
+        except UnavailableError as error:
+            self._lose(result, f"could not be followed to the end of its task: {error}")
             return
-        except NoAnswerError as error:
-            result.skip(f"could not be followed to the end of its task: {error}")
+        except NotTestedError as error:
+            self._lose(result, str(error))
             return
         if not reply.data:
             self.find(result, "task.end", "the task", describe(reply))
@@ -105,15 +109,6 @@ class Follower:
         for deviation in self._schemas.judge("get_task", path, reply) if self._schemas else ():
             result.add(deviation)
 
-    def _patiently(self, result: Result) -> tuple[str, Reply]:
-        """Query a task, again if there is no answer: a connection that breaks says nothing of the task."""
-        for _ in range(QUERIES - 1):
-            try:
-                return self._sender.query(result.case, result.task_id)
-            except NoAnswerError:
-                self._target.wait(1)
-        return self._sender.query(result.case, result.task_id)
-
     def _judge_tasks(self, results: Sequence[Result]) -> None:
         for result in results:
             request = dict(result.case.request.body or {})
@@ -121,16 +116,38 @@ class Follower:
             tried = {boundary.requirement for boundary in result.case.covers}
             for finding in judge_history(self._contract, request, result.history, failure, tried):
                 self.find(result, *finding)
-            if failure and result.history[-1].get("task_status") == self._contract.lifecycle.failed:
-                self._sender.budget.refund(self._contract.price_per_picture * result.case.pictures)
+            self._give_back(result)
         if not (self._stops(results) or self._options.keep):
             pictures = [(result, url) for result in results for url in _urls(result)]
             self._workers.for_each(self._fetch, pictures)
 
+    def _lose(self, result: Result, reason: str) -> None:
+        """Follow a task no further; what is known to be wrong with its case stays."""
+        with self._noting:
+            self._lost.add(result.case.id)
+            if result.state == HOLDS or self._options.keep:
+                result.skip(reason)
+
+    def _give_back(self, result: Result) -> None:
+        """Take back what a task was counted for that could only fail, and did: that costs nothing, once for each task."""
+        lifecycle, statuses = self._contract.lifecycle, [view.get("task_status") for view in result.history]
+        pictures = [url for view in result.history for url in images_of(view)]
+        if not result.case.rule or statuses[-1] != lifecycle.failed or lifecycle.succeeded in statuses or pictures:
+            return
+        if result.task_id not in self._given_back:
+            self._given_back.add(result.task_id)
+            self._sender.budget.refund(self._contract.price_per_picture * result.case.pictures)
+
     def _fetch(self, picture: tuple[Result, str]) -> None:
         result, url = picture
+        if not _is_url(url):
+            self.find(result, "task.picture", "a PNG", f"{shown(url)}, which is no address")
+            return
         try:
-            reply = self._target.fetch(url)
+            reply = self._sender.fetch(url)
+        except UnavailableError as error:
+            self._lose(result, f"has a picture that could not be fetched: {error}")
+            return
         except NoAnswerError as error:
             self.find(result, "task.picture", "a PNG", str(error))
             return
@@ -166,3 +183,11 @@ class Follower:
 
 def _urls(result: Result) -> list[str]:
     return [image["url"] for image in images_of(result.history[-1]) if isinstance(image.get("url"), str)]
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.hostname)

@@ -83,13 +83,20 @@ class Report:
     notes: list[str] = field(default_factory=list)
     incomplete: str = ""
     """Why not all could be tested that was meant to be; empty if it could."""
-    interrupted: bool = False
-    """Whether somebody has ended the run."""
+    signal: int = 0
+    """What somebody has ended the run with."""
+    bug: str = ""
+    """How klingkit itself has failed, if it has."""
 
     @property
     def total(self) -> str:
         """What was sent and spent, in a few words."""
         return f"{self.requests} requests, {self.creates} creates, {self.spent} {self.contract.currency}"
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether somebody has ended the run."""
+        return bool(self.signal)
 
     @property
     def cases(self) -> list[Case]:

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import signal
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
+from ..bug import bug_line
 from ..cases.case import COSTS, FAILS, SMALLEST
 from ..judge.answer_schema import schemas_of
-from ..judge.deviation import Deviation
 from ..judge.reading import describe, envelope_of, task_id_of
-from ..judge.reply import judge, limit_of, may_cost
-from ..targets.target import NoAnswerError
+from ..judge.reply import judge
 from .bisection import Bisection
 from .budget import BudgetError, make_plan
 from .closing import TOO_DEAR, close
 from .following import Follower
-from .probing import probe
-from .results import DEVIATES, Report, Result, takes_any_key
+from .probing import is_there, probe
+from .results import DEVIATES, SKIPPED, Report, Result, takes_any_key
 from .selection import EXPLORED, MAX_CREATES, explored_cases, select_cases, to_send, why_not
-from .sending import NotTestedError, Sender
-from .stopping import AT_DEVIATION, Stopping
+from .sending import NoMoneyError, NotTestedError, Sender, UnavailableError
+from .stopping import AT_DEVIATION, BROKEN, INTERRUPTED, Stopping
 from .workers import Workers
 
 if TYPE_CHECKING:
@@ -39,11 +40,11 @@ def verify(
     on_result: Callable[[Result], object] = lambda _: None,
     on_wait: Callable[[str], object] = lambda _: None,
 ) -> Report:
-    """Send the cases to a target and judge what it does; after a Ctrl-C, report what came until then.
+    """Send the cases to a target and judge what it does; after a Ctrl-C or a bug of klingkit, report what came until then.
 
     `on_wait` is told what the run waits for. Raises UnusableTargetError if nothing can be tested there.
     """
-    probe(target, contract, options)
+    probe(Sender(target, contract, options, on_wait), contract, options)
     sender = Sender(target, contract, options, on_wait)
     with Workers(1 if options.one_by_one else target.parallel, sender.stop) as workers:
         return Run(sender, contract, options, on_result, workers).execute()
@@ -81,17 +82,34 @@ class Run:
 
     def execute(self) -> Report:
         """Run to the end, or until something stops it."""
-        results = self._add(select_cases(self._contract, self._options, self._target.callback_url))
-        try:
-            self._send_all(results)
-            if self._options.keep and not self._stopping.reason:
-                self._ask_again(results)
-        except KeyboardInterrupt:
-            self._stopping.interrupt()
-        if self._stopping.reason:
-            self._judge_replies()
-        close(self._report, self._stopping, self._sender)
+        self._guard(self._send_and_follow)
+        self._guard(self._judge_what_came)
+        self._guard(self._close)
         return self._report
+
+    def _guard(self, step: Callable[[], object]) -> None:
+        """Do something; whatever ends it, the report goes on."""
+        try:
+            step()
+        except KeyboardInterrupt as interrupt:
+            self._report.signal = next(iter(interrupt.args), signal.SIGINT)
+            self._stopping.end(INTERRUPTED)
+        except Exception as error:  # noqa: BLE001 - a run that has cost money is reported whatever goes wrong
+            self._report.bug = self._report.bug or self._options.without_keys(bug_line(error))
+            self._stopping.end(BROKEN)
+
+    def _send_and_follow(self) -> None:
+        results = self._add(select_cases(self._contract, self._options, self._target.callback_url))
+        self._send_all(results)
+        if self._options.keep and not self._stopping.reason:
+            self._ask_again(results)
+
+    def _judge_what_came(self) -> None:
+        for result in self._report.results if self._stopping.reason else ():
+            self._guard(partial(self._judge_once, result))
+
+    def _close(self) -> None:
+        close(self._report, self._stopping, self._sender)
 
     def _add(self, cases: Iterable[Case]) -> list[Result]:
         results = [Result(case) for case in cases]
@@ -121,8 +139,10 @@ class Run:
         """Draw cases, if the run is about everything and may spend; no more than there is room for."""
         if self._stopping.reason or self._options.keep or not (self._options.whole and self._options.budget):
             return []
-        room = MAX_CREATES - self._sender.creates - creates_to_come
-        return self._add(explored_cases(self._contract, self._options.seed, max(0, min(EXPLORED, room))))
+        room = MAX_CREATES - self._sender.first_creates - creates_to_come
+        if room <= 0:
+            return []
+        return self._add(explored_cases(self._contract, self._options.seed, min(EXPLORED, room)))
 
     def _ask_again(self, results: Sequence[Result]) -> None:
         """Send a query of each kind of refusal a second time; a query costs nothing."""
@@ -132,8 +152,8 @@ class Run:
             if reply is None or request.method != "GET" or "{" in request.path or envelope_of(reply.body) in seen:
                 continue
             seen.add(envelope_of(reply.body))
-            with suppress(NoAnswerError):
-                result.again = self._sender.send(request, self._options.key)
+            with suppress(NotTestedError):
+                result.again = self._sender.ask(result.case, request)
 
     # One case; by several threads at once
 
@@ -149,7 +169,10 @@ class Run:
         elif stopping.reason:
             result.skip(stopping.reason, planned=stopping.planned)
         elif case.after and (before is None or not before.task_id):
-            result.skip(f"needs the task of {case.after}, which was not made", planned=True)
+            missed = before is not None and before.state == SKIPPED and not before.planned
+            result.skip(f"needs the task of {case.after}, which was not made", planned=not missed)
+        elif stopping.no_creates and case.creates:
+            result.skip(stopping.no_creates)
         elif stopping.broke and case.creates and case.accepted:
             result.skip(stopping.broke)
         else:
@@ -168,16 +191,28 @@ class Run:
             reply = self._sender.ask(case, request)
         except BudgetError:
             result.skip(TOO_DEAR)
+        except UnavailableError as error:
+            result.skip(f"could not be judged: {error}")
+            self._note_silence(case, sent, error.said)
         except NotTestedError as error:
-            self._stopping.note_answer()
-            self._stopping.stop_paying(str(error))
+            self._stopping.note_answer(to_create=case.creates)
+            if isinstance(error, NoMoneyError):
+                self._stopping.stop_paying(str(error))
             result.skip(str(error))
-        except NoAnswerError as error:
-            self._stopping.note_silence(sent, error)
-            self._take_silence(result, error)
         else:
-            self._stopping.note_answer()
+            self._stopping.note_answer(to_create=case.creates)
             self._take(result, reply)
+        if not self._options.budget and self._sender.budget.spent:
+            self._stop_for_money(result)
+
+    def _note_silence(self, case: Case, sent: tuple[int, int], said: str) -> None:
+        """Go on, unless that was one silence too many and the target answers nothing else either."""
+        if not self._stopping.note_silence(sent, said, of_create=case.creates):
+            return
+        if is_there(self._sender, self._contract):
+            self._stopping.note_answer(to_create=False)
+        else:
+            self._stopping.give_up(said)
 
     def _take(self, result: Result, reply: Reply) -> None:
         case = result.case
@@ -186,21 +221,18 @@ class Run:
             result.task_id, result.history = made, [reply.data]
         if self._options.one_by_one:
             self._judge(result, reply)
-        if case.creates and not self._options.budget and may_cost(self._contract, reply):
-            self._stop_for_money(case, describe(reply))
 
-    def _take_silence(self, result: Result, error: NoAnswerError) -> None:
+    def _stop_for_money(self, result: Result) -> None:
+        """End a run without a budget, since a request that was to be refused may cost money; queries go on if nobody knows."""
         case = result.case
-        requirement = case.requirement or "answer.schema"
-        evidence = limit_of(self._contract, requirement)
-        result.add(Deviation(requirement, "no_answer", "an answer", str(error), evidence))
-        if case.creates and error.arrived and not self._options.budget and not self._stopping.reason:
-            self._stop_for_money(case, f"nothing, {error}")
-
-    def _stop_for_money(self, case: Case, answer: str) -> None:
-        """End a run without a budget, since a request that was to be refused may cost money."""
-        self._stopping.stop(f"was not sent, since {case.id} may cost money: it was answered {answer}")
-        price = self._contract.price_per_picture * case.pictures
+        if not case.creates or self._stopping.no_creates:
+            return
+        answer = f"it was answered {describe(result.reply)}" if result.reply else f"it {result.reason}"
+        reason = f"was not sent, since {case.id} may cost money: {answer}"
+        self._stopping.stop_creating(reason)
+        if result.reply:
+            self._stopping.stop(reason)
+        price = self._sender.budget.spent
         self._report.notes.append(
             f"{case.id} was not refused ({answer}): breaking {case.requirement} may have cost {price} {self._contract.currency}"
         )
@@ -210,8 +242,11 @@ class Run:
     def _judge_replies(self) -> None:
         """Judge what has come; many at a time are judged after they were sent, while their tasks go on."""
         for result in self._report.results:
-            if result.reply and not result.judged:
-                self._judge(result, result.reply)
+            self._judge_once(result)
+
+    def _judge_once(self, result: Result) -> None:
+        if result.reply and not result.judged:
+            self._judge(result, result.reply)
 
     def _judge(self, result: Result, reply: Reply) -> None:
         case = result.case

@@ -6,23 +6,48 @@ import threading
 
 AT_DEVIATION = "comes after the first deviation, at which the run has stopped"
 INTERRUPTED = "was not tested to the end before the run was interrupted"
+BROKEN = "was not tested to the end before klingkit itself failed"
 MAX_SILENCES = 3
-"""Cases without an answer after which the target is given up, if nothing at all was answered since the first of them was sent."""
+"""Cases without an answer in a row after which it is looked whether the service is down."""
+MAX_SILENT_CREATES = 5
+"""Creates without an answer in a row after which no more are sent, though the service answers queries."""
+
+
+class Silence:
+    """Counts cases that got no answer in a row.
+
+    With several threads, answers come between the silences of others, or just before them; so "in a row" is not told by the
+    order in which the cases end. A silence counts if nobody was answered from the sending of its case to its end.
+    """
+
+    def __init__(self) -> None:
+        self.answers = 0
+        self.length = 0
+
+    def end(self) -> None:
+        """Note that somebody was answered."""
+        self.answers += 1
+        self.length = 0
+
+    def go_on(self, before: int) -> None:
+        """Note that a case got no answer; `before` is what `answers` was when it was sent."""
+        self.length += before == self.answers
 
 
 class Stopping:
-    """What has stopped a run so far. Any thread may find a reason; the first stays, but for a Ctrl-C."""
+    """What has stopped a run so far. Any thread may find a reason; the first stays, but for a Ctrl-C or a bug of klingkit."""
 
     def __init__(self, target_name: str) -> None:
         self.reason = ""
         """Why nothing more is sent; empty while the run goes on."""
         self.broke = ""
-        """Why nothing more is sent that is to be accepted: the account cannot pay, or the service has no room."""
+        """Why nothing more is sent that is to be accepted: the account cannot pay."""
+        self.no_creates = ""
+        """Why no create is sent any more."""
         self.silent = ""
         """Why the target was given up, if it was."""
         self._target_name = target_name
-        self._answers = 0
-        self._silences = 0
+        self._all, self._creates = Silence(), Silence()
         self._lock = threading.Lock()
 
     @property
@@ -40,36 +65,48 @@ class Stopping:
         with self._lock:
             self.reason = self.reason or reason
 
-    def interrupt(self) -> None:
+    def end(self, reason: str) -> None:
         """Send nothing more, whatever else there was."""
         with self._lock:
-            self.reason = INTERRUPTED
+            self.reason = reason
 
     def stop_paying(self, reason: str) -> None:
         """Send nothing more that is to be accepted."""
         with self._lock:
             self.broke = self.broke or reason
 
-    # With several threads, answers come between the silences of others, or just before them; so "in a row" is not told by the
-    # order in which the cases end. A silence counts if the target has answered nobody from the sending of its case to its end.
+    def stop_creating(self, reason: str) -> None:
+        """Send no create any more."""
+        with self._lock:
+            self.no_creates = self.no_creates or reason
 
-    def before_sending(self) -> int:
+    def give_up(self, said: str) -> None:
+        """Send nothing more, since the target is down."""
+        with self._lock:
+            self.silent = self.silent or f"{self._target_name} stopped answering: {said}"
+            self.reason = self.reason or f"was not tested before {self.silent}"
+
+    def before_sending(self) -> tuple[int, int]:
         """Return what `note_silence` needs to know of the moment at which a case is sent."""
         with self._lock:
-            return self._answers
+            return self._all.answers, self._creates.answers
 
-    def note_answer(self) -> None:
+    def note_answer(self, *, to_create: bool) -> None:
         """Note that the target has answered somebody."""
         with self._lock:
-            self._answers += 1
-            self._silences = 0
+            self._all.end()
+            if to_create:
+                self._creates.end()
 
-    def note_silence(self, sent: int, error: Exception) -> None:
-        """Note that a case got no answer; `sent` is what `before_sending` had returned. Too many give the target up."""
+    def note_silence(self, sent: tuple[int, int], said: str, *, of_create: bool) -> bool:
+        """Note that a case got no answer, and return whether the target may be down.
+
+        `sent` is what `before_sending` had returned.
+        """
         with self._lock:
-            if sent != self._answers:
-                return
-            self._silences += 1
-            if self._silences >= MAX_SILENCES and not self.silent:
-                self.silent = f"{self._target_name} stopped answering: {error}"
-                self.reason = self.reason or f"was not tested before {self.silent}"
+            self._all.go_on(sent[0])
+            if of_create:
+                self._creates.go_on(sent[1])
+            if self._creates.length >= MAX_SILENT_CREATES:
+                self.no_creates = self.no_creates or f"was not sent, since creates got no answer any more: {said}"
+            return self._all.length >= MAX_SILENCES

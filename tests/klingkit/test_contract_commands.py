@@ -85,7 +85,7 @@ def test_a_report_that_cannot_be_written_is_said_to_be_so(live: Running, tmp_pat
     (tmp_path / "old.xml").write_text("old")
     for file, code, text in (
         (tmp_path / "folder", 2, "Is a directory"),
-        (Path("/dev/full"), 1, "cannot be written: No space left on device"),
+        (Path("/dev/full"), 3, "cannot be written: No space left on device"),
     ):
         result = run("verify", live.url, "--report", f"md={file}")
         assert (result.exit_code, result.output.count("Error")) == (code, 1)

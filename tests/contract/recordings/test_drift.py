@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from klingkit.contract import Contract
     from klingkit.contract.recordings.recording import Recording
+    from klingkit.ending import Signals
     from tests.conftest import Running
 
 GATEWAY = {"message": "no (request id: abc)", "type": "comet_api_error", "code": "invalid_request"}
@@ -497,8 +498,8 @@ def test_the_budget_is_for_both_together(monkeypatch: pytest.MonkeyPatch) -> Non
     def prepare(*_: object, **__: object) -> tuple[Any, Options]:
         return next(asked), Options(KEY, OTHER_KEY, only="n.maximum", run="klingkit-0a1b2c")
 
-    def ask(self: recording_commands.Asked, contract: Contract, budget: Decimal) -> Any:
-        report = real_ask(self, contract, budget)
+    def ask(self: recording_commands.Asked, contract: Contract, budget: Decimal, signals: Signals) -> Any:
+        report = real_ask(self, contract, budget, signals)
         budgets.append((budget, report.spent))
         return report
 

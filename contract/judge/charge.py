@@ -1,0 +1,68 @@
+"""Whether a create may have cost something, by its answer: doubt costs, and only knowledge is free."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from .reading import envelope_of, inner_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..spec import Contract
+    from ..targets.target import Reply, Request
+
+REFUSED = range(400, 500)
+"""Status of a refusal that makes nothing. What failed, or came too late (5xx), may have been carried out all the same."""
+NO_SUCH_METHOD = (404, 405)
+LONG_NUMBER = re.compile(r"\d{15,}")
+"""What ids of tasks look like, which no text of a refusal has but from the request."""
+REQUEST_ID = re.compile(r" \(request id: [^)]*\)")
+"""What makes each refusal of the gateway another text."""
+TASK_NAMES = ("id", "task", "job")
+OTHER_IDS = ("request", "trace", "log", "time")
+"""Begin the names of what is long or an id, and not that of a task."""
+
+
+def may_cost(contract: Contract, request: Request, reply: Reply) -> bool:
+    """Tell whether a create may have been carried out, by its answer.
+
+    It was not if that is a refusal which the contract knows, in its own status, envelope and code, and no task is named in it.
+    """
+    if reply.http not in REFUSED or _names_task(request, reply):
+        return True
+    if request.method != contract.operations["create_task"].method and reply.http in NO_SUCH_METHOD:
+        return False
+    code = inner_of(reply.body).get("code")
+    if isinstance(code, bool) or not isinstance(code, (int, str)):
+        return True
+    known = {(error.http, error.envelope, error.code) for error in contract.errors.values()}
+    return (reply.http, envelope_of(reply.body), code) not in known
+
+
+def _names_task(request: Request, reply: Reply) -> bool:
+    """Tell whether something that can be the id of a task stands anywhere in a reply."""
+    if any("task" in name for name in reply.headers):
+        return True
+    sent = request.data.decode(errors="replace")
+    for name, value in (*_scalars(reply.body), ("location", reply.headers.get("location"))):
+        if value and (name in TASK_NAMES or name.startswith(("taskid", "jobid"))):
+            return True
+        numbers = LONG_NUMBER.findall(REQUEST_ID.sub("", str(value)))
+        if not name.startswith(OTHER_IDS) and any(number not in sent for number in numbers):
+            return True
+    return False
+
+
+def _scalars(body: Any) -> Iterator[tuple[str, Any]]:
+    """Yield what stands in some JSON that is no object and no list, with its name in small letters alone."""
+    left: list[tuple[str, Any]] = [("", body)]
+    while left:
+        name, value = left.pop()
+        if isinstance(value, dict):
+            left += [(re.sub("[^a-z]", "", key.lower()), inner) for key, inner in value.items()]
+        elif isinstance(value, list):
+            left += [(name, inner) for inner in value]
+        else:
+            yield name, value
