@@ -39,7 +39,7 @@ def record(url: str, *, out: Path, plan: bool, real: bool, **given: Any) -> None
     from klingkit.contract.recordings.files import BrokenRecordingError, SecretFoundError, check_folder, load, save
     from klingkit.contract.recordings.from_run import record as keep
     from klingkit.contract.targets.target import SHORTEST_SECRET
-    from klingkit.contract.verify.report import not_tested
+    from klingkit.contract.verify.told import not_tested
 
     contract = load_contract()
     target, options = prepare(url, real=real or plan, **given)
