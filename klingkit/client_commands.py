@@ -180,19 +180,21 @@ def picture(text: str) -> str | Path:
 def finish(client: KlingClient, task: Task | str, timeout: float, out: Path | None, *, as_json: bool) -> None:
     """Wait with a display that fits the output, save the pictures, and print the task."""
     from rich.console import Console
+    from rich.text import Text
 
     from klingkit.client import KlingError
+    from klingkit.contract.printable import printable
 
     console = Console(stderr=True)
     task_id = task if isinstance(task, str) else task.task_id
-    display = console.status(f"task {task_id}") if console.is_terminal else nullcontext()
+    display = console.status(Text(printable(f"task {task_id}"))) if console.is_terminal else nullcontext()
     with display as spinner:
 
         def show(current: Task) -> None:
             if spinner:
-                spinner.update(f"task {task_id}: {current.status}")
+                spinner.update(Text(printable(f"task {task_id}: {current.status}")))
             elif not as_json:
-                click.echo(f"{task_id} {current.status}", err=True)
+                click.echo(printable(f"{task_id} {current.status}"), err=True)
 
         try:
             ended = client.wait(task, timeout, on_change=show)
@@ -208,11 +210,15 @@ def finish(client: KlingClient, task: Task | str, timeout: float, out: Path | No
 
 def print_task(task: Task, files: list[Path] | None = None, *, as_json: bool) -> None:
     """Print a task to stdout: as JSON, or a line for each thing known of it."""
+    from klingkit.contract.printable import printable
+
     saved = [str(file) for file in files or []]
     if as_json:
-        click.echo(json.dumps({**asdict(task), "files": saved}, ensure_ascii=sys.stdout.encoding.lower() != "utf-8"))
+        text = json.dumps({**asdict(task), "files": saved}, ensure_ascii=False)
+        as_it_is = printable(text) == text and sys.stdout.encoding.lower() == "utf-8"
+        click.echo(text if as_it_is else json.dumps(json.loads(text)))
         return
-    click.echo(f"task {task.task_id}: {task.status}")
+    click.echo(printable(f"task {task.task_id}: {task.status}"))
     for line in (task.message, *([] if saved else task.image_urls), *saved):
         if line:
-            click.echo(f"  {line}")
+            click.echo(f"  {printable(line)}")

@@ -10,6 +10,7 @@ import click
 
 from klingkit.client import CallbackSignatureError, KlingError, parse_callback
 from klingkit.client.callbacks import decode_secret
+from klingkit.contract.printable import printable
 from klingkit.contract.targets.callback_receiver import CallbackReceiver
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class Listener(CallbackReceiver):
         status, line = self._judge(headers, body)
         if number <= self._fail:
             status, line = 500, f"{line}; answered 500, as --fail wants"
-        click.echo(f"{time.strftime('%H:%M:%S')} {line}")
+        click.echo(f"{time.strftime('%H:%M:%S')} {printable(line)}")
         return status
 
     def _judge(self, headers: Message, body: bytes) -> tuple[int, str]:
@@ -49,4 +50,4 @@ class Listener(CallbackReceiver):
         signed = "; the signature holds" if self._secret else ""
         pictures = f", pictures: {len(task.image_urls)}" if task.image_urls else ""
         reason = f", {task.message}" if task.message else ""
-        return 204, ascii(f"task {task.task_id}: {task.status}{pictures}{reason}")[1:-1] + signed
+        return 204, f"task {task.task_id}: {task.status}{pictures}{reason}{signed}"

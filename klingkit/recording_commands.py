@@ -36,6 +36,7 @@ def record(url: str, *, out: Path, plan: bool, real: bool, **given: Any) -> None
     asked for, 130 after a Ctrl-C.
     """
     from klingkit.contract import load_contract
+    from klingkit.contract.printable import printable
     from klingkit.contract.recordings.files import BrokenRecordingError, SecretFoundError, check_folder, load, save
     from klingkit.contract.recordings.from_run import record as keep
     from klingkit.contract.targets.target import SHORTEST_SECRET
@@ -71,7 +72,7 @@ def record(url: str, *, out: Path, plan: bool, real: bool, **given: Any) -> None
     count = sum(map(len, recording.answers.values()))
     click.echo(f"{out}: {count} answers of {target.url}; {report.creates} creates, {report.spent} {contract.currency}")
     if report.incomplete:
-        click.echo(f"incomplete: {options.without_keys(report.incomplete)}", err=True)
+        click.echo(printable(f"incomplete: {options.without_keys(report.incomplete)}"), err=True)
         raise click.exceptions.Exit(INTERRUPTED if report.interrupted else INCOMPLETE)
 
 
@@ -121,6 +122,7 @@ def drift(a: str, b: str, *, as_json: bool, plan: bool, real: bool, **given: Any
     than was asked for, 130 after a Ctrl-C.
     """
     from klingkit.contract import load_contract
+    from klingkit.contract.printable import printable
     from klingkit.contract.recordings import drift_report as forms
     from klingkit.contract.recordings.drift import compare
     from klingkit.contract.recordings.from_run import record as keep
@@ -155,7 +157,7 @@ def drift(a: str, b: str, *, as_json: bool, plan: bool, real: bool, **given: Any
         raise CommandFailed(f"the comparison is not shown, since {secret} stands in it")
     click.echo(text, nl=as_json)
     if early:
-        click.echo(f"incomplete: {early}", err=True)
+        click.echo(printable(f"incomplete: {early}"), err=True)
     if found.rows:
         raise click.exceptions.Exit(CommandFailed.exit_code)
     if early:

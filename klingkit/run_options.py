@@ -116,13 +116,16 @@ def receiver(target: HttpTarget) -> Iterator[None]:
 def progress() -> Iterator[tuple[Callable[[Result], object], Callable[[str], object]]]:
     """Show on a terminal which case came last, and what is waited for; elsewhere only the latter, now and then."""
     from rich.console import Console
+    from rich.text import Text
+
+    from klingkit.contract.printable import printable
 
     console = Console(stderr=True)
     if console.is_terminal:
         with console.status("asking") as status:
-            yield (
-                lambda result: status.update(f"{result.case.id}: {result.state}"),
-                lambda what: status.update(f"waiting for {what}"),
+            yield (  # a Text, since `status` takes what a service says in brackets for markup
+                lambda result: status.update(Text(printable(f"{result.case.id}: {result.state}"))),
+                lambda what: status.update(Text(printable(f"waiting for {what}"))),
             )
         return
     said = time.monotonic()
@@ -131,7 +134,7 @@ def progress() -> Iterator[tuple[Callable[[Result], object], Callable[[str], obj
         nonlocal said
         if time.monotonic() - said >= SAY_AGAIN_S:
             said = time.monotonic()
-            click.echo(f"waiting for {what}", err=True)
+            click.echo(printable(f"waiting for {what}"), err=True)
 
     yield lambda _: None, say
 
