@@ -10,22 +10,28 @@ import subprocess
 import sys
 import threading
 from contextlib import contextmanager
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import requests
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
 from klingkit.cli import main
 from klingkit.contract.printable import printable
+from klingkit.listen import Listener
 from klingkit.request_lines import request_line
 from klingkit.run_options import progress
+from tests.conftest import PATH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.conftest import Running
 
 EVIL = "[/foo] [red]\x1b[2J\x1b]0;title\x07\r\n\x9b31m\u202eabc\u2066\u200b\u2060\ufeff\ud800\x00\x7f\u2028 ok"
 """Markup of rich, control characters of one byte and of two, marks that turn the order of letters, and what cannot be seen."""
@@ -74,7 +80,7 @@ def _is_shown(line: str) -> bool:
     return line == printable(line)
 
 
-@pytest.mark.parametrize("status", ["failed", "succeed", EVIL])
+@pytest.mark.parametrize("status", ["failed", "succeed", EVIL], ids=["failed", "succeed", "odd"])
 @pytest.mark.parametrize(
     "command", [["get", "1"], ["wait", "1", "--timeout", "0"], ["submit", "http://a/b.png", "http://a/c.png"]]
 )
@@ -180,3 +186,22 @@ def test_a_text_that_the_encoding_has_no_letters_for_ends_no_command() -> None:
             done = subprocess.run(command, env=environment, capture_output=True, encoding="latin-1", check=False)
             assert "\\u5b8c" in done.stdout
             assert "Traceback" not in done.stderr
+
+
+def test_a_callback_is_printed_in_one_line_whatever_it_says(capsys: pytest.CaptureFixture[str]) -> None:
+    headers = Message()
+    with Listener(0, None, 0) as listener:
+        for body in (TASK, {**TASK, "task_status": EVIL}, {**TASK, "task_id": EVIL}, EVIL):
+            listener.take(headers, json.dumps(body).encode())
+    lines = capsys.readouterr().out.removesuffix("\n").split("\n")
+    assert len(lines) == 4
+    assert all(map(is_harmless, lines))
+
+
+def test_advice_is_printed_so_that_it_does_nothing(server: Running) -> None:
+    headers = {"Authorization": "Bearer terminal-key"}
+    answer = requests.get(f"{server.url}{PATH}/%1B%5B2J%C2%9B%E2%80%AEx", headers=headers, timeout=10)
+    assert answer.status_code == 404
+    requests.post(f"{server.url}{PATH}", json={f"subject{EVIL}": 1, "promt\u202e": 2}, headers=headers, timeout=10)
+    result = CliRunner().invoke(main, ["advice", "--base-url", server.url, "--key", "terminal-key"])
+    assert is_harmless(result.output)
