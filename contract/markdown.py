@@ -12,7 +12,7 @@ TAKEN_FOR_MORE = re.compile(r"[<>@#\[\]*_~\\&!$^`|]|://|(?i:www\.|\bgh-\d)|^[0-9
 """What makes more than a word of one: markup, a link, a mention, the number of an issue or of a commit."""
 BEGINS_A_BLOCK = re.compile(r"[-+=]+|\d+[.)]")
 """What makes a list or a heading of a line that begins with it."""
-PUNCTUATION = re.compile(r"(?P<word>.*?)(?P<end>[.,;:]*)$", re.DOTALL)
+PUNCTUATION = re.compile(r"(?P<start>\(?)(?P<word>.*?)(?P<end>[.,;:)]*)", re.DOTALL)
 
 
 def code(text: str) -> str:
@@ -34,4 +34,4 @@ def _word(word: str) -> str:
         return word
     match = PUNCTUATION.fullmatch(word)
     assert match  # noqa: S101 - it takes anything
-    return code(match["word"]) + match["end"]
+    return match["start"] + code(match["word"]) + match["end"]

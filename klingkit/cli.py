@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import sys
+
 import click
 
 from . import client_commands, contract_commands, recording_commands, simulator_commands
@@ -11,6 +14,9 @@ from . import client_commands, contract_commands, recording_commands, simulator_
 @click.version_option(package_name="klingkit")
 def main() -> None:
     """Simulate Kling's Multi-Image to Image API, and use it."""
+    for stream in (sys.stdout, sys.stderr):  # a text that the encoding has no letters for ends no command
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 for command in (

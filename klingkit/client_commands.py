@@ -186,17 +186,18 @@ def finish(client: KlingClient, task: Task | str, timeout: float, out: Path | No
     from rich.text import Text
 
     from klingkit.client import KlingError
+    from klingkit.contract.printable import printable
 
     console = Console(stderr=True)
     task_id = task if isinstance(task, str) else task.task_id
-    display = console.status(Text(f"task {task_id}")) if console.is_terminal else nullcontext()
+    display = console.status(Text(printable(f"task {task_id}"))) if console.is_terminal else nullcontext()
     with display as spinner:
 
         def show(current: Task) -> None:
             if spinner:
-                spinner.update(Text(f"task {task_id}: {current.status}"))  # a Text, since in a str [words] are markup
+                spinner.update(Text(printable(f"task {task_id}: {current.status}")))
             elif not as_json:
-                click.echo(f"{task_id} {current.status}", err=True)
+                click.echo(printable(f"{task_id} {current.status}"), err=True)
 
         try:
             ended = client.wait(task, timeout, on_change=show)
@@ -212,21 +213,16 @@ def finish(client: KlingClient, task: Task | str, timeout: float, out: Path | No
 
 def print_task(task: Task, files: list[Path] | None = None, *, as_json: bool) -> None:
     """Print a task to stdout: as JSON, or a line for each thing known of it."""
+    from klingkit.contract.printable import printable
+
     saved = [str(file) for file in files or []]
     if as_json:
         text = json.dumps({**asdict(task), "files": saved}, ensure_ascii=False)
-        click.echo("".join(sign if is_shown(sign) else json.dumps(sign)[1:-1] for sign in text))
+        as_it_is = printable(text) == text and sys.stdout.encoding.lower() == "utf-8"
+        click.echo(text if as_it_is else json.dumps(json.loads(text)))
         return
-    click.echo(f"task {task.task_id}: {task.status}")
+    click.echo(printable(f"task {task.task_id}: {task.status}"))
     for line in (task.message, *([] if saved else task.image_urls), *saved):
         if line:
-            click.echo("".join(sign if is_shown(sign) else ascii(sign)[1:-1] for sign in f"  {line}"))
-
-
-def is_shown(sign: str) -> bool:
-    """Tell whether stdout can show a character as it is."""
-    try:
-        sign.encode(sys.stdout.encoding)
-    except UnicodeEncodeError:
-        return False
-    return sign.isprintable()
+            encoding = sys.stdout.encoding  # a folder's name may have what it cannot express
+            click.echo(f"  {printable(line)}".encode(encoding, "backslashreplace").decode(encoding))

@@ -11,19 +11,28 @@ import click
 LOCAL = "http://127.0.0.1:8000"
 
 
-class CommandFailed(click.ClickException):
+class OneLine(click.ClickException):
+    """What ends a command, in one line; what it quotes of a service or a file can be printed."""
+
+    def __init__(self, message: str) -> None:
+        from klingkit.contract.printable import printable
+
+        super().__init__(printable(message))
+
+
+class CommandFailed(OneLine):
     """What was asked for did not happen."""
 
     exit_code = 1
 
 
-class WrongUsage(click.ClickException):
+class WrongUsage(OneLine):
     """The command cannot be carried out as it was given."""
 
     exit_code = 2
 
 
-class TimedOut(click.ClickException):
+class TimedOut(OneLine):
     """The task did not end in time."""
 
     exit_code = 3

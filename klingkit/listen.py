@@ -10,6 +10,7 @@ import click
 
 from klingkit.client import CallbackSignatureError, KlingError, parse_callback
 from klingkit.client.callbacks import decode_secret
+from klingkit.contract.printable import printable
 from klingkit.contract.targets.callback_receiver import CallbackReceiver
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Listener(CallbackReceiver):
         if number <= self._fail:
             status, line = 500, f"{line}; answered 500, as --fail wants"
         line = line.encode("ascii", "backslashreplace").decode()  # whatever the terminal can show
-        click.echo(f"{time.strftime('%H:%M:%S')} {line}")
+        click.echo(f"{time.strftime('%H:%M:%S')} {printable(line)}")
         return status
 
     def _judge(self, headers: Message, body: bytes) -> tuple[int, str]:

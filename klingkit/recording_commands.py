@@ -40,11 +40,12 @@ def record(url: str, *, out: Path, plan: bool, real: bool, signals: Signals, **g
     asked for, and names what is missing; 70 if klingkit itself has failed; 130, 143 or 129 after a Ctrl-C, SIGTERM or SIGHUP.
     """
     from klingkit.contract import load_contract
+    from klingkit.contract.printable import printable
     from klingkit.contract.recordings.files import BrokenRecordingError, SecretFoundError, check_folder, load, save
     from klingkit.contract.recordings.from_run import record as keep
     from klingkit.contract.targets.target import SHORTEST_SECRET
-    from klingkit.contract.verify.report import not_tested
     from klingkit.contract.verify.results import SKIPPED
+    from klingkit.contract.verify.told import not_tested
 
     contract = load_contract()
     target, options = prepare(url, real=real or plan, **given)
@@ -77,9 +78,9 @@ def record(url: str, *, out: Path, plan: bool, real: bool, signals: Signals, **g
     say(f"{out}: {count} answers of {target.url}; {report.creates} creates, {report.spent} {contract.currency}")
     for result in report.results:
         if result.state == SKIPPED and not result.planned:
-            say(f"missing: {result.case.id}, which {options.without_keys(result.reason)}", err=True)
+            say(printable(f"missing: {result.case.id}, which {options.without_keys(result.reason)}"), err=True)
     if report.incomplete:
-        say(f"incomplete: {options.without_keys(report.incomplete)}", err=True)
+        say(printable(f"incomplete: {options.without_keys(report.incomplete)}"), err=True)
         raise click.exceptions.Exit(ended_early(report))
 
 
@@ -137,6 +138,7 @@ def drift(a: str, b: str, *, as_json: bool, plan: bool, real: bool, signals: Sig
     asked for; 70 if klingkit itself has failed; 130, 143 or 129 after a Ctrl-C, SIGTERM or SIGHUP.
     """
     from klingkit.contract import load_contract
+    from klingkit.contract.printable import printable
     from klingkit.contract.recordings import drift_report as forms
     from klingkit.contract.recordings.drift import compare
     from klingkit.contract.recordings.from_run import record as keep
@@ -171,7 +173,7 @@ def drift(a: str, b: str, *, as_json: bool, plan: bool, real: bool, signals: Sig
         raise CommandFailed(f"the comparison is not shown, since {secret} stands in it")
     click.echo(text, nl=as_json)
     if early:
-        click.echo(f"incomplete: {early}", err=True)
+        click.echo(printable(f"incomplete: {early}"), err=True)
     if found.rows:
         raise click.exceptions.Exit(CommandFailed.exit_code)
     if early:

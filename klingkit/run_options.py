@@ -150,8 +150,8 @@ def progress() -> Iterator[tuple[Callable[[Result], object], Callable[[str], obj
 def print_plan(contract: Contract, options: Options, where: str) -> None:
     """Say what a run would send, and what it would cost."""
     from klingkit.contract.verify.budget import make_plan
-    from klingkit.contract.verify.report import cases_for
     from klingkit.contract.verify.selection import EXPLORED, select_cases, why_not
+    from klingkit.contract.verify.told import cases_for
 
     chosen = select_cases(contract, options)
     sent = [case for case in chosen if not why_not(case, options)]

@@ -268,6 +268,7 @@ def scenarios() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 def advice(base_url: str, key: str | None, control_token: str | None, *, as_json: bool) -> None:
     """Name likely mistakes of a client, as the simulator's journal shows them; exits with 1 if there are any."""
+    from klingkit.contract.printable import printable
     from klingkit.mock_server.control.client import Control
     from klingkit.mock_server.control.operations import ControlError
 
@@ -286,7 +287,8 @@ def advice(base_url: str, key: str | None, control_token: str | None, *, as_json
     elif not found:
         click.echo(f"no mistakes found; requests: {requests}")
     for hint in () if as_json else found:
-        click.echo(f"{hint['kind']} (request {hint['request']}): {hint['text']}\n  {hint['do']}")
+        for line in (f"{hint['kind']} (request {hint['request']}): {hint['text']}", f"  {hint['do']}"):
+            click.echo(printable(line))
     if found:
         raise click.exceptions.Exit(CommandFailed.exit_code)
 

@@ -104,6 +104,13 @@ class AnswerSchemas:
         return evidence
 
 
+def field_in(deviation: Deviation) -> str:
+    """Return the field of which a deviation from the schema is, without where it stands; `status` is taken for one."""
+    if deviation.kind == "status":
+        return "status"
+    return deviation.expected.partition(":" if deviation.kind == "schema" else " ")[0].rpartition(".")[2]
+
+
 def documented_fields(contract: Contract, operation_id: str, envelope: str) -> dict[str, str]:
     """Return what each field of an answer is: name of its schema, or its type, by its path; `[]` stands for an item."""
     success = "CreateAnswer" if operation_id == "create_task" else "QueryAnswer"
@@ -135,7 +142,11 @@ def _problems(error: Exception) -> Iterator[tuple[str, str, str]]:
     elif type(error).__name__ == "ResponseNotFound":
         yield "status", "one of the documented statuses", str(getattr(error, "http_status", "another"))
     else:
-        yield "schema", "an answer that can be read by its schema", type(cause or error).__name__
+        reason = cause or error
+        if mime_type := getattr(reason, "mimetype", ""):
+            yield "schema", f"Content-Type {JSON}", shown(mime_type)
+        else:
+            yield "schema", "an answer that can be read by its schema", "one that cannot"
 
 
 def _schema_problems(error: Any) -> Iterator[tuple[str, str, str]]:

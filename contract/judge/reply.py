@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import ApiError, render
+from .answer_schema import REQUIREMENT as SCHEMA
+from .answer_schema import field_in
 from .deviation import Deviation, shown
 from .reading import describe, envelope_of, inner_of, task_id_of
 from .rule_texts import field_of, named_rules, wrongly_told
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from ..cases.case import Case
     from ..spec import Contract
@@ -19,14 +21,23 @@ if TYPE_CHECKING:
 
 UNREADABLE_KINDS = {"accepted", "refused", "envelope"}
 """Deviations after which the schema of the answer says nothing more: it is another answer altogether."""
+TOLD_OF = {"code": "code", "status": "status"}
+"""Deviations, and the field of which the schema then says the same once more."""
 
 
 def judge(contract: Contract, schemas: AnswerSchemas | None, case: Case, reply: Reply) -> list[Deviation]:
     """Return how a reply deviates from what its case expects, and from its schema if `schemas` are given."""
     found = list(_judge_acceptance(contract, case, reply) if case.accepted else _judge_refusal(contract, case, reply))
     if schemas and not any(deviation.kind in UNREADABLE_KINDS for deviation in found):
-        found += schemas.judge(case.operation, case.request.path, reply)
+        by_schema = schemas.judge(case.operation, case.request.path, reply)
+        found += [deviation for deviation in by_schema if not is_told(deviation, found)]
     return found
+
+
+def is_told(deviation: Deviation, found: Iterable[Deviation]) -> bool:
+    """Tell whether a deviation from the schema says once more what others have said."""
+    field = field_in(deviation) if deviation.requirement == SCHEMA else ""
+    return any(field == TOLD_OF.get(other.kind) for other in found)
 
 
 def _judge_acceptance(contract: Contract, case: Case, reply: Reply) -> Iterator[Deviation]:
@@ -72,7 +83,11 @@ def _judge_refusal(contract: Contract, case: Case, reply: Reply) -> Iterator[Dev
         yield Deviation(requirement, "status", str(error.error.http), str(reply.http), rule.evidence)
     answered, asked = inner_of(reply.body), inner_of(expected)
     if answered.get("code") != asked["code"]:
-        yield Deviation(requirement, "code", shown(asked["code"]), shown(answered.get("code")), rule.evidence)
+        same = str(answered.get("code")) == str(
+            asked["code"]
+        )  # then its type is another, which is no matter of the rule
+        about = SCHEMA if same else requirement
+        yield Deviation(about, "code", shown(asked["code"]), shown(answered.get("code")), rule.evidence)
     elif not _same_text(str(answered.get("message")), str(asked["message"])):
         requirement = wrongly_told(contract, rule, str(answered.get("message"))) or requirement
         yield Deviation(requirement, "text", shown(error.message), shown(answered.get("message")), rule.evidence)

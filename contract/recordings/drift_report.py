@@ -64,10 +64,10 @@ def _listed(names: list[str], most: int) -> str:
 
 def _row(row: DriftRow) -> str:
     cells = [
-        f"`{row.requirement}`",
+        code(row.requirement),
         DRIFT_KINDS[row.kind],
         *map(code, (row.documented, row.a, row.b)),
-        _listed(row.cases, 3),
+        prose(_listed(row.cases, 3)),
     ]
     return f"| {' | '.join(cells)} |"
 

@@ -3,33 +3,49 @@
 from __future__ import annotations
 
 import json
-from collections import Counter, defaultdict
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
 from ..judge.deviation import DEVIATION_KINDS
 from ..markdown import code, prose
+from ..printable import printable
+from .causes import causes
 from .reproduce import curl, python
-from .results import DEVIATES, HOLDS, SKIPPED
+from .results import DEVIATES, SKIPPED
+from .told import commands, explanation, listed, meaning, summary, verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
 
     from ..judge.deviation import Deviation
-    from ..spec import Contract
+    from .causes import Cause
     from .results import Report, Result
+
+LEGEND = """\
+## Words
+
+- *Deviates*: an answer is another than the contract expects. *Holds*: it is as expected. *Not tested*: the case was not sent, or what came
+  says nothing of the service.
+- A *case* is one request with the answer that the contract expects; `klingkit cases` lists them, `klingkit rules` the rules.
+  `openapi.yaml#/...` is the place of a rule in the contract of klingkit.
+- *Evidence* is how well the contract itself knows what it expects: *documented* on a page of the vendor, *recorded* as somebody got it, or
+  *inferred*, which is an assumption, so a deviation from it may be the contract's fault.
+- *May cost money*: whether the request is refused rests on an assumption; if it is not, it makes pictures, which are billed.
+"""
 
 
 def as_text(report: Report) -> str:
-    """Return the report for a terminal: what deviates, by rule, then what it comes to."""
-    lines = []
-    for requirement, found in by_requirement(report).items():
-        lines.append(f"{requirement}  {meaning(report.contract, requirement)}")
-        lines += [f"  {line}" for result, deviation in found for line in _lines(result, deviation)]
-        lines += [f"  {line}" for line in commands(report, found[0][0], requirement)]
+    """Return the report for a terminal: what deviates, each cause once, then what it comes to."""
+    lines: list[str] = []
+    for cause in causes(report):
+        result, deviation = cause.example
+        lines += [cause.title, f"  {meaning(report.contract, deviation.requirement)}"]
+        lines += [f"  {line}" for line in [*_facts(deviation, cause.evidence), *_shown_by(cause)]]
+        lines += [f"  {line}" for line in commands(report, result, deviation.requirement)]
         lines.append("")
-    return "\n".join(lines + summary(report))
+    return _lines([*lines, *summary(report)])
 
 
 def case_text(report: Report, result: Result) -> str:
@@ -39,81 +55,104 @@ def case_text(report: Report, result: Result) -> str:
     lines = []
     for deviation in result.deviations:
         lines.append(f"{deviation.requirement}  {meaning(report.contract, deviation.requirement)}")
-        lines += _lines(result, deviation)
-    return "\n".join([*lines, *commands(report, result, result.deviations[0].requirement)])
+        lines.append(f"{result.case.id}: {DEVIATION_KINDS[deviation.kind]}")
+        lines += [f"  {line}" for line in _facts(deviation, deviation.evidence)]
+    return _lines([*lines, *commands(report, result, result.deviations[0].requirement)])
 
 
-def commands(report: Report, result: Result, requirement: str) -> list[str]:
-    """Return the lines of a command and of a program that show a deviation again."""
-    program = python(report, result, requirement)
-    return [*curl(report, result, requirement).split("\n"), *filter(None, program.split("\n"))]
+def _lines(lines: Iterable[str]) -> str:
+    """Return lines as they can be printed, whatever a service has put into them."""
+    return "\n".join(map(printable, lines))
 
 
-def _lines(result: Result, deviation: Deviation) -> Iterator[str]:
-    yield f"{result.case.id}: {DEVIATION_KINDS[deviation.kind]}"
-    yield f"  expected {deviation.expected}"
-    yield f"  got {deviation.got}"
-    yield f"  evidence {deviation.evidence}"
+def _facts(deviation: Deviation, evidence: str) -> list[str]:
+    return [f"expected {deviation.expected}", f"got {deviation.got}", f"evidence {evidence}"]
 
 
-def summary(report: Report) -> list[str]:
-    """Return what the run comes to, in a few lines."""
-    counts = ", ".join(f"{len(report.of(state))} {word}" for state, word in WORDS.items())
-    lines = [f"{report.target}: {counts}; {report.total}", *not_tested(report), *report.notes]
-    return [*lines, f"incomplete: {report.incomplete}"] if report.incomplete else lines
-
-
-def not_tested(report: Report) -> list[str]:
-    """Return a line for each reason why cases were not tested."""
-    reasons = Counter(result.reason for result in report.of(SKIPPED))
-    return [f"not tested: {cases_for(reason, count)}" for reason, count in reasons.items()]
-
-
-def cases_for(reason: str, count: int) -> str:
-    """Say of how many cases a reason is."""
-    return f"1 case, which {reason}" if count == 1 else f"{count} cases, each {reason}"
-
-
-WORDS = {HOLDS: "hold", DEVIATES: "deviate", SKIPPED: "not tested"}
+def _shown_by(cause: Cause) -> Iterator[str]:
+    if len(cause.requirements) > 1:
+        yield f"rules {listed(cause.requirements, 8)}"
+    yield f"cases {listed(cause.cases, 8)}"
 
 
 def as_markdown(report: Report, at: datetime) -> str:
-    """Return the report in Markdown."""
-    lines = [f"# {report.target} against the contract {report.contract.name}", "", f"{at:%Y-%m-%d %H:%M} UTC.", ""]
+    """Return the report in Markdown: the verdict first, then a table of what deviates, then each with one way to show it."""
+    found = causes(report)
+    word = verdict(report).capitalize()
+    lines = [f"# {word}: {code(report.target)}", "", f"{prose(explanation(report, found))}", ""]
     lines += [f"- {prose(line)}" for line in summary(report)]
-    for requirement, found in by_requirement(report).items():
-        lines += ["", f"## {requirement}", "", meaning(report.contract, requirement), ""]
-        lines += ["| case | what | expected | got | evidence |", "|---|---|---|---|---|"]
-        lines += [_row(result, deviation) for result, deviation in found]
-        first = found[0][0]
-        lines += ["", "```sh", curl(report, first, requirement), "```"]
-        if program := python(report, first, requirement):
-            lines += ["", "```python", program, "```"]
-    return "\n".join(lines) + "\n"
+    lines += [f"- {at:%Y-%m-%d %H:%M} UTC, contract {code(report.contract.name)}"]
+    if found:
+        lines += ["", "| | rule | what | expected | got | cases | evidence |", "|---|---|---|---|---|---|---|"]
+        lines += [_row(number, cause) for number, cause in enumerate(found, 1)]
+    for number, cause in enumerate(found, 1):
+        lines += ["", *_section(report, number, cause)]
+    return "\n".join([*lines, "", LEGEND])
 
 
-def _row(result: Result, deviation: Deviation) -> str:
-    what, expected, got = DEVIATION_KINDS[deviation.kind], code(deviation.expected), code(deviation.got)
-    return f"| {code(result.case.id)} | {what} | {expected} | {got} | {deviation.evidence} |"
+def _row(number: int, cause: Cause) -> str:
+    _, deviation = cause.example
+    rules = cause.requirements
+    more = f" and {len(rules) - 1} more" if len(rules) > 1 else ""
+    cells = (
+        str(number),
+        code(rules[0]) + more,
+        DEVIATION_KINDS[deviation.kind],
+        code(deviation.expected),
+        code(deviation.got),
+        str(len(cause.cases)),
+        cause.evidence,
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _section(report: Report, number: int, cause: Cause) -> Iterator[str]:
+    """Yield the lines about one cause."""
+    result, deviation = cause.example
+    yield from (f"## {number}. {prose(cause.title)}", "")
+    if text := meaning(report.contract, deviation.requirement):
+        yield from (f"{code(deviation.requirement)}: {prose(text)}", "")
+    for line in _shown_by(cause):
+        yield from (f"{prose(line)}", "")
+    yield from ("```sh", *curl(report, result, deviation.requirement).split("\n"), "```")
+    if program := python(report, result, deviation.requirement):
+        yield from ("", "```python", program, "```")
 
 
 def as_json(report: Report, at: datetime) -> str:
     """Return the report as one JSON object."""
+    found = causes(report)
     return json.dumps(
         {
             "target": report.target,
             "contract": report.contract.name,
             "at": at.isoformat(timespec="seconds"),
+            "verdict": verdict(report),
+            "explanation": explanation(report, found),
             "seed": report.options.seed,
             "requests": report.requests,
             "creates": report.creates,
             "spent": str(report.spent),
             "notes": report.notes,
             "incomplete": report.incomplete,
+            "causes": [_cause(report, cause) for cause in found],
             "results": [_result(report, result) for result in report.results],
         },
         indent=1,
     )
+
+
+def _cause(report: Report, cause: Cause) -> dict[str, Any]:
+    result, deviation = cause.example
+    requirement = deviation.requirement
+    return {
+        "rules": cause.requirements,
+        **{name: getattr(deviation, name) for name in ("kind", "expected", "got")},
+        "evidence": cause.evidence,
+        "cases": cause.cases,
+        "curl": curl(report, result, requirement),
+        "python": python(report, result, requirement),
+    }
 
 
 def _result(report: Report, result: Result) -> dict[str, Any]:
@@ -134,53 +173,37 @@ def _deviation(deviation: Deviation) -> dict[str, str]:
 
 
 def as_junit(report: Report, at: datetime) -> str:
-    """Return the report as JUnit XML: a suite for each rule, a test for each case."""
-    root = ET.Element("testsuites", name=f"klingkit verify {report.target}")
+    """Return the report as JUnit XML: a suite for each rule, a test for each case, with the time that its exchange took."""
+    root = ET.Element("testsuites", name=f"klingkit verify {printable(report.target)}", **_totals(report.results))
     suites: dict[str, list[Result]] = defaultdict(list)
     for result in report.results:
         suites[result.case.requirement or "accepted"].append(result)
     for requirement, results in suites.items():
-        failed, skipped = (sum(result.state == state for result in results) for state in (DEVIATES, SKIPPED))
-        suite = ET.SubElement(root, "testsuite", name=requirement, timestamp=at.isoformat(timespec="seconds"))
-        counts = {"tests": len(results), "failures": failed, "skipped": skipped, "errors": 0}
-        suite.attrib.update({name: str(count) for name, count in counts.items()})
+        timestamp = at.isoformat(timespec="seconds")
+        suite = ET.SubElement(root, "testsuite", name=requirement, timestamp=timestamp, **_totals(results))
         for result in results:
             _add_test(suite, report, result)
     ET.indent(root, " ")
     return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
 
+def _totals(results: list[Result]) -> dict[str, str]:
+    failed, skipped = (sum(result.state == state for result in results) for state in (DEVIATES, SKIPPED))
+    counts = {"tests": len(results), "failures": failed, "skipped": skipped, "errors": 0}
+    return {**{name: str(count) for name, count in counts.items()}, "time": f"{sum(map(_seconds, results)):.3f}"}
+
+
+def _seconds(result: Result) -> float:
+    return result.reply.seconds if result.reply else 0.0
+
+
 def _add_test(suite: ET.Element, report: Report, result: Result) -> None:
-    test = ET.SubElement(suite, "testcase", classname=f"klingkit.{suite.get('name')}", name=result.case.id)
+    where = {"classname": f"klingkit.{suite.get('name')}", "name": result.case.id}
+    test = ET.SubElement(suite, "testcase", **where, time=f"{_seconds(result):.3f}")
     if result.state == SKIPPED:
-        ET.SubElement(test, "skipped", message=result.reason)
-    for deviation in result.deviations:
-        message = f"{deviation.requirement}: {DEVIATION_KINDS[deviation.kind]}"
-        failure = ET.SubElement(test, "failure", type=deviation.kind, message=message)
-        lines = (f"expected {deviation.expected}", f"got {deviation.got}", f"evidence {deviation.evidence}")
-        failure.text = _xml_safe("\n".join([*lines, *commands(report, result, deviation.requirement)]))
-
-
-def _xml_safe(text: str) -> str:
-    return "".join(char if char in "\n\t" or " " <= char < "\ufffe" or char > "\uffff" else "?" for char in text)
-
-
-def by_requirement(report: Report) -> dict[str, list[tuple[Result, Deviation]]]:
-    """Return the deviations by the rule or promise that is not kept."""
-    found: dict[str, list[tuple[Result, Deviation]]] = defaultdict(list)
-    for result in report.results:
-        for deviation in result.deviations:
-            found[deviation.requirement].append((result, deviation))
-    return found
-
-
-def meaning(contract: Contract, requirement: str) -> str:
-    """Say what a rule or promise is, where it stands and what it rests on."""
-    if promise := contract.promises.get(requirement):
-        source = f", {promise.source}" if promise.source else ""
-        return f"{promise.text} (#/x-promises/{requirement}; {promise.evidence}{source})"
-    if rule := contract.rules.get(requirement):
-        source = f"; {rule.source}" if rule.source else ""
-        answer = "an HTML page" if "<html>" in rule.template else rule.template
-        return f"{answer} (#{rule.pointer}; rule {rule.limit_evidence}, answer {rule.evidence}{source})"
-    return ""
+        ET.SubElement(test, "skipped", message=printable(result.reason))
+    if result.deviations:
+        first, more = result.deviations[0], len(result.deviations) - 1
+        message = f"{first.requirement}: {DEVIATION_KINDS[first.kind]}{f', and {more} more' if more else ''}"
+        failure = ET.SubElement(test, "failure", type=first.kind, message=message)
+        failure.text = case_text(report, result)

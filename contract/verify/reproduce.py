@@ -6,6 +6,7 @@ import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ..printable import printable
 from ..targets.target import Request
 from .selection import DRAWN
 
@@ -70,10 +71,19 @@ def _curl(report: Report, case: Case) -> str:
     if not _inline(case):
         return f"klingkit cases {case.id} | {' '.join(words)} --data-binary @-"
     if request.data:
-        words += ["--data-raw", shlex.quote(request.data.decode())]
+        words += ["--data-raw", _quoted(request.data)]
     elif request.method == "POST":
         words += ["--data-raw", "''"]
     return " ".join(words)
+
+
+def _quoted(data: bytes) -> str:
+    """Return bytes as one word of a line for bash or zsh, which shows nothing but what can be printed."""
+    text = data.decode()
+    if printable(text) == text:
+        return shlex.quote(text)
+    escaped = "".join(chr(byte) if 32 <= byte < 127 and byte not in b"'\\" else f"\\x{byte:02x}" for byte in data)
+    return f"$'{escaped}'"
 
 
 def _python(report: Report, case: Case) -> str:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from ..judge.reading import envelope_of
+from ..judge.reply import is_told
 
 if TYPE_CHECKING:
     from ..cases.case import Case
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 HOLDS, DEVIATES, SKIPPED = "holds", "deviates", "skipped"
 """States of a result."""
+ANY_KEY = "the target takes any key: of a simulator that is as wanted; a real service that does so lets everybody in"
+"""A note, for a target on this machine; elsewhere it is a deviation."""
 MOST_VIEWS = 30
 """Views of one task that are kept: many more than it has states."""
 
@@ -51,7 +54,7 @@ class Result:
     def add(self, deviation: Deviation) -> None:
         """Note a deviation, once."""
         self.state = DEVIATES
-        if deviation not in self.deviations:
+        if deviation not in self.deviations and not is_told(deviation, self.deviations):
             self.deviations.append(deviation)
 
     def see(self, data: dict[str, Any]) -> None:

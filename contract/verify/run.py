@@ -18,7 +18,7 @@ from .budget import BudgetError, make_plan
 from .closing import TOO_DEAR, close
 from .following import Follower
 from .probing import is_there, probe
-from .results import DEVIATES, SKIPPED, Report, Result, takes_any_key
+from .results import ANY_KEY, DEVIATES, SKIPPED, Report, Result, takes_any_key
 from .selection import EXPLORED, MAX_CREATES, explored_cases, select_cases, to_send, why_not
 from .sending import NoMoneyError, NotTestedError, Sender, UnavailableError
 from .stopping import AT_DEVIATION, BROKEN, INTERRUPTED, Stopping
@@ -251,7 +251,7 @@ class Run:
     def _judge(self, result: Result, reply: Reply) -> None:
         case = result.case
         if takes_any_key(self._contract, self._options, case, reply):
-            self._report.notes.append("the target takes any key")
+            self._report.notes.append(ANY_KEY)
         else:
             for deviation in judge(self._contract, self._schemas, case, reply):
                 # If even the smallest request is refused, no boundary is to blame.

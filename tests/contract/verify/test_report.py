@@ -6,10 +6,12 @@ import itertools
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
@@ -22,10 +24,12 @@ from klingkit.contract.judge.deviation import Deviation
 from klingkit.contract.targets.callback_receiver import receiving
 from klingkit.contract.targets.target import HttpTarget
 from klingkit.contract.verify import report as forms
+from klingkit.contract.verify.causes import causes
 from klingkit.contract.verify.probing import UnusableTargetError
 from klingkit.contract.verify.reproduce import curl, python
 from klingkit.contract.verify.results import MOST_VIEWS
 from klingkit.contract.verify.run import verify
+from klingkit.contract.verify.told import commands
 from klingkit.mock_server.serving.in_process import in_process_target
 from tests.conftest import serving
 from tests.wrong_targets import PAID, Wrong, rewritten, run
@@ -163,7 +167,8 @@ def test_a_report_groups_by_rule_in_all_forms(live: Running) -> None:
     subjects = {result.case.requirement or "answer.schema" for result in report.results}
 
     markdown = forms.as_markdown(report, AT)
-    assert {line[3:] for line in markdown.splitlines() if line.startswith("## ")} == subjects
+    titles = re.findall(r"^## \d+\. `?(.*?)`?: the text is another", markdown, re.MULTILINE)
+    assert sorted(titles) == sorted(subjects)
     found = json.loads(forms.as_json(report, AT))
     assert len(found["results"]) == len(report.results)
     assert all(row["curl"] and row["python"] for row in found["results"])
@@ -231,7 +236,7 @@ def test_a_line_of_a_command_stays_one_whatever_its_body_holds() -> None:
     body = {"prompt": "a\u2028b\u0085c\x0bd"}
     drawn.case = replace(drawn.case, request=replace(drawn.case.request, body=body))
 
-    lines = forms.commands(report, drawn, drawn.case.requirement)
+    lines = commands(report, drawn, drawn.case.requirement)
 
     assert lines[0].endswith("'")
     assert len(lines) == 4
@@ -278,3 +283,148 @@ def test_a_task_that_is_shown_as_before_is_kept_once() -> None:
     report = run(in_process_target(), replace(PAID, only="n.maximum"))
 
     assert {len(result.history) for result in report.results if result.history} == {3}  # submitted, processing, succeed
+
+
+def wrong_code(request: Request, reply: Reply) -> Reply:
+    return (
+        rewritten(reply, code=str(reply.body["code"]))
+        if isinstance(reply.body, dict) and "code" in reply.body
+        else reply
+    )
+
+
+def test_one_cause_is_told_once_with_the_cheapest_case_that_shows_it() -> None:
+    """A code that is a string: it gave 38 rows, and two failures a case."""
+    report = run(Wrong(wrong_code))
+
+    (cause,) = causes(report)
+    assert len(cause.cases) == len(report.of("deviates")) > 80
+    result, deviation = cause.example
+    assert (deviation.requirement, deviation.kind) == ("answer.schema", "code")
+    assert result.case.cost == "never"
+    text = forms.as_text(report)
+    assert text.count("\n  expected ") == 1
+    assert len(text.splitlines()) < 20
+    found = json.loads(forms.as_json(report, AT))
+    assert [(len(row["cases"]), row["kind"]) for row in found["causes"]] == [(len(cause.cases), "code")]
+    assert forms.as_markdown(report, AT).count("```sh") == 1
+    failures = ET.fromstring(forms.as_junit(report, AT)).iter("failure")
+    assert sum(1 for _ in failures) == len(cause.cases)
+
+
+def outage(request: Request, reply: Reply) -> Reply:
+    body = {"error": {"message": f"no (request id: {len(request.path)}{request.data[:9]!r})", "code": "x", "type": "y"}}
+    return replace(reply, http=422, content=json.dumps(body).encode()) if request.method == "POST" else reply
+
+
+def test_one_answer_to_all_is_few_causes_whatever_rule_each_case_is_about() -> None:
+    report = run(Wrong(outage))
+
+    found = causes(report)
+    assert len(report.of("deviates")) > 90
+    assert len(found) < 8
+    assert max(len(cause.requirements) for cause in found) > 20
+
+
+def test_two_rules_that_are_not_kept_are_two_causes() -> None:
+    def lenient(request: Request, reply: Reply) -> Reply:
+        return reply if reply.http == 200 or b"equal to" not in reply.content else rewritten(reply, message="no")
+
+    found = causes(run(Wrong(lenient)))
+    assert [cause.requirements for cause in found] == [["n.minimum"], ["n.maximum"]]
+    assert len(found[0].cases) > 1
+
+
+@pytest.mark.parametrize(
+    ("make", "options", "first", "words"),
+    [
+        (in_process_target, PAID, "# Holds: `simulator`", "It does what the contract cometapi says in all of"),
+        (lambda: Wrong(wrong_code), PAID, "# Deviates: `simulator`", "It deviates from the contract cometapi in one way, seen in"),
+        (
+            in_process_target,
+            replace(PAID, budget=Decimal("0.1")),
+            "# Incomplete: `simulator`",
+            "but less was tested than was to be. Besides, the run is incomplete: the budget was too small for",
+        ),
+    ],
+)  # fmt: skip
+def test_the_markdown_begins_with_a_verdict_and_explains_its_words(
+    make: Any, options: Options, first: str, words: str
+) -> None:
+    report = run(make(), options)
+    lines = forms.as_markdown(report, AT).splitlines()
+
+    assert lines[0] == first
+    assert words in lines[2]
+    assert json.loads(forms.as_json(report, AT))["verdict"] == first.split()[1].rstrip(":").lower()
+    legend = "\n".join(lines[lines.index("## Words") :])
+    assert all(
+        word in legend for word in ("Deviates", "Not tested", "Evidence", "inferred", "May cost money", "openapi.yaml#")
+    )
+
+
+def test_the_markdown_has_no_link_but_to_what_there_is() -> None:
+    markdown = forms.as_markdown(report_on("http://127.0.0.1:8000"), AT)
+    places = set(re.findall(r"openapi\.yaml#(/[^`;)]*)", markdown)) - {"/..."}
+
+    assert not re.search(r"\]\(", markdown)
+    assert len(places) > 30
+    for place in places:
+        node: Any = load_contract().document
+        for step in place[1:].split("/"):
+            node = node[step.replace("~1", "/").replace("~0", "~")]
+
+
+def test_junit_has_the_time_of_each_exchange_by_the_clock_of_the_target() -> None:
+    class Slow(Wrong):
+        def send(self, request: Request, key: str | None = None) -> Reply:
+            return replace(super().send(request, key), seconds=1.5)
+
+    root = ET.fromstring(forms.as_junit(run(Slow(lambda _, reply: reply)), AT))
+
+    assert {case.attrib["time"] for case in root.iter("testcase") if not len(case)} == {"1.500"}
+    for suite in root:
+        assert float(suite.attrib["time"]) == sum(float(case.attrib["time"]) for case in suite)
+        assert suite.attrib["timestamp"] == AT.isoformat()
+    assert float(root.attrib["time"]) > 100
+
+
+def test_a_service_that_takes_any_key_is_told_what_that_means() -> None:
+    text = forms.as_text(run(in_process_target()))
+    assert (
+        "the target takes any key: of a simulator that is as wanted; a real service that does so lets everybody in"
+        in text
+    )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda reply: replace(reply, headers={**reply.headers, "content-type": "text/html; charset=x"}),
+        lambda reply: replace(reply, headers={**reply.headers, "content-type": ""}),
+        lambda reply: replace(reply, content=reply.content.decode().encode("utf-16")),
+        lambda reply: replace(reply, content=reply.content[:-5]),
+        lambda reply: rewritten(reply, data={**reply.data, "task_result": {"images": [{"index": 0, "url": "a/b.png"}]}}),
+        lambda reply: rewritten(reply, data={**reply.data, "task_result": {"images": [{"index": 0, "url": "http://[::1"}]}}),
+    ],
+)  # fmt: skip
+def test_no_report_names_a_class_of_python(change: Any, live: Running) -> None:
+    target = Wrong(lambda request, reply: change(reply) if reply.data else reply)
+    target.fetch = HttpTarget(live.url).fetch  # type: ignore[attr-defined]
+    report = run(target)
+    assert report.of("deviates")
+    assert not re.search(
+        r"\b[A-Z][a-z]+(?:[A-Z][a-z]+)+\b",
+        re.sub("Bearer|CreateRequest|ImageSource", "", "".join(d.got for r in report.results for d in r.deviations)),
+    )
+
+
+def test_a_command_shows_no_character_that_turns_or_hides_others(live: Running) -> None:
+    report = report_on(live.url, replace(PAID, budget=Decimal(0), other_key=None))
+    result = next(each for each in report.results if each.case.id == "n.maximum/one-too-high")
+    odd = {"prompt": "a'\\\u202eb\x9b\u200b" + "x" * 2501, "subject_image_list": []}
+    result.case = replace(result.case, id="explored/1", request=replace(result.case.request, body=odd))
+    line = curl(report, result, "n.maximum")
+
+    assert line.isprintable()
+    assert "size must be between 2 and 4" in shell(line, COMETAPI_KEY="any")
