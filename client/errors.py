@@ -9,8 +9,8 @@ KlingError
 |   |-- PolicyError            a policy
 |   |-- RateLimitError         too many requests or tasks
 |   `-- ServiceError           the service failed
-|-- UnexpectedAnswerError      no answer of this API: a page, a redirect, no JSON, a missing field
-|-- TransportError             the exchange broke off: reset, timeout
+|-- UnexpectedAnswerError      no answer of this API: a page, no JSON, a missing field, another task, too much
+|-- TransportError             the exchange broke off: reset, timeout, a body that cannot be read
 |   `-- ConnectError           no connection was made, so nothing was sent
 |-- UnknownFateError           a create broke off: the task may exist and cost money
 |   `-- TaskExistsError        it exists: its external_task_id is taken
