@@ -119,13 +119,16 @@ def _check(host: object) -> None:
         )
 
 
-def _methods() -> Iterator[tuple[Any, str]]:
-    """Yield the class and name of each method of NAMED_TO."""
+@cache
+def _methods() -> list[tuple[Any, str]]:
+    """Return the class and name of each method of NAMED_TO; to look for modules takes longer than a test may."""
+    found = []
     for module, (class_name, names) in NAMED_TO.items():
         if find_spec(module):
             with patch.object(socket, "socket", _own(socket.socket, "socket")):  # uvloop keeps what it finds there
                 kind = _own(getattr(import_module(module), class_name), module)
-            yield from ((kind, name) for name in names if hasattr(kind, name))
+            found += [(kind, name) for name in names if hasattr(kind, name)]
+    return found
 
 
 def _own(kind: Any, module: str) -> Any:
