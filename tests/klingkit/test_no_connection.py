@@ -248,7 +248,7 @@ def test_what_another_tool_puts_in_place_meanwhile_stays() -> None:
 
     try:
         with no_connection_to(hosts):
-            socket.socket.connect = theirs  # type: ignore[method-assign, assignment]
+            socket.socket.connect = theirs  # type: ignore[method-assign]
         assert socket.socket.connect is theirs
         with no_connection_to(hosts):
             assert SAYS in refused(OTHERS["connect"])
