@@ -239,21 +239,22 @@ def test_guards_within_each_other_end_one_by_one() -> None:
     assert before == (socket.socket.connect, uvloop.Loop.create_connection)
 
 
-def test_what_another_tool_puts_in_place_meanwhile_stays() -> None:
+@pytest.mark.parametrize(("kind", "name"), [(socket.socket, "connect"), (uvloop.Loop, "getaddrinfo")])
+def test_what_another_tool_puts_in_place_meanwhile_stays(kind: Any, name: str) -> None:
     hosts = hosts_of(load_contract())
-    before: Any = socket.socket.connect
+    before, is_own = getattr(kind, name), name in vars(kind)
 
     def theirs(*_: Any) -> None:
         raise PermissionError("theirs")
 
     try:
         with no_connection_to(hosts):
-            socket.socket.connect = theirs  # type: ignore[method-assign]
-        assert socket.socket.connect is theirs
+            setattr(kind, name, theirs)
+        assert getattr(kind, name) is theirs
         with no_connection_to(hosts):
-            assert SAYS in refused(OTHERS["connect"])
-            with socket.socket() as client, pytest.raises(PermissionError):
-                client.connect(("127.0.0.1", 9))
-        assert socket.socket.connect is theirs
+            assert getattr(kind, name) is not theirs
+            with pytest.raises(PermissionError):
+                getattr(kind, name)(None, "127.0.0.1", 9)
+        assert getattr(kind, name) is theirs
     finally:
-        socket.socket.connect = before  # type: ignore[method-assign]
+        setattr(kind, name, before) if is_own else delattr(kind, name)
