@@ -115,7 +115,7 @@ class Kling(ABC):
         return ExitStack()
 
     def _refused(self, host: str) -> None:
-        self._elsewhere.append(f"{host}: not let out, since neither requests nor httpx nor aiohttp asked")
+        self._elsewhere.append(f"{host} (not let out)")
 
     # What is to happen
 

@@ -1,10 +1,10 @@
 """Let no connection leave this process for some hosts, by whatever library: the name of such a host is not resolved.
 
 The interpreter itself asks before it resolves a name or connects (an audit hook), so that this holds in each thread, for whoever took
-`getaddrinfo` out of its module before, and beside whatever else replaces parts of `socket`. uvloop and c-ares resolve names without asking.
+`getaddrinfo` out of its module before, and beside whatever else replaces parts of `socket`. What does not ask is made to.
 
 What it cannot see: other processes, an address by number, a connection or address that somebody has kept from before, and a
-proxy that the code names itself.
+proxy that the code names to httpx or aiohttp itself.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from contextlib import ExitStack, contextmanager
 from functools import cache, wraps
 from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 from urllib.parse import urlsplit
 
 from .environment import environment
@@ -35,11 +36,16 @@ NAMED_IN = {
     "socket.sendto": 1,
 }
 """Where in the arguments of an audit event the host stands."""
-RESOLVE_THEMSELVES = {
+NAMED_TO: dict[str, tuple[str, tuple[str, ...]]] = {
+    "socket": ("socket", ("connect", "connect_ex")),  # they ask when the name is resolved already
+    "http.client": (
+        "HTTPConnection",
+        ("set_tunnel",),
+    ),  # a proxy resolves it; urllib, urllib3 and requests go through here
     "uvloop": ("Loop", ("getaddrinfo", "create_connection")),
     "pycares": ("Channel", ("getaddrinfo", "gethostbyname", "query")),
 }
-"""Classes of modules that resolve names in C, and their methods that take one."""
+"""Methods to which a host is named, for it to be resolved without asking; some modules are not installed everywhere."""
 _guards: list[tuple[Hosts, Callable[[str], object]]] = []
 
 
@@ -102,30 +108,32 @@ def _ask_first() -> None:
 def _check(host: object) -> None:
     """Raise if a host, or that of an address, is closed."""
     name = _plain(host[0] if isinstance(host, tuple) and host else host)
-    for hosts, told in tuple(_guards):
-        if name in hosts:
-            told(name)
-            _refuse(name)
+    closing = [told for hosts, told in _guards if name in hosts]
+    for told in closing:
+        told(name)
+    if closing:
+        raise socket.gaierror(
+            socket.EAI_NONAME,
+            f"klingkit lets no connection leave for {name}: kling_mock intercepts requests, httpx and aiohttp, and kling_server, "
+            "which sets COMETAPI_BASE_URL, serves the rest",
+        )
 
 
-def _refuse(name: str) -> NoReturn:
-    raise socket.gaierror(
-        socket.EAI_NONAME,
-        f"klingkit lets no connection leave for {name}: kling_mock intercepts requests, httpx and aiohttp, and kling_server "
-        "serves the rest, where COMETAPI_BASE_URL leads",
-    )
-
-
-def _methods() -> Iterator[tuple[Any, str]]:
-    """Yield the class and name of each method that resolves a name before the audit hook is asked, or without asking it."""
-    plain_socket = next(
-        kind for kind in socket.socket.__mro__ if kind.__module__ == "socket"
-    )  # not what a tool has put there
-    yield from ((plain_socket, name) for name in ("connect", "connect_ex"))
-    for module, (class_name, names) in RESOLVE_THEMSELVES.items():
+@cache
+def _methods() -> list[tuple[Any, str]]:
+    """Return the class and name of each method of NAMED_TO; to look for modules takes longer than a test may."""
+    found = []
+    for module, (class_name, names) in NAMED_TO.items():
         if find_spec(module):
-            kind = getattr(import_module(module), class_name)
-            yield from ((kind, name) for name in names if hasattr(kind, name))
+            with patch.object(socket, "socket", _own(socket.socket, "socket")):  # uvloop keeps what it finds there
+                kind = _own(getattr(import_module(module), class_name), module)
+            found += [(kind, name) for name in names if hasattr(kind, name)]
+    return found
+
+
+def _own(kind: Any, module: str) -> Any:
+    """Return the class that a module itself has made, if a tool has put a subclass in its place."""
+    return next((base for base in kind.__mro__ if base.__module__ == module), kind)
 
 
 @contextmanager
@@ -151,10 +159,10 @@ def _replaced(owner: Any, name: str) -> Iterator[None]:
 
 
 def _proxies_bypassed(hosts: Hosts) -> AbstractContextManager[None]:
-    """Add the hosts to NO_PROXY, if the environment names a proxy: it would resolve their names elsewhere."""
-    known = {name.lower() for name, value in os.environ.items() if value}
+    """Add the hosts to NO_PROXY, since a proxy that the environment names would resolve their names elsewhere."""
+    proxies = {name.lower() for name, value in os.environ.items() if value and name.lower().endswith("_proxy")}
     listed = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
-    if listed.strip() == "*" or not any(name.endswith("_proxy") for name in known - {"no_proxy"}):
-        return environment()
+    if listed.strip() == "*" or (sys.platform in {"darwin", "win32"} and not proxies):
+        return environment()  # there any such variable hides the proxies of the system
     names = ",".join(filter(None, [listed, *hosts, *(f"{host}." for host in hosts)]))
     return environment(NO_PROXY=names, no_proxy=names)

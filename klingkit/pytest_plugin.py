@@ -86,7 +86,11 @@ def pytest_configure(config: pytest.Config) -> None:
     minimum = config.getoption("klingkit_coverage_min")
     if minimum is not None and not 0 <= minimum <= 100:  # nan is neither
         raise pytest.UsageError(f"--klingkit-coverage-min {minimum}: give a percentage from 0 to 100")
-    if config.getini(NO_REAL_SERVICE):
+    try:
+        closed = config.getini(NO_REAL_SERVICE)
+    except (ValueError, pytest.UsageError) as error:  # by the version of pytest
+        raise pytest.UsageError(f"{NO_REAL_SERVICE}: {error}; write true or false") from None
+    if closed:
         _close_the_real_service(config)
 
 

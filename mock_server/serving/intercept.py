@@ -46,15 +46,21 @@ def intercepted(answer: AnswerRequest, hosts: Collection[str], passing: Passing)
     """
     with ExitStack() as stack:
         stack.enter_context(_requests_intercepted(answer, hosts, passing))
-        if find_spec("httpx"):
+        if _is_installed("httpx"):
             from .intercept_httpx import httpx_intercepted  # noqa: PLC0415 - not everybody has httpx
 
             stack.enter_context(httpx_intercepted(answer, hosts, passing))
-        if find_spec("aiohttp"):
+        if _is_installed("aiohttp"):
             from .intercept_aiohttp import aiohttp_intercepted  # noqa: PLC0415 - nor aiohttp
 
             stack.enter_context(aiohttp_intercepted(answer, hosts, passing))
         yield
+
+
+@cache
+def _is_installed(library: str) -> bool:
+    """Tell whether there is a library; to look for one that there is not takes as long as a tenth of a test."""
+    return find_spec(library) is not None
 
 
 class SimulatorAdapter(HTTPAdapter):

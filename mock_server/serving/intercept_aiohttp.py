@@ -154,7 +154,7 @@ class _Wire(asyncio.Transport):
             return
         arrives = arrival(reply, self._timeout.sock_read or None, self._timeout.total or None)
         if arrives.body or not arrives.end:
-            self._protocol.data_received(_head(reply) + (b"" if self._method == "HEAD" else arrives.body))
+            self._protocol.data_received(_head(reply) + arrives.body)
         self._end(arrives)
 
     def _end(self, arrives: Arrival) -> None:

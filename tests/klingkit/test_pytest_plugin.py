@@ -17,7 +17,13 @@ pytest_plugins = ["pytester"]
 ROOT = Path(__file__).parents[2]
 
 # Loaded here, or each run below would load them anew: it forgets afterwards what it has imported.
-for module in ("klingkit.behaviour_coverage", "klingkit.kling_kinds", "klingkit.mock_server.serving.intercept"):
+for module in (
+    "klingkit.behaviour_coverage",
+    "klingkit.kling_kinds",
+    "klingkit.mock_server.serving.intercept",
+    "klingkit.mock_server.serving.intercept_aiohttp",
+    "klingkit.mock_server.serving.intercept_httpx",
+):
     importlib.import_module(module)
 
 CODE = """
@@ -454,6 +460,231 @@ async def test_async(kling_mock):
     result.stdout.fnmatch_lines(["*KeyError: 'the bug'*"])
 
 
+# No test reaches the real service
+
+URLLIB = """
+import urllib.request
+
+def ask():
+    return urllib.request.urlopen("https://api.cometapi.com/kling/v1/images/generations", timeout=5)
+"""
+NOT_LET_OUT = (
+    "*klingkit lets no connection leave for api.cometapi.com: kling_mock intercepts requests, httpx and aiohttp, and *"
+)
+
+MARKED_IN_VAIN = {
+    "function": "@pytest.mark.kling(balance=1)\ndef test(): RAN()\n",
+    "class": "@pytest.mark.kling\nclass Test:\n    def test(self): RAN()\n",
+    "module": "pytestmark = pytest.mark.kling\ndef test(tmp_path): RAN()\n",
+    "parametrised": "@pytest.mark.parametrize('n', [1])\n@pytest.mark.kling\ndef test(n): RAN()\n",
+    "one parameter": "@pytest.mark.parametrize('n', [pytest.param(1, marks=pytest.mark.kling)])\ndef test(n): RAN()\n",
+    "unittest": "import unittest\n@pytest.mark.kling\nclass Test(unittest.TestCase):\n    def test(self): RAN()\n",
+    "coroutine": "@pytest.mark.asyncio\n@pytest.mark.kling\nasync def test(): RAN()\n",
+    "fixture of another name": "@pytest.fixture\ndef kling_mocks(): pass\n@pytest.mark.kling\ndef test(kling_mocks): RAN()\n",
+}
+
+
+@pytest.mark.parametrize("kind", MARKED_IN_VAIN)
+def test_a_marker_without_a_fixture_is_an_error_before_the_test_runs(pytester: pytest.Pytester, kind: str) -> None:
+    result = run(pytester, "def RAN(): print('it ' + 'ran')\n" + MARKED_IN_VAIN[kind], "-s")
+
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(
+        ["*@pytest.mark.kling of test_it.py::*test* leads nowhere: the test takes none of kling_mock, *"]
+    )
+    result.stdout.no_fnmatch_line("*it ran*")
+    result.stdout.no_fnmatch_line("*Traceback*")
+
+
+def test_a_marker_finds_a_fixture_that_is_taken_in_another_way(pytester: pytest.Pytester) -> None:
+    tests = """
+import unittest
+
+@pytest.fixture
+def mine(kling_mock): return kling_mock
+
+@pytest.fixture(params=["kling_mock", "kling_server"])
+def any_of_them(request): return request.getfixturevalue(request.param)
+
+@pytest.mark.kling(balance=1)
+class Test:
+    def test_through_another(self, mine): assert mine.balance == 1
+    def test_client(self, kling_client): pass
+    def test_by_name(self, any_of_them): assert any_of_them.balance == 1
+
+    @pytest.mark.usefixtures("kling_mock")
+    def test_usefixtures(self): assert create()["code"] == 0
+
+    @pytest.mark.parametrize("where", ["kling_mock", "kling_server"])
+    def test_while_it_runs(self, where, request): assert request.getfixturevalue(where).balance == 1
+
+    @pytest.mark.skip
+    def test_skipped(self): pass
+
+    @pytest.mark.xfail(run=False, strict=False)
+    def test_expected_to_fail(self): pass
+
+@pytest.mark.kling(balance=1)
+class TestAutouse:
+    @pytest.fixture(autouse=True)
+    def _all(self, kling_mock): pass
+
+    def test(self): assert create()["code"] == 0
+
+@pytest.mark.kling(balance=0)
+class TestOld(unittest.TestCase):
+    @pytest.fixture(autouse=True)
+    def _all(self, kling_mock): pass
+
+    def test(self): self.assertEqual(create()["code"], 1102)
+"""
+    run(pytester, tests).assert_outcomes(passed=9, skipped=1, xfailed=1)
+
+
+def test_a_marker_of_a_test_that_could_have_taken_a_fixture_and_did_not_fails(pytester: pytest.Pytester) -> None:
+    result = run(pytester, "@pytest.mark.kling\ndef test(request): pass\n")
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*@pytest.mark.kling of test_it.py::test leads nowhere: *"])
+
+
+@pytest.mark.parametrize("workers", [[], ["-n", "2"]])
+def test_an_ini_option_closes_the_real_service_for_the_whole_run(pytester: pytest.Pytester, workers: list[str]) -> None:
+    pytester.makeini("[pytest]\nklingkit_no_real_service = true\n")
+    tests = f"""{URLLIB}
+import requests
+
+@pytest.fixture(scope="module", autouse=True)
+def before_all():
+    with pytest.raises(OSError, match="klingkit lets no connection leave"):
+        ask()
+
+def test_plain():
+    ask()
+
+def test_requests():
+    with pytest.raises(requests.ConnectionError, match="klingkit lets no connection leave"):
+        requests.get("https://API.cometapi.com.", timeout=5)
+
+def test_with_a_simulator(kling_mock):
+    assert create()["code"] == 0
+    ask()
+
+def test_with_a_server(kling_server):
+    assert create(kling_server.url + "/kling/v1/images/generations")["code"] == 0
+    ask()
+"""
+    make_files(pytester, tests)
+    result = pytester.runpytest_inprocess(*QUIET[1:], "-p", "no:randomly", *workers)
+
+    result.assert_outcomes(passed=1, failed=3)
+    result.stdout.fnmatch_lines(["klingkit: no connection leaves for api.cometapi.com (klingkit_no_real_service)"])
+    for test in ("test_plain", "test_with_a_simulator", "test_with_a_server"):
+        result.stdout.fnmatch_lines([f"FAILED test_it.py::{test} *"])
+    assert sum("URLError: <urlopen error [Errno -2] klingkit lets no" in line for line in result.outlines) == 3
+
+
+REAL = ("--klingkit-real", "--klingkit-target", "https://api.cometapi.com")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "closed"),
+    [
+        (REAL, False),
+        (REAL[1:], True),
+        (REAL[:1], True),
+        (("--klingkit-target", "http://127.0.0.1:9"), True),
+        (("--klingkit-real", "--klingkit-target", "https://other.example"), True),
+        (("-p", "no:klingkit_contract"), True),
+    ],
+)
+def test_a_run_that_is_meant_for_the_real_service_reaches_it_and_says_so(
+    pytester: pytest.Pytester, arguments: tuple[str, ...], closed: bool
+) -> None:
+    pytester.makeini("[pytest]\nklingkit_no_real_service = true\n")
+    tests = f"""{URLLIB}
+def test():
+    from klingkit import no_connection
+    assert bool(no_connection._guards) is {closed}
+"""
+    make_files(pytester, tests)
+    result = pytester.runpytest_inprocess(*QUIET[1:], *arguments)
+
+    result.assert_outcomes(passed=1)
+    says = "no connection leaves for api.cometapi.com (klingkit_no_real_service)"
+    if not closed:
+        says = "klingkit_no_real_service does not hold in this run, since --klingkit-real opens api.cometapi.com"
+    result.stdout.fnmatch_lines([f"klingkit: {says}"])
+
+
+def test_without_the_option_nothing_is_closed_and_nothing_said(pytester: pytest.Pytester) -> None:
+    make_files(pytester, "def test():\n    from klingkit import no_connection\n    assert not no_connection._guards\n")
+    result = pytester.runpytest_inprocess(*QUIET[1:])
+
+    result.assert_outcomes(passed=1)
+    result.stdout.no_fnmatch_line("klingkit: *")
+
+
+def test_an_option_that_is_neither_true_nor_false_is_one_clear_error(pytester: pytest.Pytester) -> None:
+    result = run(pytester, "def test(): pass\n", "-o", "klingkit_no_real_service=perhaps")
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: klingkit_no_real_service: *'perhaps'*; write true or false"])
+
+
+SOCKETS = f"""{URLLIB}
+import socket
+
+connect = socket.socket.connect
+before = socket.socket, socket.getaddrinfo
+
+@pytest.fixture
+def closed_by_both(socket_disabled, kling_mock): pass
+
+@pytest.fixture
+def closed_by_both_the_other_way_round(kling_mock, socket_disabled): pass
+
+@pytest.mark.parametrize("name", ["closed_by_both", "closed_by_both_the_other_way_round"])
+def test_both(name, request):
+    request.getfixturevalue(name)
+    assert create()["code"] == 0
+    with pytest.raises((RuntimeError, OSError)):
+        ask()
+
+@pytest.mark.disable_socket
+def test_marker(kling_mock):
+    assert create()["code"] == 0
+    with pytest.raises((RuntimeError, OSError)):
+        ask()
+
+@pytest.mark.allow_hosts(["127.0.0.1"])
+def test_allowed(kling_server):
+    assert create(kling_server.url + "/kling/v1/images/generations")["code"] == 0
+    with pytest.raises(OSError, match="klingkit lets no connection leave"):
+        ask()
+    with pytest.raises((RuntimeError, OSError), match="klingkit lets no connection leave|allowed: "):
+        socket.socket().connect(("api.cometapi.com", 443))
+
+def test_alone(kling_mock):
+    with pytest.raises(OSError, match="klingkit lets no connection leave"):
+        ask()
+
+@pytest.mark.parametrize("n", range(5))
+def test_is_as_before(n, pytestconfig):
+    assert before == (socket.socket, socket.getaddrinfo)
+    # pytest-socket takes away after each test what stands here for the whole run; the interpreter asks us all the same
+    assert pytestconfig.getini("klingkit_no_real_service") or socket.socket.connect == connect
+"""
+
+
+@pytest.mark.parametrize("option", ["false", "true"])
+def test_it_works_beside_pytest_socket_in_any_order(pytester: pytest.Pytester, option: str) -> None:
+    make_files(pytester, SOCKETS)
+    arguments = ("-q", "-W", "ignore", "-o", f"klingkit_no_real_service={option}")
+
+    pytester.runpytest_subprocess(*arguments).assert_outcomes(passed=10)
+
+
 # Coverage of behaviour
 
 MEETS = """
@@ -556,7 +787,7 @@ def test_a_run_that_does_not_use_it_loads_nothing(pytester: pytest.Pytester) -> 
 import sys
 
 def test():
-    heavy = {"flask", "hypothesis", "responses", "httpx", "jsonschema_rs", "yaml", "click"}
+    heavy = {"flask", "hypothesis", "responses", "httpx", "aiohttp", "jsonschema_rs", "yaml", "click", "uvloop"}
     assert not heavy & set(sys.modules), heavy & set(sys.modules)
     ours = {name for name in sys.modules if name.startswith("klingkit")}
     assert ours == {"klingkit", "klingkit.pytest_plugin", "klingkit.pytest_contract_plugin"}

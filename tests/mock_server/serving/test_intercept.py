@@ -8,6 +8,8 @@ import json
 import os
 import re
 import socket
+import subprocess
+import sys
 import threading
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -24,7 +26,9 @@ from requests.adapters import BaseAdapter, HTTPAdapter
 from urllib3 import Retry, Timeout
 
 import klingkit
+from klingkit.contract import load_contract
 from klingkit.mock_server.serving.intercept import AlreadyPatchedError
+from klingkit.no_connection import hosts_of, no_connection_to
 from tests.conftest import PATH, body
 
 if TYPE_CHECKING:
@@ -459,6 +463,19 @@ def test_an_adapter_of_the_application_works_beside_mocks_of_its_own(kling_mock:
 # aiohttp
 
 
+def test_neither_httpx_nor_aiohttp_is_needed() -> None:
+    code = """
+import sys
+sys.modules.update(dict.fromkeys(["httpx", "aiohttp", "aioresponses", "pycares"]))
+import klingkit, requests
+with klingkit.mock() as kling:
+    requests.get(kling.url, timeout=5)
+    print(len(kling.journal))
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "1"
+
+
 @pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
 @pytest.mark.parametrize("fault", ["delay:100s", "drip:100s"])
 def test_a_late_answer_is_not_waited_for_by_aiohttp(kling_mock: Kling, fault: str, run: Any) -> None:
@@ -486,10 +503,10 @@ def test_the_timeout_of_aiohttp_that_ends_first_counts(
 
 
 def test_a_drip_within_the_time_for_each_read_is_still_overdue(kling_mock: Kling) -> None:
-    kling_mock.scenario("drip:10s")
+    kling_mock.scenario("drip:100s")
 
     with pytest.raises(TimeoutError) as raised:
-        post_with(kling_mock, aiohttp.ClientTimeout(total=5, sock_read=1))
+        post_with(kling_mock, aiohttp.ClientTimeout(total=60, sock_read=1))
 
     assert type(raised.value) is TimeoutError
 
@@ -642,6 +659,8 @@ def test_a_session_of_aiohttp_keeps_no_connection_of_a_simulator_that_has_ended(
                     async with session.post(REAL, json=body(), headers=KEY) as answer:
                         await answer.read()
                     created.append(kling.creates)
+            with no_connection_to(hosts_of(load_contract())), pytest.raises(aiohttp.ClientConnectorError):
+                await session.post(REAL, json=body(), headers=KEY)
         return created
 
     assert asyncio.run(send()) == [1, 1]
