@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ import click
 from .command_errors import CommandFailed, WrongUsage
 from .ending import BUG, ends_well, say
 from .environment import environment
+from .report_files import report_files, write_reports
 from .run_options import INCOMPLETE, INTERRUPTED, prepare, print_plan, receiver, run, run_options
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from .ending import Signals
 
 STORAGE = "HYPOTHESIS_STORAGE_DIRECTORY"
-FORMATS = ("junit", "md", "json")
 EVIDENCE = ("documented", "recorded", "inferred")
 
 
@@ -175,23 +174,6 @@ def verify(
     raise click.exceptions.Exit(exit_code(report, fail_on) or (INCOMPLETE if unwritten else 0))
 
 
-def write_reports(report: Report, files: list[tuple[str, Path]]) -> list[str]:
-    """Write what can be written, and return a line for each report that could not."""
-    from klingkit.contract.bug import bug_line
-    from klingkit.contract.verify import report as forms
-
-    now, unwritten = datetime.now(UTC), []
-    for kind, file in files:
-        try:
-            text = {"junit": forms.as_junit, "md": forms.as_markdown, "json": forms.as_json}[kind](report, now)
-            file.write_text(text, encoding="utf-8")
-        except OSError as error:
-            unwritten.append(f"--report {kind}={file} cannot be written: {error.strerror}")
-        except Exception as error:  # noqa: BLE001 - the other reports are written all the same
-            unwritten.append(f"--report {kind}={file} cannot be written: {bug_line(error)}")
-    return unwritten
-
-
 def keep_this_folder_clean() -> None:
     """Let Hypothesis keep its files with the user's others: it would make a folder wherever a command is run."""
     if STORAGE not in os.environ:
@@ -212,29 +194,6 @@ def exit_code(report: Report, fail_on: str) -> int:
     only = report.options.only
     wanted = [result for result in report.results if only is None or result.case.is_about(only)] or report.results
     return 0 if any(result.state != "skipped" for result in wanted) else WrongUsage.exit_code
-
-
-def report_files(reports: tuple[str, ...]) -> list[tuple[str, Path]]:
-    """Return format and file of each report, before anything is sent whose report could not be written."""
-    files: list[tuple[str, Path]] = []
-    for text in reports:
-        kind, _, name = text.partition("=")
-        if kind not in FORMATS or not name:
-            raise WrongUsage(f"--report {text}: give junit=FILE, md=FILE or json=FILE")
-        file = Path(name)
-        if file in [other for _, other in files]:
-            raise WrongUsage(f"--report {text}: another report goes to the same file")
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            is_new = not file.exists()
-            with file.open("a"):
-                pass
-            if is_new:
-                file.unlink()  # an empty report would be read as one
-        except OSError as error:
-            raise WrongUsage(f"--report {text}: {error.strerror}") from None
-        files.append((kind, file))
-    return files
 
 
 @click.command(short_help="Test the contract kit with simulators that are wrong.")
