@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
@@ -22,7 +21,6 @@ from ..clock import parse_duration
 from ..progressions import PROGRESSIONS
 from ..scenarios import check_known, parse_scenario, scenario_table
 from ..store import TooManyError
-from ..tasks import snapshot
 from ..time_travel import JourneyEndedError
 from .bodies import clock_body, delivery_body, entry_body, task_body
 
@@ -92,14 +90,14 @@ class Operations:
 
         simulator = self._simulator
         now = simulator.clock.now()
-        statuses = Counter(snapshot(task, now).status for task in simulator.store.tasks())
+        statuses = simulator.store.count_statuses(now)
         return {
             "status": "ok",
             "version": version("klingkit"),
             "contract": self._contract.name,
             "seed": simulator.ids.seed,
             "uptime_s": (now - simulator.started_at) / 1000,
-            "tasks": {status: statuses[status] for status in self._contract.lifecycle.transitions},
+            "tasks": {status: statuses.get(status, 0) for status in self._contract.lifecycle.transitions},
             "callbacks": simulator.store.delivery_counts(),
             "requests": simulator.store.journal.count,
         }
