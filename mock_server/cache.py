@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Callable, Hashable
 
 ITEM_BYTES = 500
 """What an item takes beside its bytes."""
@@ -44,3 +45,29 @@ class ByteCache:
             if key in self._items:
                 self._items.move_to_end(key)
             return self._items.get(key)
+
+
+class Workshop:
+    """Makes byte strings one after the other; whoever asks for one that is being made, or waits to be, gets the same."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._making = threading.Lock()
+        self._orders: dict[Hashable, Future[bytes]] = {}
+
+    def get(self, key: Hashable, make: Callable[[], bytes]) -> bytes:
+        """Return what `make` returns, or raise what it raises, here or where it was asked for first."""
+        with self._lock:
+            known = self._orders.get(key)
+            order = self._orders[key] = known or Future()
+        if known is None:
+            try:
+                with self._making:
+                    order.set_result(make())
+            except BaseException as error:
+                order.set_exception(error)
+                raise
+            finally:
+                with self._lock:
+                    del self._orders[key]
+        return order.result()

@@ -8,6 +8,8 @@ import string
 import threading
 from datetime import UTC, datetime
 
+from .scenarios import LONGEST_FAULT_MS
+
 ALPHANUMERIC = string.ascii_letters + string.digits
 PAIRS = [ALPHANUMERIC[number // 62 % 62] + ALPHANUMERIC[number % 62] for number in range(4096)]
 
@@ -79,9 +81,9 @@ class Ids:
             return self._random.random() < probability
 
     def spread(self, median: int) -> int:
-        """Draw a number of ms from a log-normal distribution with that median."""
+        """Draw the ms of a fault from a log-normal distribution with that median, which has no longest one of its own."""
         with self._lock:
-            return int(median * self._random.lognormvariate(0, 0.5))
+            return min(int(median * self._random.lognormvariate(0, 0.5)), LONGEST_FAULT_MS)
 
     def duration(self, low: int, high: int) -> int:
         """Draw a number of ms evenly between two."""

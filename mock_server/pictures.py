@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 AREA = 1024 * 576
 """Pixels of a result, whatever its ratio."""
 MAX_INPUT_PIXELS = 50_000_000
-"""A larger picture is accepted, as by the service, but not decoded."""
+"""A larger picture is accepted, as by the service, but not decoded, which takes up to six bytes for each pixel."""
+BAND = 256
+"""Rows of a large picture that are made smaller at a time."""
+ORIENTATION = 0x0112
+"""Tag of Exif."""
 MARGIN = 24
 PALETTE = ((38, 70, 83), (42, 111, 151), (88, 82, 143), (131, 86, 110), (70, 105, 76), (138, 97, 54), (96, 60, 70))
 INK = (245, 245, 245)
@@ -40,6 +44,9 @@ WIDE_FONTS = (
     *("DejaVuSans.ttf", "NotoSans-Regular.ttf", "LiberationSans-Regular.ttf", "Arial.ttf", "arial.ttf"),
 )
 """Fonts of common systems, tried where Pillow's own, which has little beyond ASCII, lacks a character."""
+
+# From this size on the system gets memory back at once; blocks of 16 MB, the default, it does not.
+Image.core.set_block_size(64 * 1024 * 1024)  # type: ignore[attr-defined]
 
 
 def render(task: Task, index: int, pictures: Sequence[Picture]) -> bytes:
@@ -153,15 +160,35 @@ def _band(canvas: Image.Image) -> int:
 
 
 def _load(picture: Picture, room: tuple[int, int]) -> Image.Image | None:
-    """Decode a picture, no larger than `room` needs; None if there are no bytes or they cannot be drawn."""
-    if picture.data is None or math.prod(measure(picture.data) or (0,)) not in range(1, MAX_INPUT_PIXELS):
+    """Decode a picture, not much larger than `room` needs; None if there are no bytes or they cannot be drawn."""
+    if picture.data is None or _pixels(picture.data) not in range(1, MAX_INPUT_PIXELS):
         return None
     try:
-        image = Image.open(BytesIO(picture.data), formats=("PNG", "JPEG"))
-        image.draft("RGB", room)
-        return ImageOps.exif_transpose(image).convert("RGB")
+        with Image.open(BytesIO(picture.data), formats=("PNG", "JPEG")) as image:
+            image.draft("RGB", room)
+            orientation = image.getexif().get(ORIENTATION, 1)
+            small = _shrunk(image, 2 * max(room))
+        small.getexif()[ORIENTATION] = orientation
+        return ImageOps.exif_transpose(small)
     except UNREADABLE:  # the header was right and the rest is broken: the service's answer to that is not known
         return None
+
+
+def _shrunk(image: Image.Image, length: int) -> Image.Image:
+    """Return a picture as RGB, with sides of about `length` px; in bands, so that there is no second one of its full size."""
+    factor = max(1, min(image.size) // length)
+    if image.mode in {"RGB", "L"}:
+        image.load()
+        return image.reduce(factor).convert("RGB")
+    small = Image.new("RGB", (math.ceil(image.width / factor), math.ceil(image.height / factor)))
+    for top in range(0, image.height, BAND * factor):
+        band = image.crop((0, top, image.width, min(image.height, top + BAND * factor)))
+        small.paste(band.convert("RGB").reduce(factor), (0, top // factor))
+    return small
+
+
+def _pixels(data: bytes) -> int:
+    return math.prod(measure(data) or (0,))
 
 
 def _placeholder(picture: Picture, size: tuple[int, int]) -> Image.Image:
@@ -170,7 +197,8 @@ def _placeholder(picture: Picture, size: tuple[int, int]) -> Image.Image:
     draw.line((0, 0, *size), (140, 140, 148), 3)
     draw.line((0, size[1], size[0], 0), (140, 140, 148), 3)
     if picture.data is not None:
-        label = "cannot be decoded"
+        too_large = _pixels(picture.data) >= MAX_INPUT_PIXELS
+        label = f"not decoded\nlarger than {MAX_INPUT_PIXELS // 10**6} megapixels" if too_large else "cannot be decoded"
     else:
         label = f"not fetched\n{_printable(host_and_path(picture.url), 60)}" if picture.url else "not kept"
     lines = [f"{picture.role}, {label.partition(chr(10))[0]}", *_wrap(label.partition("\n")[2], max(8, size[0] // 10))]

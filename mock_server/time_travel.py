@@ -58,6 +58,7 @@ class Traveller:
         self._busy = False
         """Whether a journey or a reset is under way."""
         self._closed = False
+        self.longest_s = LONGEST_S
         self._resets = 0
         """How many are under way or wait: a journey that is under way ends where it is, and the next waits for all of them."""
 
@@ -133,7 +134,7 @@ class Traveller:
         self, destination: Callable[[int], int], account: str | None, done: Callable[[], bool] | None = None
     ) -> list[Event]:
         clock = self._clock
-        due = monotonic() + LONGEST_S if self._callbacks.in_background else None
+        due = monotonic() + self.longest_s if self._callbacks.in_background else None
         with self._taking_turn(lambda: not self._busy and not self._resets, due):
             frozen = clock.frozen
             clock.freeze()  # before attempts that have begun are waited for: that takes time
@@ -183,7 +184,7 @@ class Traveller:
             raise JourneyEndedError("the simulator is closed")
         if end is not None and monotonic() >= end:
             raise JourneyEndedError(
-                f"the journey takes longer than {LONGEST_S:g}s of the machine's time, and ended before its destination; "
+                f"the journey takes longer than {self.longest_s:g}s of the machine's time, and ended before its destination; "
                 "ask for it again, and it goes on from here"
             )
 

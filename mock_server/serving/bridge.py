@@ -54,6 +54,7 @@ class Bridge:
         self._computing = ThreadPoolExecutor(2, "computing")
         self._blocking = ThreadPoolExecutor(32, "blocking")
         self._faults = WireFaults()
+        self._drawing = ThreadPoolExecutor(2, "drawing")  # apart: one draws, one gives what is drawn, or waits for it
         self._uploads = Uploads(UPLOADED_LIMITS * simulator.settings.max_body)
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
@@ -87,6 +88,7 @@ class Bridge:
         """Begin nothing more."""
         self._computing.shutdown(wait=False, cancel_futures=True)
         self._blocking.shutdown(wait=False, cancel_futures=True)
+        self._drawing.shutdown(wait=False, cancel_futures=True)
 
     async def _upload(self, environ: dict[str, Any], receive: Receive, connection: Connection) -> WireAnswer:
         """Answer a request with a body, which must come in time and holds its room in memory until then."""
@@ -125,7 +127,7 @@ class Bridge:
         path = environ["PATH_INFO"]
         loop = asyncio.get_running_loop()
         if path.startswith(PREFIX):
-            pool = self._computing if path.startswith(f"{PREFIX}/pictures/") else self._blocking
+            pool = self._drawing if path.startswith(f"{PREFIX}/pictures/") else self._blocking
             return await loop.run_in_executor(pool, self._call, environ)
         if body and self._simulator.settings.fetch_inputs:
             return await loop.run_in_executor(self._blocking, self._call, environ)

@@ -16,9 +16,14 @@ from .in_process import call
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+LONGEST_S = 60.0
+"""Of real time, for an ASGI application to answer; a WSGI one runs in the thread of its caller, where nothing can end it."""
 
-def post(app: Any, url: str, headers: Mapping[str, str], body: bytes) -> tuple[int, list[BaseException]]:
-    """Return the HTTP status that the application answers, and what it raised.
+
+def post(
+    app: Any, url: str, headers: Mapping[str, str], body: bytes, *, longest_s: float = LONGEST_S
+) -> tuple[int, list[BaseException]]:
+    """Return the HTTP status that the application answers, and what it raised: a TimeoutError too, if it takes too long.
 
     What is raised through its edge is a 500, as a server would make of it; a Flask application has made one itself.
     """
@@ -32,7 +37,7 @@ def post(app: Any, url: str, headers: Mapping[str, str], body: bytes) -> tuple[i
             if is_asgi(app):
                 # A thread, since a loop may run in this one.
                 with ThreadPoolExecutor(1) as pool:
-                    status = pool.submit(copy_context().run, _run_asgi, app, url, headers, body).result()
+                    status = pool.submit(copy_context().run, _run_asgi, app, url, headers, body, longest_s).result()
             else:
                 status = call(app, "POST", url, headers, body).status
     except Exception as error:  # noqa: BLE001 - whatever the application raises
@@ -55,12 +60,19 @@ def is_asgi(app: Any) -> bool:
     return asgi
 
 
-def _run_asgi(app: Any, url: str, headers: Mapping[str, str], body: bytes) -> int:
-    return asyncio.run(_post_asgi(app, url, headers, body))
+def _run_asgi(app: Any, url: str, headers: Mapping[str, str], body: bytes, longest_s: float) -> int:
+    return asyncio.run(_post_asgi(app, url, headers, body, longest_s))
 
 
-async def _post_asgi(app: Any, url: str, headers: Mapping[str, str], body: bytes) -> int:
+async def _post_asgi(app: Any, url: str, headers: Mapping[str, str], body: bytes, longest_s: float) -> int:
     import httpx  # noqa: PLC0415 - only ASGI needs it
 
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), trust_env=False) as client:
-        return (await client.post(url, headers=dict(headers), content=body)).status_code
+        limit = asyncio.timeout(longest_s)
+        try:
+            async with limit:
+                return (await client.post(url, headers=dict(headers), content=body)).status_code
+        except TimeoutError as error:
+            if limit.expired():
+                raise TimeoutError(f"the application did not answer a callback within {longest_s:g} s") from error
+            raise

@@ -527,7 +527,12 @@ def test_a_reset_waits_for_the_attempts_of_its_own_account(slow: Slow) -> None:
     simulator = Simulator(Settings(instant=True), send=slow)
     slow.hold(simulator, account_name("one"))
     counts: list[int] = []
-    resetter = threading.Thread(target=lambda: (Control.of(simulator, key="one").reset(), counts.append(slow.answered)))
+
+    def reset() -> None:
+        Control.of(simulator, key="one").reset()
+        counts.append(slow.answered)
+
+    resetter = threading.Thread(target=reset)
     resetter.start()
     while Control.of(simulator, key="one").tasks():
         pass

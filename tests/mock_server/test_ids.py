@@ -121,3 +121,9 @@ def test_ids_keep_the_form_of_the_contract(make_api: Callable[..., Api], seed: i
         Control.of(api.simulator).seed(seed)
         contract = api.simulator.contract
         assert (int(data_of(api.create())["task_id"]) >> contract.task_id_shift) + contract.task_id_epoch_ms == START
+
+
+def test_a_drawn_delay_is_no_longer_than_the_longest_that_can_be_chosen() -> None:
+    ids = Simulator(Settings()).ids
+
+    assert max(ids.spread(600_000) for _ in range(1000)) == 600_000

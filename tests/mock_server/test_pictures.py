@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import requests
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
 from klingkit.contract import load_contract
 from klingkit.contract.pictures import measure
+from klingkit.mock_server.cache import Workshop
 from klingkit.mock_server.pictures import render
-from tests.conftest import URL, Api, b64, body, data_of, png, png_header, subjects
+from klingkit.mock_server.settings import Settings
+from klingkit.mock_server.simulator import Simulator
+from tests.conftest import PATH, URL, Api, b64, body, data_of, png, png_header, serving, subjects
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -195,8 +204,85 @@ def test_every_kind_of_picture_can_be_drawn(contract: Contract, instant: Api, mo
 
 @given(prompt=st.text(max_size=300))
 def test_any_prompt_can_be_drawn(prompt: str) -> None:
-    from klingkit.mock_server.simulator import Simulator
-
     simulator = Simulator()
     task = simulator.create("a", body(prompt=prompt, aspect_ratio="9:16"), "http://host").task
     assert render(task, 0, task.pictures).startswith(b"\x89PNG")
+
+
+def test_a_picture_that_many_fetch_at_a_time_is_drawn_once() -> None:
+    """Everybody gets the very same bytes, also the first who asked."""
+    simulator = Simulator(Settings(instant=True))
+    task_id = simulator.create("a", body(), "http://host").task.task_id
+    start = threading.Barrier(8)
+
+    def fetch_it(_: int) -> int:
+        start.wait()
+        return id(simulator.picture(task_id, 0))
+
+    with ThreadPoolExecutor(8) as pool:
+        assert len(set(pool.map(fetch_it, range(8)))) == 1
+
+
+def test_what_cannot_be_drawn_for_one_cannot_for_the_others() -> None:
+    """An error goes to everybody who waits for the same, and the next one tries again."""
+    workshop = Workshop()
+    with pytest.raises(ZeroDivisionError):
+        workshop.get("key", lambda: bytes(1 // 0))
+    assert workshop.get("key", lambda: b"data") == b"data"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P"])
+def test_large_pictures_are_drawn_one_after_the_other(mode: str) -> None:
+    """Of 16 megapixels a decoded one takes 64 MB; six results are fetched at a time."""
+    out = BytesIO()
+    Image.new(mode, (4000, 4000)).save(out, "PNG", compress_level=1)
+    headers = {"Authorization": "Bearer key"}
+    request = body(subject_image_list=subjects(b64(out.getvalue()), b64(out.getvalue())))
+    with serving("--instant") as running:
+        ids = [
+            requests.post(running.url + PATH, json=request, headers=headers, timeout=20).json()["data"]["task_id"]
+            for _ in range(6)
+        ]
+        requests.get(f"{running.url}/_mock/pictures/{ids.pop()}/0.png", timeout=60)  # libraries are loaded
+        process = Path(f"/proc/{running.process.pid}")
+        process.joinpath("clear_refs").write_text("5")
+        before = peak_mb(process)
+        with ThreadPoolExecutor(5) as pool:
+            urls = [f"{running.url}/_mock/pictures/{task_id}/0.png" for task_id in ids]
+            answers = list(pool.map(lambda url: requests.get(url, timeout=60).status_code, urls))
+        grown = peak_mb(process) - before
+
+    assert answers == [200] * 5
+    assert grown < 130
+
+
+def peak_mb(process: Path) -> int:
+    line = next(line for line in process.joinpath("status").read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) // 1024
+
+
+@pytest.mark.parametrize("side", [8000, 60_000])
+def test_a_picture_that_is_too_large_to_be_decoded_says_so(side: int) -> None:
+    """Not that it is broken: its placeholder is another one."""
+    simulator = Simulator(Settings(instant=True))
+    task = simulator.create("a", body(), "http://host").task
+    large, broken = (
+        render(task, 0, [replace(picture, data=data) for picture in task.pictures])
+        for data in (png_header(side, side), png_header(300, 300, b"noise"))
+    )
+    assert large != broken
+
+
+def test_a_photo_is_turned_as_its_camera_says(instant: Api) -> None:
+    """Its left half lies above: over the blue there is red, and no blue right of it."""
+    photo = Image.new("RGB", (4000, 2000), "red")
+    photo.paste("blue", (2000, 0, 4000, 2000))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    out = BytesIO()
+    photo.save(out, "PNG", exif=exif)
+    image = opened(fetch(instant, body(aspect_ratio="1:1", scence_image=b64(out.getvalue())))).convert("RGB")
+
+    assert image.getpixel((5, 5)) == (255, 0, 0)
+    assert image.getpixel((image.width - 5, 5)) == (255, 0, 0)

@@ -227,3 +227,49 @@ def test_a_seed_can_be_set_anew(api: Api, control: Control) -> None:
     assert steps[0] == steps[1]
     assert len({*made[0], *made[1]}) == 4
     assert control.health()["seed"] == 5
+
+
+def test_a_journey_on_a_server_has_an_end(make_api: Callable[..., Api]) -> None:
+    """Receivers that take their time could make it last for hours."""
+    api = make_api(send=Receiver())
+    control = Control.of(api.simulator)
+    data_of(api.create(body(callback_url=HOOK)))
+    api.simulator.traveller.longest_s = 0.0
+    assert len(control.advance("2s")) > 0
+    api.simulator.callbacks.run_in_background()
+
+    with pytest.raises(ControlError, match="longer than 0s of the machine's time") as refused:
+        control.advance("1h")
+    assert refused.value.http == 409
+    api.simulator.traveller.longest_s = 60.0
+    assert [event.get("status") for event in control.advance("1h") if event["event"] == "status"][-1] == "succeed"
+
+
+def test_a_journey_ends_when_the_simulator_is_closed(make_api: Callable[..., Api]) -> None:
+    reached, go_on = threading.Event(), threading.Event()
+
+    def send(*_: Any, timeout_ms: int) -> int:
+        reached.set()
+        assert go_on.wait(20)
+        return 500
+
+    api = make_api(send=send)
+    data_of(api.create(body(callback_url=HOOK)))
+    refusals: list[str] = []
+
+    def travel() -> None:
+        try:
+            Control.of(api.simulator).advance("1d")
+        except ControlError as error:
+            refusals.append(str(error))
+
+    threads = [threading.Thread(target=travel) for _ in range(2)]
+    threads[0].start()
+    assert reached.wait(20)
+    threads[1].start()
+    api.simulator.close()
+    go_on.set()
+    for thread in threads:
+        thread.join()
+
+    assert refusals == ["the simulator is closed"] * 2

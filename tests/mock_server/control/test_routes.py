@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import socket
 import threading
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from klingkit.mock_server.control.document import control_document, control_oper
 from klingkit.mock_server.control.operations import ControlError, Operations
 from klingkit.mock_server.settings import Settings
 from klingkit.mock_server.simulator import Simulator
-from tests.conftest import PATH, Api, Running, b64, body, data_of, png, subjects
+from tests.conftest import PATH, Api, Running, b64, body, data_of, png, serving, subjects
 from tests.mock_server.test_callbacks import HOOK, Receiver
 
 if TYPE_CHECKING:
@@ -372,3 +373,14 @@ def test_odd_keys_and_values_over_http(server: Running) -> None:
 def test_nobody_there_is_one_clear_error() -> None:
     with pytest.raises(ConnectionError, match="nothing there answers as klingkit does"):
         Control.over_http("http://127.0.0.1:1").health()
+
+
+def test_a_server_that_stops_ends_what_waits() -> None:
+    """Nobody waits a minute for a request that will not come; `stop` gives the process 20 s."""
+    wanted = json.dumps({"timeout": "60s", "status": 599})
+    with serving() as running, socket.create_connection((running.host, running.port)) as connection:
+        head = f"POST /_mock/journal/wait HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(wanted)}\r\n\r\n"
+        connection.sendall((head + wanted).encode())
+        Control.over_http(running.url).health()  # came later, so that the wait has begun
+
+        assert "GET /_mock/health" in running.stop()
