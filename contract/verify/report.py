@@ -174,13 +174,13 @@ def _deviation(deviation: Deviation) -> dict[str, str]:
 
 def as_junit(report: Report, at: datetime) -> str:
     """Return the report as JUnit XML: a suite for each rule, a test for each case, with the time that its exchange took."""
-    root = ET.Element("testsuites", name=f"klingkit verify {printable(report.target)}", **_totals(report.results))
+    root = ET.Element("testsuites", {"name": f"klingkit verify {printable(report.target)}", **_totals(report.results)})
     suites: dict[str, list[Result]] = defaultdict(list)
     for result in report.results:
         suites[result.case.requirement or "accepted"].append(result)
     for requirement, results in suites.items():
         timestamp = at.isoformat(timespec="seconds")
-        suite = ET.SubElement(root, "testsuite", name=requirement, timestamp=timestamp, **_totals(results))
+        suite = ET.SubElement(root, "testsuite", {"name": requirement, "timestamp": timestamp, **_totals(results)})
         for result in results:
             _add_test(suite, report, result)
     ET.indent(root, " ")
@@ -199,7 +199,7 @@ def _seconds(result: Result) -> float:
 
 def _add_test(suite: ET.Element, report: Report, result: Result) -> None:
     where = {"classname": f"klingkit.{suite.get('name')}", "name": result.case.id}
-    test = ET.SubElement(suite, "testcase", **where, time=f"{_seconds(result):.3f}")
+    test = ET.SubElement(suite, "testcase", {**where, "time": f"{_seconds(result):.3f}"})
     if result.state == SKIPPED:
         ET.SubElement(test, "skipped", message=printable(result.reason))
     if result.deviations:

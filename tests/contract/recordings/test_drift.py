@@ -294,10 +294,11 @@ def test_a_code_of_another_type_is_one_fact_with_both_values(right: Recording, c
 
 def test_a_message_that_differs_at_its_end_is_shown_there(right: Recording, contract: Contract) -> None:
     long = "x" * 1000
-    one, two = (
-        recording_of(wrong_target(refusal(lambda exchange, end=end: exchange.say(long + end))), only="n.maximum")
-        for end in "ab"
-    )
+
+    def saying(text: str) -> Recording:
+        return recording_of(wrong_target(refusal(lambda exchange: exchange.say(text))), only="n.maximum")
+
+    one, two = saying(f"{long}a"), saying(f"{long}b")
     (row,) = compare(one, two, contract, "n.maximum").rows
     assert (row.a, row.b) == (f"message: ...{'x' * 20}a'", f"message: ...{'x' * 20}b'")
 
@@ -327,8 +328,8 @@ def test_no_row_has_two_cells_that_are_equal(
     one: dict[str, Any], two: dict[str, Any], right: Recording, contract: Contract
 ) -> None:
     (key, answer), *_ = right.answers["n.maximum"].items()
-    sides = (replace(right, answers={"n.maximum": {key: replace(answer, **fields)}}) for fields in (one, two))
-    found = compare(*sides, contract, "n.maximum")
+    a, b = (replace(right, answers={"n.maximum": {key: replace(answer, **fields)}}) for fields in (one, two))
+    found = compare(a, b, contract, "n.maximum")
 
     assert all(row.a != row.b for row in found.rows)
     for line in as_markdown(found).splitlines():

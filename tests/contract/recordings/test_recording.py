@@ -304,6 +304,11 @@ def broken(name: str, change: Callable[[str], str]) -> Callable[[Path], None]:
     return apply_to
 
 
+def swapped(old: str, new: str) -> Callable[[Path], None]:
+    """Put another text into the file of one rule."""
+    return broken("n.maximum.json", lambda text: text.replace(old, new))
+
+
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
@@ -325,7 +330,7 @@ def broken(name: str, change: Callable[[str], str]) -> Callable[[Path], None]:
         (lambda folder: (folder / "n.maximum.json").write_bytes(b"\xff{}"), "no JSON in UTF-8"),
         (lambda folder: (folder / "n.maximum.json").write_bytes(b" " * (16 * 2**20 + 1)), "larger than 16 MB"),
         *(
-            (broken("n.maximum.json", lambda text, number=number: text.replace("400", number)), words)
+            (swapped("400", number), words)
             for number, words in [
                 ("0", "'http' must be a status from 200 to 599"),
                 ("-400", "'http' must be a status from 200 to 599"),
@@ -339,7 +344,7 @@ def broken(name: str, change: Callable[[str], str]) -> Callable[[Path], None]:
             ]
         ),
         *(
-            (broken("n.maximum.json", lambda text, code=code: text.replace('"code": 1201', f'"code": {code}')), words)
+            (swapped('"code": 1201', f'"code": {code}'), words)
             for code, words in [
                 ("1e999", "1e999 is no number of JSON, or larger than any"),
                 ("NaN", "NaN is no number of JSON, or larger than any"),
@@ -355,10 +360,7 @@ def broken(name: str, change: Callable[[str], str]) -> Callable[[Path], None]:
         ),
         *(
             (
-                broken(
-                    "n.maximum.json",
-                    lambda text, header=header: text.replace('"content-type"', f'{header}, "content-type"'),
-                ),
+                swapped('"content-type"', f'{header}, "content-type"'),
                 "'headers' has what no header can be",
             )
             for header in ('"a": "b\\r\\nc: d"', '"a\\nb": "c"', '"": "x"', '"a b": "c"')
