@@ -96,7 +96,7 @@ class Operations:
             "seed": simulator.ids.seed,
             "uptime_s": round(time.monotonic() - simulator.started, 3),
             "clock": clock_state(simulator.clock),
-            "tasks": {status: statuses[status] for status in self._contract.lifecycle.transitions},
+            "tasks": {status: statuses.get(status, 0) for status in self._contract.lifecycle.transitions},
             "callbacks": simulator.store.delivery_counts(),
             "requests": simulator.store.journal.count,
         }
