@@ -8,7 +8,7 @@ from .printable import printable
 
 LONGEST_CELL = 200
 """Characters."""
-TAKEN_FOR_MORE = re.compile(r"[<>@#\[\]*_~\\&!$^`|]|://|(?i:www\.|gh-\d)|^[0-9a-f]{7,40}$")
+TAKEN_FOR_MORE = re.compile(r"[<>@#\[\]*_~\\&!$^`|]|://|(?i:www\.|gh-\d)|\b[0-9a-f]{7,40}\b")
 """What makes more than a word of one: markup, a link, a mention, the number of an issue or of a commit."""
 BEGINS_A_BLOCK = re.compile(r"[-+=]+|\d+[.)]")
 """What makes a list or a heading of a line that begins with it."""
