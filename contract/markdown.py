@@ -8,11 +8,10 @@ from .printable import printable
 
 LONGEST_CELL = 200
 """Characters."""
-TAKEN_FOR_MORE = re.compile(r"[<>@#\[\]*_~\\&!$^`|]|://|(?i:www\.|\bgh-\d)|^[0-9a-f]{7,40}$")
+TAKEN_FOR_MORE = re.compile(r"[<>@#\[\]*_~\\&!$^`|]|://|(?i:www\.|gh-\d)|\b[0-9a-f]{7,40}\b")
 """What makes more than a word of one: markup, a link, a mention, the number of an issue or of a commit."""
 BEGINS_A_BLOCK = re.compile(r"[-+=]+|\d+[.)]")
 """What makes a list or a heading of a line that begins with it."""
-PUNCTUATION = re.compile(r"(?P<start>\(?)(?P<word>.*?)(?P<end>[.,;:)]*)", re.DOTALL)
 
 
 def code(text: str) -> str:
@@ -32,6 +31,6 @@ def prose(text: str) -> str:
 def _word(word: str) -> str:
     if not TAKEN_FOR_MORE.search(word):
         return word
-    match = PUNCTUATION.fullmatch(word)
-    assert match  # noqa: S101 - it takes anything
-    return match["start"] + code(match["word"]) + match["end"]
+    bare = word.removeprefix("(").rstrip(".,;:)")
+    start, _, end = word.partition(bare) if bare else ("", "", "")
+    return start + code(bare or word) + end

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -11,10 +12,9 @@ from ..judge.answer_schema import documented_fields
 from ..judge.deviation import shown
 from ..judge.reading import inner_of, results_of
 from ..nearest import nearest
-from ..printable import printable
 from ..verify.selection import Options, select_cases
 from .recording import ACCEPTED, key_of, section_of
-from .values import ABSENT, both, is_kept, shape, typed
+from .values import ABSENT, apart, both, is_kept, shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,7 +102,7 @@ def compare(a: Recording, b: Recording, contract: Contract, only: str | None = N
         for difference in differences:
             requirement = difference.requirement or case.requirement or first.blamed or second.blamed or ACCEPTED
             documented = FIELDS.get(difference.kind, "") if requirement == SCHEMA else _expected(contract, case)
-            found[requirement, difference.kind, documented, difference.a, difference.b].append(case.id)
+            found[requirement, difference.kind, documented, *apart(difference.a, difference.b)].append(case.id)
     drift.rows = [DriftRow(*what, names) for what, names in found.items()]
     drift.rows.sort(key=lambda row: (row.requirement == SCHEMA, row.requirement, list(DRIFT_KINDS).index(row.kind)))
     if only is None:
@@ -204,7 +204,7 @@ def _statuses(task: list[dict[str, Any]]) -> list[str]:
 
 
 def _status(status: Any) -> str:
-    return printable(status) if isinstance(status, str) else typed(status)
+    return status if isinstance(status, str) else f"{shape(status)} {json.dumps(status)}"
 
 
 def _follows(a: list[dict[str, Any]], b: list[dict[str, Any]]) -> bool:

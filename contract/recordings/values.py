@@ -57,10 +57,21 @@ def both(name: str, one: Any, other: Any) -> tuple[str, str]:
     alike = _type(one) == _type(other)
     texts = [printable(repr(value) if alike else typed(value)) for value in (one, other)]
     first, second = texts
-    start = next((at for at, char in enumerate(first) if char != second[at : at + 1]), len(first))
+    start = _first_difference(first, second)
     name = printable(name)
     name = name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}..."
     return f"{name}: {_cut(first, start)}", f"{name}: {_cut(second, start)}"
+
+
+def apart(one: str, other: str) -> tuple[str, str]:
+    """Return two texts so that they can be printed and are not alike at once: of long ones what is around the difference."""
+    one, other = printable(one), printable(other)
+    start = _first_difference(one, other)
+    return (one, other) if start < LONGEST else (_cut(one, start), _cut(other, start))
+
+
+def _first_difference(one: str, other: str) -> int:
+    return next((at for at, char in enumerate(one) if char != other[at : at + 1]), len(one))
 
 
 def _cut(text: str, at: int) -> str:

@@ -48,7 +48,7 @@ def test_a_right_service_is_0_and_its_reports_are_written(live: Running, tmp_pat
     suites = ET.fromstring(files["junit"].read_text())
     assert sum(int(suite.attrib["tests"]) for suite in suites) > len(build_cases(load_contract()))
     assert json.loads(files["json"].read_text())["spent"] == "0.2261"
-    assert files["md"].read_text().startswith(f"# {live.url}")
+    assert files["md"].read_text().startswith(f"# Holds: `{live.url}`\n")
 
 
 def test_a_service_that_breaks_a_rule_is_1() -> None:
