@@ -33,6 +33,10 @@ CallbackFault = Literal["", "lost", "lost-all", "late", "twice", "reordered", "e
 a step early; the last two change places. Empty: nothing."""
 
 
+NO_URLS = ("empty", "null", "missing")
+"""What stands in place of a URL: an empty text (if nothing else is said), null, or nothing at all."""
+
+
 class UnknownNameError(ValueError):
     """There is nothing of that name; the message names what there is."""
 
@@ -74,6 +78,8 @@ class Scenario:
     """So many first queries of the task do not find it."""
     urls: Literal["", "none", "expired"] = ""
     """`none`: the result has no URLs. `expired`: they are served only for `url_life_ms`."""
+    no_url: str = ""
+    """How it has none: one of `NO_URLS`."""
     url_life_ms: int = 0
     most_pictures: int | None = None
     """The result has no more pictures than these; None: as many as were asked for."""
@@ -186,6 +192,12 @@ def _under_200(contract: Contract, argument: str) -> dict[str, Any]:
     return {"error": argument or "5000", "http": 200}
 
 
+def _no_url(argument: str) -> dict[str, Any]:
+    if argument:
+        check_known("form of no URL", argument, NO_URLS)
+    return {"urls": "none", "no_url": argument or NO_URLS[0]}
+
+
 def _units(argument: str) -> dict[str, Any]:
     if argument and not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,6})?", argument):
         raise ValueError(f"{argument[:20]!r} is not a number of units: give one such as 8 or 0.5")
@@ -253,7 +265,12 @@ def scenario_table(contract: Contract) -> dict[str, ScenarioRow]:
             lambda arg: {"hidden_polls": whole_number(arg, 1, range(1, 1001))},
             "so many queries, 1 if not given",
         ),
-        _fixed("no-url", "the task succeeds, and its pictures have no URL", urls="none"),
+        ScenarioRow(
+            "no-url",
+            "the task succeeds, and its pictures have no URL",
+            _no_url,
+            "empty, null or missing; empty if not given",
+        ),
         ScenarioRow(
             "fewer-pictures",
             "the task succeeds with fewer pictures than were asked for",
@@ -362,12 +379,20 @@ def read_prefer(header: str, contract: Contract, operation_id: str) -> tuple[Sce
 
     Raises ValueError for one that there is not.
     """
-    found = reversed(PREFER.findall(header))  # of two the first counts (RFC 7240)
+    found = reversed(PREFER.findall(_as_sent(header)))  # of two the first counts (RFC 7240)
     wanted = {name.lower(): quoted or plain for name, quoted, plain in found}
     if "progression" in wanted:
         check_known("progression", wanted["progression"], PROGRESSIONS)
     scenario = parse_scenario(wanted["scenario"], contract, operation_id) if "scenario" in wanted else None
     return scenario, wanted.get("progression")
+
+
+def _as_sent(header: str) -> str:
+    """Return a header in UTF-8, as most clients send one, where it is that: WSGI reads every header as Latin-1."""
+    try:
+        return header.encode("latin-1").decode()
+    except UnicodeError:
+        return header
 
 
 def check_known(what: str, name: str, valid: Collection[str]) -> None:
