@@ -120,7 +120,7 @@ class Simulator:
         task = Task(
             task_id=self.ids.task_id(now),
             account=account,
-            plan=replace(self._plan(now, failed_rule, scenario), why=why),
+            plan=self._plan(now, failed_rule, scenario, why),
             prompt=body.get("prompt", ""),
             n=body["n"],
             aspect_ratio=body["aspect_ratio"],
@@ -228,7 +228,7 @@ class Simulator:
         if task.callback_url:
             self.callbacks.wake()
 
-    def _plan(self, now: int, failed_rule: Rule | None, scenario: Scenario | None) -> Plan:
+    def _plan(self, now: int, failed_rule: Rule | None, scenario: Scenario | None, why: str) -> Plan:
         lifecycle = self.contract.lifecycle
         reason = scenario.reason if scenario else ""
         end = lifecycle.failed if failed_rule or reason else lifecycle.succeeded
@@ -244,6 +244,7 @@ class Simulator:
             ends=not lifecycle.transitions[path[-1]],
             message=reason or (failed_rule.text() if failed_rule else ""),
             rule=failed_rule.id if failed_rule else "",
+            why=why,
         )
 
     def _duration(self, role: str) -> int:
