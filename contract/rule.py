@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+QUOTED = 1000
+
+
 class ContractError(Exception):
     """`openapi.yaml` itself is wrong; the message says where and what."""
 
@@ -58,8 +61,9 @@ class Rule:
     """Place in the documented order of checks."""
 
     def text(self, **details: object) -> str:
-        """Return the message of a violation."""
-        return self.message.format_map({**self.params, **details})
+        """Return the message of a violation; it quotes at most QUOTED characters of a value, since nobody knows what more would do."""
+        quoted = {name: str(value)[:QUOTED] for name, value in details.items()}
+        return self.message.format_map({**self.params, **quoted})
 
     @property
     def template(self) -> str:

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from .rule_table import Path
 
 
+MAX_ITEMS = 1000
+"""Items of a list that are looked at; no list may be so long."""
+
+
 @dataclass(frozen=True, slots=True)
 class Violation:
     """A rule broken by a given request, and the value that breaks it."""
@@ -46,6 +50,7 @@ class RequestRules:
 
     def judge(self, body: Mapping[str, Any]) -> tuple[list[Violation], list[Picture]]:
         """Return the broken sync rules in the documented order, and the pictures of the request."""
+        body = self._judged(body, ())
         broken = list(self._broken_keywords(body))
         violations = [violation for _, violation in broken]
         pictures = []
@@ -87,6 +92,16 @@ class RequestRules:
     def picture_rule(self, picture: Picture, keyword: str) -> Rule:
         """Return the rule `keyword` of the field in which a picture was given."""
         return self.rules[path_of(picture.place), keyword]
+
+    def _judged(self, value: Any, path: Path) -> Any:
+        """Return so much of a value as there are rules for: what else is sent, and however much of it, costs nothing."""
+        if isinstance(value, dict):
+            known = self.known_fields.get(path, ())
+            return {name: self._judged(value[name], (*path, name)) for name in known if name in value}
+        if isinstance(value, list):
+            items = (*path, "items")
+            return [self._judged(item, items) for item in value[:MAX_ITEMS]] if items in self.nodes else []
+        return value
 
     def _broken_keywords(self, body: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], Violation]]:
         if not self._validator.is_valid(body):
@@ -135,7 +150,7 @@ def _at(value: Any, path: Path, place: tuple[str | int, ...] = ()) -> Iterator[t
         yield place, value
     elif path[0] == "items":
         if isinstance(value, list):
-            for index, item in enumerate(value):
+            for index, item in enumerate(value[:MAX_ITEMS]):
                 yield from _at(item, path[1:], (*place, index))
     elif isinstance(value, dict) and path[0] in value:
         yield from _at(value[path[0]], path[1:], (*place, path[0]))

@@ -99,7 +99,7 @@ class Kling(ABC):
             if seed is not None:
                 if not isinstance(seed, int):
                     raise ValueError(f"seed: {seed!r:.60} is not a whole number")
-                self.simulator.ids.reseed(seed)
+                self.simulator.ids.begin(seed)
             stack.enter_context(environment(COMETAPI_BASE_URL=self.url, COMETAPI_KEY=self.key))
             stack.enter_context(self._open())
             stack.callback(self._patches.close)

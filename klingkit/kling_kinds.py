@@ -69,7 +69,7 @@ class OnPort(Kling):
 
         self._numbers = itertools.count(1)
         super().__init__(recording)
-        self._outbound = Outbound(frozenset(), "deliver_callbacks_to(app)")
+        self._outbound = Outbound(frozenset(), "deliver_callbacks_to(app)", own_ports=self.simulator.own_ports)
         self.simulator.callbacks.run_in_background()
         self._server = ThreadServer(self._app, self.simulator, self._errors.add)
         self.url = self._server.url

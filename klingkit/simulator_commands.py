@@ -114,6 +114,14 @@ def serve_option(name: str, *names: str, **settings: Any) -> Callable[[Any], Any
     show_default=True,
     help="Largest body.",
 )
+@serve_option(
+    "--max-memory",
+    type=parse_size,
+    metavar="SIZE",
+    default=size_text(DEFAULTS.max_memory),
+    show_default=True,
+    help="What is kept takes at most so much: journal, tasks, callbacks, accounts and pictures; the oldest goes first.",
+)
 @serve_option("--public-url", help="Begin result URLs with this, not with the host that the client used.")
 @serve_option("--fetch-inputs", is_flag=True, help="Fetch pictures given by URL, from loopback and private addresses.")
 @serve_option(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import defaultdict
 from dataclasses import dataclass
@@ -12,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from klingkit.contract.nearest import nearest_names
 
 from .field_hints import MAX_NAMED, texts_for_objects
+from .foreign_text import plain
 from .picture_hints import refused_pictures
 from .refused_again import advise_refused
-from .scenarios import MARKER, UnknownNameError, parse_scenario, scenario_table
+from .scenarios import LOOKED_THROUGH, MARKER, UnknownNameError, parse_scenario, scenario_table
 from .tasks import snapshot
 
 if TYPE_CHECKING:
@@ -93,17 +93,16 @@ def on_refusal(simulator: Simulator, account: str, body: dict[str, Any] | None, 
 def unknown_markers(contract: Contract, prompt: str) -> list[Named]:
     """Name what in a prompt looks like a scenario and is none; other text in double brackets is text."""
     found = []
-    for text in islice(MARKER.findall(prompt), MAX_NAMED):
+    for marker in islice(MARKER.finditer(prompt[:LOOKED_THROUGH]), MAX_NAMED):
+        text = marker[1]
         try:
             parse_scenario(text, contract)
         except UnknownNameError:
             name = text.strip().lower().partition("@")[0].partition(":")[0]
             if close := nearest_names(name, scenario_table(contract), most=1, alike=0.85):
-                found.append(
-                    ("unknown-scenario", f"[[{ascii(text)[1:-1]}]] counts as text, did you mean [[{close[0]}]]?")
-                )
+                found.append(("unknown-scenario", f"[[{plain(text)}]] counts as text, did you mean [[{close[0]}]]?"))
         except ValueError as error:
-            found.append(("unknown-scenario", f"[[{ascii(text)[1:-1]}]] counts as text: {ascii(str(error))[1:-1]}"))
+            found.append(("unknown-scenario", f"[[{plain(text)}]] counts as text: {plain(str(error))}"))
     return found
 
 
@@ -155,14 +154,11 @@ def _too_fast(entries: list[Entry]) -> Iterator[Advice]:
 
 
 def _same_again(entries: list[Entry]) -> Iterator[Advice]:
-    seen: dict[tuple[str, str], int] = {}
+    seen: dict[tuple[str, int], int] = {}
     for entry in entries:
-        if entry.operation != "create_task" or not entry.task_id or not entry.body:
-            continue
-        body = entry.body if isinstance(entry.body, dict) else json.loads(entry.body)
-        if body.get("external_task_id"):
-            continue
-        key = (entry.account, json.dumps(body, sort_keys=True))
+        if entry.operation != "create_task" or not entry.task_id:
+            continue  # an external_task_id makes no second task
+        key = (entry.account, entry.fingerprint)
         if key in seen:
             text = f"the same request made a second task, {entry.task_id}, and costs twice (first: request {seen[key]})"
             yield Advice("same-again", text, entry.account, entry.number)
@@ -184,9 +180,9 @@ def _retried_1102(entries: list[Entry]) -> Iterator[Advice]:
 
 def _never_fetched(simulator: Simulator, account: str | None) -> Iterator[Advice]:
     now = simulator.clock.now()
-    for task in simulator.store.tasks():
-        record = simulator.store.record(task.task_id)
-        if record is None or not record.end_seen or record.fetched or account not in {None, task.account}:
+    for record in simulator.store.records(account):
+        task = record.task
+        if not record.end_seen or record.fetched:
             continue
         if snapshot(task, now).status == simulator.contract.lifecycle.succeeded:
             yield Advice("never-fetched", f"the pictures of task {task.task_id} were not fetched", task.account, 0)

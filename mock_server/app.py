@@ -6,7 +6,6 @@ What is called stands below its caller.
 from __future__ import annotations
 
 import json
-import logging
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -23,6 +22,8 @@ from .auth import account_of, authenticate
 from .body import read_json_object
 from .control.routes import PREFIX, control_routes
 from .field_hints import unknown_fields
+from .foreign_pages import refusal_for_api
+from .foreign_text import header_value, log
 from .handlers import HANDLERS, Call
 from .request_state import CRASH, FAULT, STATE, RequestState
 from .scenarios import read_prefer
@@ -36,8 +37,9 @@ if TYPE_CHECKING:
     from .simulator import Simulator
     from .tasks import Snapshot
 
-log = logging.getLogger("klingkit")
 CHUNK = 64 * 1024
+LONGEST_HOST = 300
+"""Characters; a name has at most 253."""
 DRAINED_LIMITS = 4
 """How many times the body limit is read and thrown away before a 413."""
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -95,6 +97,8 @@ def _begin(simulator: Simulator) -> None:
     gateway_request_id = simulator.ids.gateway_request_id(simulator.clock.now())
     id_header = simulator.contract.request_id_header
     environ[STATE] = RequestState(environ, time.perf_counter(), number, id_header, gateway_request_id)
+    if number and (refusal := refusal_for_api(environ, simulator.settings)):
+        raise ApiError(replace(simulator.contract.errors["invalid_request"], http=403, message=refusal))
     if path.startswith("//"):  # a base URL with a slash too many; werkzeug would forgive it
         raise ApiError(simulator.contract.rules["path.known"])
 
@@ -182,7 +186,9 @@ def _base_url(simulator: Simulator, environ: dict[str, Any]) -> str:
     if simulator.settings.public_url:
         return simulator.settings.public_url
     # request.host_url costs 30 us of normalising what is sent back as it came
-    host = environ.get("HTTP_HOST") or f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}"
+    host = environ.get("HTTP_HOST", "")
+    if not 0 < len(host) <= LONGEST_HOST:
+        host = f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}"
     return f"{environ['wsgi.url_scheme']}://{host}"
 
 
@@ -287,16 +293,16 @@ def _answer(state: RequestState, http: int, body: bytes, headers: list[tuple[str
     if state.number:
         headers.append((state.id_header, state.gateway_request_id))
     if chosen := state.chosen:
-        headers.append(("Klingkit-Scenario", ascii(state.scenario)[1:-1]))
+        headers.append(("Klingkit-Scenario", header_value(state.scenario)))
         if chosen.source != "task" and chosen.scenario.fault:
             state.environ[FAULT] = chosen.scenario.fault
         if chosen.source != "task" and chosen.scenario.retry_after_s is not None:
             state.retry_after_s = chosen.scenario.retry_after_s
             headers.append(("Retry-After", str(state.retry_after_s)))
     if state.rule:
-        headers.append(("Klingkit-Rule", state.rule))
+        headers.append(("Klingkit-Rule", header_value(state.rule)))
     if state.advice:
-        headers.append(("Klingkit-Warning", "; ".join(text for _, text in state.advice)))
+        headers.append(("Klingkit-Warning", header_value(*(text for _, text in state.advice))))
     state.answer = body
     return Response(body, http, headers)
 

@@ -11,7 +11,10 @@ from klingkit.contract import ApiError
 if TYPE_CHECKING:
     from klingkit.contract import Contract
 
-BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+SQUARE = bytes.maketrans(b"{}", b"[]")
+NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
 def read_json_object(raw: bytes, contract: Contract) -> dict[str, Any]:
@@ -21,11 +24,11 @@ def read_json_object(raw: bytes, contract: Contract) -> dict[str, Any]:
     nested too deep, or is no object. Of repeated keys the last wins. A number too long to parse becomes infinite.
     """
     limit = contract.rules["body.depth"].params["maxDepth"]
-    if raw.count(b"[") + raw.count(b"{") > limit and _depth(raw, limit) > limit:
+    if raw.count(b"[") + raw.count(b"{") > limit and _is_deeper(raw, limit):
         raise ApiError(contract.rules["body.depth"])
     try:
         value = _decoder.decode(raw.decode("utf-8"))
-        if b"\\" in raw:
+        if SURROGATE.search(raw):
             json.dumps(value, ensure_ascii=False).encode("utf-8")  # raises on a lone surrogate
     except (ValueError, RecursionError) as error:
         raise ApiError(contract.rules["body.json"]) from error
@@ -34,15 +37,17 @@ def read_json_object(raw: bytes, contract: Contract) -> dict[str, Any]:
     return value
 
 
-def _depth(raw: bytes, limit: int) -> int:
-    depth = deepest = 0
-    for match in BRACKETS.finditer(raw):
-        first = match[0][:1]
-        depth += (first in b"[{") - (first in b"]}")
-        deepest = max(deepest, depth)
-        if deepest > limit:
+def _is_deeper(raw: bytes, limit: int) -> bool:
+    """Tell whether brackets are nested deeper than `limit`: whether any are left when so often the innermost were taken out.
+
+    Each step is one of C over bytes; to look at each bracket in Python takes fifty times as long as to parse it.
+    """
+    brackets = STRING.sub(b"", raw).translate(SQUARE, NO_BRACKETS)
+    for _ in range(limit):
+        if b"[]" not in brackets:
             break
-    return deepest
+        brackets = brackets.replace(b"[]", b"")
+    return b"[]" in brackets or brackets.count(b"[") > limit
 
 
 def _refuse(constant: str) -> NoReturn:

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
+ITEM_BYTES = 500
+"""What an item takes beside its bytes."""
+
 
 class ByteCache:
     """Byte strings by key; when their sum passes the limit, what was used longest ago is dropped."""
@@ -25,9 +28,15 @@ class ByteCache:
             if key in self._items or len(data) > self._limit:
                 return
             self._items[key] = data
-            self._size += len(data)
+            self._size += len(data) + ITEM_BYTES
             while self._size > self._limit:
-                self._size -= len(self._items.popitem(last=False)[1])
+                self._size -= len(self._items.popitem(last=False)[1]) + ITEM_BYTES
+
+    def discard(self, key: Hashable) -> None:
+        """Drop what is kept under `key`, if anything is."""
+        with self._lock:
+            if (data := self._items.pop(key, None)) is not None:
+                self._size -= len(data) + ITEM_BYTES
 
     def get(self, key: Hashable) -> bytes | None:
         """Return what was kept under `key`; None if nothing is, or it was dropped."""

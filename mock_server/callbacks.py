@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import logging
 import threading
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -18,11 +17,12 @@ from klingkit.contract.import_lock import importing
 
 from .answer_bodies import callback_body
 from .deliveries import Attempt, Delivery, Sequel, sequel
+from .foreign_text import log, plain
 from .outbound import NotAllowedError, OutboundError, host_and_path
-from .tasks import at_step
+from .tasks import LONGEST_CALLBACK_URL, at_step
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from klingkit.contract import Contract
 
@@ -30,9 +30,12 @@ if TYPE_CHECKING:
     from .store import MemoryStore
     from .tasks import Snapshot, Task
 
-log = logging.getLogger("klingkit")
 
-THREADS = 32
+MAX_THREADS = 256
+"""Started as they are needed. An account holds eight at most (`store/delivery_queue.py`), each for the time of an attempt."""
+LONGEST_WAIT_S = 60.0
+"""For attempts that have begun: an application in this process has no other bound."""
+LONGEST_SECRET = 500
 
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -58,11 +61,16 @@ class Callbacks:
         self._policy = contract.callbacks
         self._speed = speed
         self.send = send
-        self._background = False
-        self._changed = threading.Condition()
-        self._threads: list[threading.Thread] = []
-        self._attempting = 0
-        self._held = 0
+        self.in_background = False
+        """Whether threads deliver as time goes by."""
+        self._changed = threading.Condition()  # of a lock that one thread may take twice
+        self._threads = 0
+        self._watching = 0
+        """Threads that make no attempt."""
+        self._attempting: dict[str, str] = {}
+        """Account of each attempt that has begun, by the id of its delivery."""
+        self._held: list[str | None] = []
+        """Accounts for which no thread begins an attempt; None stands for every one."""
 
     def plan(self, task: Task) -> list[Delivery]:
         """Return the callbacks of a new task in the order in which they are made, one for each step of its plan."""
@@ -84,70 +92,96 @@ class Callbacks:
 
     def wake(self) -> None:
         """Look for what is due: a callback was planned, or the clock was moved."""
-        if self._background:
-            self._start_threads()
+        if self.in_background:
             with self._changed:
+                self._watch()
                 self._changed.notify()
 
-    def deliver_due(self) -> list[tuple[Delivery, Attempt]]:
-        """Make every attempt that is due now, in order, and return them."""
+    def deliver_due(self, account: str | None = None) -> list[tuple[Delivery, Attempt]]:
+        """Make every attempt that is due now, in order, and return them; of others than `account` only where no thread does."""
         made = []
-        while claimed := self._store.claim(self._clock.now()):
+        while claimed := self._claim(only=self._of_journey(account)):
             made.append((claimed[0], self._attempt(*claimed)))
         return made
 
+    def next_due(self, account: str | None = None) -> int | None:
+        """Time in ms of the next attempt that `deliver_due` would make; None if there is none."""
+        return self._store.next_due(only=self._of_journey(account))
+
     def run_in_background(self) -> None:
         """Deliver as time goes by, from threads that start with the first callback and end with the process."""
-        self._background = True
+        self.in_background = True
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Let no thread begin an attempt meanwhile; those that have begun are waited for."""
+    def held(self, account: str | None = None) -> Iterator[None]:
+        """Let no thread begin an attempt of an account (None: of any) meanwhile; those that have begun are waited for."""
         with self._changed:
-            self._held += 1
-            self._changed.wait_for(lambda: not self._attempting)
+            self._held.append(account)
         try:
+            self.settle(account)
             yield
         finally:
             with self._changed:
-                self._held -= 1
+                self._held.remove(account)
                 self._changed.notify_all()
 
-    def _start_threads(self) -> None:
+    def settle(self, account: str | None = None) -> None:
+        """Wait for the attempts of an account (None: of any) that have begun, which are over in time; not for later ones."""
         with self._changed:
-            missing = range(len(self._threads), THREADS)
-            new = [threading.Thread(target=self._run, name=f"callbacks-{number}", daemon=True) for number in missing]
-            self._threads += new
-        for thread in new:
-            thread.start()
+            begun = {delivery for delivery, whose in self._attempting.items() if account in {None, whose}}
+            self._changed.wait_for(lambda: begun.isdisjoint(self._attempting), LONGEST_WAIT_S)
+
+    def _of_journey(self, account: str | None) -> str | None:
+        return account if self.in_background else None
+
+    def _watch(self) -> None:
+        """Start a thread if none watches the clock."""
+        if not self._watching and self._threads < MAX_THREADS:
+            self._threads += 1
+            self._watching += 1
+            threading.Thread(target=self._run, name=f"callbacks-{self._threads}", daemon=True).start()
 
     def _run(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: not self._held)
-                claimed = self._store.claim(self._clock.now())
+                claimed = None if None in self._held else self._claim(without=self._held)
                 if claimed is None:
                     self._changed.wait(self._pause())
                     continue
-                self._attempting += 1
-                self._changed.notify()  # this thread may be long: another one watches the clock meanwhile
+                self._watching -= 1
+                self._watch()  # this thread may be long: another one watches the clock meanwhile
+                self._changed.notify()
             try:
                 self._attempt(*claimed)
             finally:
                 with self._changed:
-                    self._attempting -= 1
-                    self._changed.notify_all()
+                    self._watching += 1
+
+    def _claim(self, *, only: str | None = None, without: Collection[str | None] = ()) -> tuple[Delivery, Task] | None:
+        with self._changed:
+            claimed = self._store.claim(self._clock.now(), only=only, without=without)
+            if claimed:
+                self._attempting[claimed[0].id] = claimed[0].account
+            return claimed
 
     def _pause(self) -> float | None:
         """Return for how many s of the machine's time nothing is due; None: until somebody wakes us."""
-        due_at = self._store.next_due()
+        due_at = None if None in self._held else self._store.next_due(without=self._held)
         if due_at is None:
             return None
         ms = due_at - self._clock.now()
         return None if ms > 0 and self._clock.frozen else max(ms, 1) / 1000
 
     def _attempt(self, delivery: Delivery, task: Task) -> Attempt:
-        """Try once, and note what came of it."""
+        """Try once, and note what came of it, for a delivery that was claimed."""
+        try:
+            return self._try(delivery, task)
+        finally:
+            with self._changed:
+                self._attempting.pop(delivery.id, None)
+                self._changed.notify_all()
+
+    def _try(self, delivery: Delivery, task: Task) -> Attempt:
         view = at_step(task, delivery.step)
         attempt = self._send(delivery, task, view)
         fault = task.scenario.callback if task.scenario else ""
@@ -166,11 +200,13 @@ class Callbacks:
         body = _encode(callback_body(view, self._contract.lifecycle)).encode()
         headers = {"Content-Type": self._policy.content_type, **self._signature(delivery, body)}
         try:
+            if len(task.callback_url) > LONGEST_CALLBACK_URL:
+                raise NotAllowedError(f"it is longer than {LONGEST_CALLBACK_URL} characters")  # noqa: TRY301
             status = self.send(task.callback_url, body, headers, timeout_ms=self._policy.timeout_ms)
         except NotAllowedError as error:
-            return Attempt(self._clock.now(), None, f"not sent, {error}", refused=True)
+            return Attempt(self._clock.now(), None, f"not sent, {plain(str(error))}", refused=True)
         except OutboundError as error:
-            return Attempt(self._clock.now(), None, f"failed, {error}")
+            return Attempt(self._clock.now(), None, f"failed, {plain(str(error))}")
         return Attempt(self._clock.now(), status, "" if 200 <= status < 300 else f"answered {status}")
 
     def _pauses_ms(self, account: str) -> list[int]:
@@ -215,8 +251,10 @@ def sign(secret: str, delivery_id: str, now: datetime, body: bytes) -> dict[str,
 def check_secret(secret: str) -> str:
     """Return a webhook secret that can be used. Raises ValueError for one that is no Base64."""
     try:
-        if base64.b64decode(secret.removeprefix("whsec_"), validate=True):
+        if len(secret) <= LONGEST_SECRET and base64.b64decode(secret.removeprefix("whsec_"), validate=True):
             return secret
     except ValueError:
         pass
-    raise ValueError("a callback secret is Base64, with or without whsec_ before it")
+    raise ValueError(
+        f"a callback secret is Base64 of at most {LONGEST_SECRET} characters, with or without whsec_ before it"
+    )

@@ -76,6 +76,12 @@ class Clock:
             self._standing = None
 
 
+def duration_text(ms: int) -> str:
+    """Return a duration as `parse_duration` reads it, with the largest unit that leaves no rest."""
+    unit = next((unit for unit in reversed(UNITS) if ms and ms % UNITS[unit] == 0), "ms")
+    return f"{ms // UNITS[unit]}{unit}"
+
+
 UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 

@@ -8,6 +8,7 @@ import json
 import threading
 from collections import deque
 from dataclasses import dataclass, field
+from sys import getsizeof
 from typing import TYPE_CHECKING, Any
 
 from .outbound import host_and_path
@@ -18,8 +19,13 @@ if TYPE_CHECKING:
 SHORT = 200
 """Characters of a text that are kept."""
 SMALL = 8 * 1024
-"""A body of up to so many bytes is kept as it came and elided when somebody looks."""
+"""A body of up to so many bytes is kept as it came and elided when somebody looks; about as much is kept of a larger one."""
 MAX_FIELDS = 200
+MAX_DEPTH = 20
+MAX_NUMBER = 2**53
+"""Up to here every reader of JSON has the same whole numbers."""
+ENTRY_BYTES = 1000
+"""What an entry takes beside its texts."""
 SECRET_WORDS = ("auth", "cookie", "token", "key", "secret", "signature")
 """What the name of a header has that is masked."""
 
@@ -39,10 +45,13 @@ class Entry:
     method: str
     path: str
     headers: list[tuple[str, str]]
-    body: bytes | dict[str, Any]
-    """As it came, or elided if it was large."""
+    body: bytes
+    """What was `kept` of it."""
+    fingerprint: int
+    """The same for the same body."""
     status: int
     answer: bytes
+    """What was `kept` of it."""
     frozen: bool = False
     """Whether the simulator's clock stood still."""
     scenario: str = ""
@@ -57,59 +66,100 @@ class Entry:
     advice: list[tuple[str, str]] = field(default_factory=list)
     """Kind and text of each mistake that this request shows by itself."""
 
+    @property
+    def size(self) -> int:
+        """Bytes in memory, more or less."""
+        texts = [self.path, self.scenario, self.rule, *(text for pair in self.headers for text in pair)]
+        texts += [text for _, text in self.advice]
+        return ENTRY_BYTES + len(self.body) + len(self.answer) + sum(map(getsizeof, texts)) + 64 * len(self.headers)
+
 
 class Journal:
-    """The last entries. Safe to use from many threads."""
+    """The last entries, as many as `limit` and `max_bytes` let there be. Safe to use from many threads."""
 
-    def __init__(self, limit: int) -> None:
-        self._entries: deque[Entry] = deque(maxlen=limit)
-        self._numbers = itertools.count(1)
+    def __init__(self, limit: int, max_bytes: int) -> None:
+        self._limit = limit
+        self._max_bytes = max_bytes
         self._changed = threading.Condition()
-        self._waiters = 0
-        self.count = 0
-        """How many there have been."""
+        self._waiters: list[_Waiter] = []
+        self._closed = False
+        self.clear()
+
+    def clear(self) -> None:
+        """Begin anew, also for those who wait."""
+        with self._changed:
+            self._entries: deque[Entry] = deque()
+            self._bytes = 0
+            self._numbers = itertools.count(1)
+            self.count = 0
+            """How many there have been."""
+            for waiter in self._waiters:
+                waiter.after = 0
+
+    def close(self) -> None:
+        """Let nobody wait any more."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
 
     def next_number(self) -> int:
         """Return the number of a request that begins."""
         return next(self._numbers)
 
     def add(self, entry: Entry) -> None:
-        """Keep an entry."""
-        self._entries.append(entry)
-        self.count += 1
-        if self._waiters:
-            with self._changed:
-                self._changed.notify_all()
+        """Keep an entry, and show it to everybody who waits."""
+        with self._changed:
+            self._entries.append(entry)
+            self._bytes += entry.size
+            self.count += 1
+            while len(self._entries) > self._limit or self._bytes > self._max_bytes:
+                self._bytes -= self._entries.popleft().size
+            for waiter in self._waiters:
+                if waiter.entry is None and entry.number > waiter.after and waiter.matches(entry):
+                    waiter.entry = entry
+                    self._changed.notify_all()
 
     def entries(self) -> list[Entry]:
         """Return what is kept, oldest first."""
-        while True:
-            try:
-                return list(self._entries)
-            except RuntimeError:  # changed while it was copied
-                continue
+        with self._changed:
+            return list(self._entries)
 
     @property
     def dropped(self) -> int:
         """How many older entries are not kept any more."""
-        return self.count - len(self._entries)
+        with self._changed:
+            return self.count - len(self._entries)
 
     def forget(self, account: str) -> None:
         """Drop the entries of an account."""
-        kept = [entry for entry in self.entries() if entry.account != account]
-        self.count -= len(self._entries) - len(kept)
-        self._entries.clear()
-        self._entries.extend(kept)
-
-    def wait_for(self, matches: Callable[[Entry], bool], timeout: float) -> Entry | None:
-        """Return the first entry that matches, waiting for it for at most `timeout` s of the machine's time."""
         with self._changed:
-            self._waiters += 1
+            kept = deque(entry for entry in self._entries if entry.account != account)
+            self.count -= len(self._entries) - len(kept)
+            self._entries = kept
+            self._bytes = sum(entry.size for entry in kept)
+
+    def wait_for(self, matches: Callable[[Entry], bool], timeout: float, after: int = 0) -> Entry | None:
+        """Return the first entry with a number above `after` that matches, waiting for at most `timeout` s of the machine's time.
+
+        One that comes is returned even if it is forgotten at once. A reset begins the numbers anew, and then every one counts.
+        """
+        waiter = _Waiter(matches, after)
+        with self._changed:
+            kept = (entry for entry in self._entries if entry.number > after and matches(entry))
+            waiter.entry = next(kept, None)
+            self._waiters.append(waiter)
             try:
-                self._changed.wait_for(lambda: any(map(matches, self.entries())), timeout)
+                self._changed.wait_for(lambda: waiter.entry or self._closed, timeout)
             finally:
-                self._waiters -= 1
-        return next(filter(matches, self.entries()), None)
+                self._waiters.remove(waiter)
+        return waiter.entry
+
+
+@dataclass(slots=True, eq=False)
+class _Waiter:
+    matches: Callable[[Entry], bool]
+    after: int
+    entry: Entry | None = None
 
 
 def masked_headers(headers: list[tuple[str, str]]) -> dict[str, str]:
@@ -122,30 +172,83 @@ def _is_secret(name: str, value: str) -> bool:
     return any(word in name for word in SECRET_WORDS) or value[:7].lower() in {"bearer ", "basic "}
 
 
-def elide(value: Any) -> Any:
-    """Return JSON with long texts replaced by their size and hash, and without what a callback URL may keep secret."""
-    if isinstance(value, str):
-        if len(value) <= SHORT:
-            return value
-        digest = hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-        return f"({len(value)} characters, sha256 {digest})"
-    if isinstance(value, list):
-        return [elide(item) for item in value[:MAX_FIELDS]]
-    if isinstance(value, dict):
-        return {
-            key[:SHORT]: host_and_path(item) if key == "callback_url" and isinstance(item, str) else elide(item)
-            for key, item in list(value.items())[:MAX_FIELDS]
-        }
-    return value
-
-
-def readable(body: bytes | dict[str, Any]) -> Any:
-    """Return a body as the journal shows it: elided JSON, or how much there was of something else."""
-    if not isinstance(body, bytes):
+def kept(body: bytes, value: Any = None) -> bytes:
+    """Return what is kept of a body: as it came if it is small, else JSON of its shape, of `value` if that is known."""
+    if len(body) <= SMALL:
         return body
+    shown = readable(body) if value is None else elide(value)
+    return json.dumps(shown, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def elide(value: Any, room: int = SMALL) -> Any:
+    """Return JSON with long texts replaced by their size and hash, and without what a callback URL may keep secret.
+
+    It is JSON that every reader takes, of about `room` characters at most, whatever the value is: what is not is a text.
+    """
+    return _Elider(room).elided(value, 0)
+
+
+class _Elider:
+    def __init__(self, room: int) -> None:
+        self._room = room
+
+    def elided(self, value: Any, depth: int) -> Any:
+        self._room -= 8
+        if isinstance(value, str):
+            return self._text(value)
+        if isinstance(value, (list, dict)) and value and depth == MAX_DEPTH:
+            return "(nested deeper)"
+        if isinstance(value, list):
+            return self._list(value, depth)
+        if isinstance(value, dict):
+            return self._object(value, depth)
+        if isinstance(value, (int, float)) and not abs(value) <= MAX_NUMBER:  # NaN neither
+            return self._text(str(value))
+        return value
+
+    def _text(self, text: str) -> str:
+        if len(text) > SHORT:
+            digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+            text = f"({len(text)} characters, sha256 {digest})"
+        self._room -= len(text)
+        return text.encode("utf-8", "backslashreplace").decode()  # a lone surrogate
+
+    def _list(self, items: list[Any], depth: int) -> list[Any]:
+        shown = []
+        for number, item in enumerate(items):
+            if number == MAX_FIELDS or self._room < 0:
+                shown.append(f"(and {len(items) - number} more)")
+                break
+            shown.append(self.elided(item, depth + 1))
+        return shown
+
+    def _object(self, fields: dict[str, Any], depth: int) -> dict[str, Any]:
+        shown: dict[str, Any] = {}
+        for number, (name, value) in enumerate(fields.items()):
+            if number == MAX_FIELDS or self._room < 0:
+                shown["..."] = f"(and {len(fields) - number} more)"
+                break
+            hidden = name == "callback_url" and isinstance(value, str)
+            shown[self._text(name)] = self.elided(host_and_path(value[:SMALL]) if hidden else value, depth + 1)
+        return shown
+
+
+def readable(body: bytes) -> Any:
+    """Return a body as the journal shows it: elided JSON, or how much there was of something else."""
     if not body:
         return None
     try:
-        return elide(json.loads(body))
+        return elide(_decoder.decode(body.decode()))
     except (ValueError, RecursionError):
         return f"({len(body)} bytes that are no JSON)"
+
+
+def _number(digits: str) -> int | float | str:
+    """Return a number, or its text if readers of JSON disagree about it."""
+    number = float(digits)
+    if not abs(number) <= MAX_NUMBER:
+        return digits
+    return number if set(digits) & set(".eE") else int(digits)
+
+
+_decoder = json.JSONDecoder(parse_int=_number, parse_float=_number, parse_constant=str)

@@ -1,24 +1,33 @@
 """Requests that the simulator sends: only to loopback and private addresses, or to hosts that were allowed by name.
 
-The address is resolved once, checked, and connected to, so that a name cannot change its mind in between.
+The address is resolved once, checked, and connected to, so that a name cannot change its mind in between. A request has one
+deadline for all of it. The simulator never sends one to itself: whoever may create a task could steer it so.
 """
 
 from __future__ import annotations
 
 import socket
+import threading
+from concurrent.futures import Future
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
-from klingkit.contract.addresses import is_private
+from klingkit.contract.addresses import METADATA_NAMES, is_private, without_mapping
 from klingkit.contract.import_lock import importing
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from .answer_bodies import PICTURE_PATH
 
-    from urllib3 import BaseHTTPResponse, HTTPConnectionPool
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from urllib3 import BaseHTTPResponse
     from urllib3.util.url import Url
 
+    from .limited_connections import Limits
+
 MAX_REDIRECTS = 3
+USER_AGENT = "klingkit"
+"""By which a control API knows a callback: it takes none, also not from another simulator."""
 
 
 class NotAllowedError(Exception):
@@ -40,31 +49,44 @@ def host_and_path(url: str) -> str:
 
 
 class Outbound:
-    """Sends requests to allowed addresses; `option` is the one that allows a host, to be named in errors."""
+    """Sends requests to allowed addresses; `option` is the one that allows a host, to be named in errors.
+
+    `own_ports` are those on which this simulator listens itself, and one may come later; `own_url` leads to it too.
+    """
 
     def __init__(
-        self, allowed_hosts: frozenset[str], option: str, resolve: Callable[[str, int], list[str]] | None = None
+        self,
+        allowed_hosts: frozenset[str],
+        option: str,
+        resolve: Callable[[str, int], list[str]] | None = None,
+        *,
+        own_ports: Collection[int] = (),
+        own_url: str | None = None,
     ) -> None:
         self._option = option
         self._allowed_hosts = {host.lower() for host in allowed_hosts}
         self._resolve = resolve or _resolve
+        self._own_ports = own_ports
+        self._own = _host_and_port(own_url) if own_url else None
 
     def post(self, url: str, body: bytes, headers: dict[str, str], *, timeout_ms: int) -> int:
-        """Send a POST and return the HTTP status; redirects are not followed.
+        """Send a POST and return the HTTP status; redirects are not followed, and no more than the head is read.
 
-        Raises NotAllowedError and OutboundError.
+        Raises NotAllowedError; OutboundError, also when all of it takes longer than `timeout_ms`.
         """
-        response = self._send("POST", url, body, headers, timeout_ms)
+        response = self._send("POST", url, body, headers, _limits(timeout_ms, 0))
         response.close()
         return int(response.status)
 
     def get(self, url: str, *, max_bytes: int, timeout_ms: int) -> bytes:
         """Fetch a file, following a few redirects, each of which must be allowed too.
 
-        Raises NotAllowedError; OutboundError if the answer is not 2xx, is larger than `max_bytes` or takes too long.
+        Raises NotAllowedError; OutboundError if the answer is not 2xx, is larger than `max_bytes`, or all of it takes longer
+        than `timeout_ms`.
         """
+        limits = _limits(timeout_ms, max_bytes)
         for _ in range(MAX_REDIRECTS + 1):
-            response = self._send("GET", url, None, {}, timeout_ms)
+            response = self._send("GET", url, None, {}, limits)
             try:
                 if not (location := response.get_redirect_location()):
                     return _read(response, max_bytes)
@@ -74,46 +96,95 @@ class Outbound:
         raise OutboundError("too many redirects")
 
     def _send(
-        self, method: str, url: str, body: bytes | None, headers: dict[str, str], timeout_ms: int
+        self, method: str, url: str, body: bytes | None, headers: dict[str, str], limits: Limits
     ) -> BaseHTTPResponse:
         with importing:
-            import urllib3  # noqa: PLC0415 - start-up does not wait for it
+            from urllib3.exceptions import HTTPError  # noqa: PLC0415 - start-up does not wait for it
+
+            from .limited_connections import pool  # noqa: PLC0415
 
         parts = _parse(url)
-        if parts is None or parts.scheme not in {"http", "https"} or not parts.host:
+        if parts is None or not (target := _host_and_port(url)):
             raise NotAllowedError("it is not an http(s) URL")
-        host = parts.host.strip("[]")
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        address = self._allowed_address(host, port)
-        timeout = urllib3.Timeout(total=timeout_ms / 1000)
-        pool: HTTPConnectionPool = (
-            urllib3.HTTPSConnectionPool(address, port, timeout=timeout, server_hostname=host, assert_hostname=host)
-            if parts.scheme == "https"
-            else urllib3.HTTPConnectionPool(address, port, timeout=timeout)
-        )
-        headers = {"Host": parts.netloc or host, "User-Agent": "klingkit", **headers}
+        host, port = target
         try:
-            return pool.urlopen(
+            address = self._allowed_address(host, port, limits)
+            own = target == self._own or (port in self._own_ports and _is_of_this_machine(address))
+            if own and not _is_result(method, parts):
+                raise NotAllowedError("it is this simulator, which sends nothing to itself")
+            headers = {"Host": parts.netloc or host, "User-Agent": USER_AGENT, **headers}
+            return pool(str(parts.scheme), host, address, port, limits).urlopen(
                 method, parts.request_uri, body, headers, retries=False, redirect=False, preload_content=False
             )
-        except (urllib3.exceptions.HTTPError, OSError) as error:
+        except (HTTPError, OSError) as error:
             raise OutboundError(type(error).__name__) from error
 
-    def _allowed_address(self, host: str, port: int) -> str:
+    def _allowed_address(self, host: str, port: int, limits: Limits) -> str:
+        refusal = NotAllowedError(
+            f"host {host[:100]} is neither loopback nor private; {self._option} HOST allows a host"
+        )
+        allowed = host in self._allowed_hosts
+        if not allowed and host.rstrip(".") in METADATA_NAMES:
+            raise refusal
         try:
-            addresses = self._resolve(host, port)
+            addresses = _within(limits.left(), lambda: self._resolve(host, port))
+        except TimeoutError:
+            raise
         except (OSError, UnicodeError) as error:
-            raise OutboundError(f"host {host} is not known; if it is public, it needs {self._option}") from error
-        if host.lower() in self._allowed_hosts:
-            return addresses[0]
+            raise OutboundError(f"host {host[:100]} is not known; if it is public, it needs {self._option}") from error
         for address in addresses:
-            if is_private(address):
+            if allowed or is_private(address):
                 return address
-        raise NotAllowedError(f"host {host} is neither loopback nor private; {self._option} HOST allows a host")
+        raise refusal
+
+
+def _limits(timeout_ms: int, max_bytes: int) -> Limits:
+    with importing:
+        from .limited_connections import Limits  # noqa: PLC0415
+
+    return Limits(timeout_ms, max_bytes)
+
+
+def _within(seconds: float, resolve: Callable[[], list[str]]) -> list[str]:
+    """Look a name up in a thread of its own, since nothing ends a lookup that hangs. Raises TimeoutError, and what it raises."""
+    found: Future[list[str]] = Future()
+
+    def look_up() -> None:
+        try:
+            found.set_result(resolve())
+        except Exception as error:  # noqa: BLE001 - it is raised where somebody waits
+            found.set_exception(error)
+
+    threading.Thread(target=look_up, name="lookup", daemon=True).start()
+    return found.result(seconds)
 
 
 def _resolve(host: str, port: int) -> list[str]:
     return [str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+
+
+def _is_of_this_machine(address: str) -> bool:
+    """Tell whether an IP address is one of this machine's: only those can be bound, and nothing is sent by that."""
+    plain = without_mapping(address)
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in plain else socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.bind((plain, 0))
+    except OSError:
+        return False
+    return True
+
+
+def _is_result(method: str, parts: Url) -> bool:
+    """Tell whether a URL is that of a result picture, which may be the input of the next task, and steers nothing."""
+    return method == "GET" and (parts.path or "").startswith(PICTURE_PATH.partition("{")[0])
+
+
+def _host_and_port(url: str) -> tuple[str, int] | None:
+    """Return where an http(s) URL leads, the host in lower case; None for any other."""
+    parts = _parse(url)
+    if parts is None or parts.scheme not in {"http", "https"} or not parts.host:
+        return None
+    return parts.host.strip("[]").lower(), parts.port or (443 if parts.scheme == "https" else 80)
 
 
 def _parse(url: str) -> Url | None:

@@ -6,7 +6,8 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from .journal import SMALL, Entry, elide
+from .foreign_text import log
+from .journal import SHORT, Entry, kept
 from .request_state import FAULT
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from .scenarios import Fault
     from .simulator import Simulator
 
-log = logging.getLogger("klingkit")
+MAX_HEADERS = 100
 AUTHORIZATION = "HTTP_AUTHORIZATION"
 
 
@@ -28,11 +29,12 @@ def keep(simulator: Simulator, state: RequestState, http: int) -> None:
         account=state.account,
         operation=state.operation,
         method=state.environ["REQUEST_METHOD"],
-        path=state.environ["PATH_INFO"],
+        path=state.environ["PATH_INFO"][:SHORT],
         headers=_headers(state.environ),
-        body=_body(state),
+        body=kept(state.raw, state.body),
+        fingerprint=hash(state.raw),
         status=http,
-        answer=state.answer,
+        answer=kept(state.answer),
         scenario=state.scenario,
         rule=state.rule,
         error=state.error,
@@ -50,27 +52,18 @@ def write_line(state: RequestState, http: int) -> None:
         return
     method, path = state.environ["REQUEST_METHOD"], state.environ["PATH_INFO"]
     ms = (time.perf_counter() - state.started) * 1000
-    line = f"{method} {ascii(path[:200])[1:-1]} {http} {ms:.1f} ms {', '.join(_notes(state))}"
+    line = f"{method} {path[:200]} {http} {ms:.1f} ms {', '.join(_notes(state))}"
     # `log.info` would look for the line of code that calls it, which costs as much as all the rest.
     log.handle(logging.LogRecord(log.name, logging.INFO, __file__, 0, line, None, None))
 
 
 def _headers(environ: dict[str, Any]) -> list[tuple[str, str]]:
-    return [
-        (name.removeprefix("HTTP_"), value)
+    headers = [
+        (name.removeprefix("HTTP_")[:SHORT], value[:SHORT])
         for name, value in environ.items()
         if (name[:5] == "HTTP_" and name != AUTHORIZATION) or (name == "CONTENT_TYPE" and value)
     ]
-
-
-def _body(state: RequestState) -> bytes | dict[str, Any]:
-    """Return the body as it came; of a large one, what is left when its pictures are taken out."""
-    if len(state.raw) <= SMALL:
-        return state.raw
-    if state.body is None:
-        return f"({len(state.raw)} bytes)".encode()
-    elided: dict[str, Any] = elide(state.body)
-    return elided
+    return headers[:MAX_HEADERS]
 
 
 def _fault(state: RequestState) -> str:

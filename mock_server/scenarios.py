@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 from klingkit.contract.nearest import nearest_names
 
-from .clock import parse_duration
+from .clock import duration_text, parse_duration
+from .foreign_text import plain
 from .progressions import PROGRESSIONS
 from .scenario_arguments import REDIRECTS, WITH_BODY, page, printable, whole_number
 
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 
 MARKER = re.compile(r"\[\[([^\[\]]{1,100})\]\]")
 PREFER = re.compile(r'(?:^|[,;\s])(scenario|progression)\s*=\s*(?:"([^"]*)"|([^\s;,]*))', re.IGNORECASE)
+LONGEST = 200
+"""Characters of a scenario, as somebody gives it."""
+LOOKED_THROUGH = 10_000
+"""Characters of a prompt in which a scenario is looked for: four times of what a prompt may have."""
 CHOOSE = "a scenario is NAME, NAME:ARGUMENT where it takes one, and @0.3 after it for a probability"
 
 
@@ -57,7 +62,7 @@ class Scenario:
     """What a scenario does; a field that is not set leaves that part of the service as it is."""
 
     name: str
-    """As it was chosen, with its argument."""
+    """With its argument in normal form."""
     error: str = ""
     """Key of the error catalogue that is answered; the rules are skipped and nothing is made."""
     http: int | None = None
@@ -112,7 +117,10 @@ class ScenarioRow:
     name: str
     summary: str
     make: Callable[[str], dict[str, Any]]
-    """From the argument (empty if none was given) to the fields of the scenario; raises ValueError for a wrong one."""
+    """From the argument (empty if none was given) to the fields of the scenario; raises ValueError for a wrong one.
+
+    Beside the fields stands `argument`, its normal form, where an argument can be written in several ways.
+    """
     argument: str = ""
     """What the argument is; empty if there is none."""
     is_text: bool = False
@@ -142,29 +150,39 @@ def _path(contract: Contract, argument: str) -> dict[str, Any]:
     ranks = [order.get(status, -1) for status in statuses]
     if ranks[0] != 0 or -1 in ranks or any(after <= before for before, after in pairwise(ranks)):
         raise ValueError(
-            f"{argument!r} is no path: join statuses with '>', from {lifecycle.submitted} on, such as "
+            f"{argument[:60]!r} is no path: join statuses with '>', from {lifecycle.submitted} on, such as "
             f"{lifecycle.submitted}>{lifecycle.failed}; they are {', '.join(order)}"
         )
-    return {"path": statuses, "rule": "moderation" if statuses[-1] == lifecycle.failed else ""}
+    return {
+        "argument": ">".join(statuses),
+        "path": statuses,
+        "rule": "moderation" if statuses[-1] == lifecycle.failed else "",
+    }
 
 
 def _delay(argument: str) -> dict[str, Any]:
     spread = argument.startswith("lognormal")
-    return {"fault": Fault("delay", _ms(argument.removeprefix("lognormal").removeprefix(":"), 1000), spread)}
+    ms = _ms(argument.removeprefix("lognormal").removeprefix(":"), 1000)
+    return {"argument": "lognormal:" * spread + duration_text(ms), "fault": Fault("delay", ms, spread)}
+
+
+def _drip(argument: str) -> dict[str, Any]:
+    ms = _ms(argument, 3000)
+    return {"argument": duration_text(ms), "fault": Fault("drip", ms)}
 
 
 def _ms(argument: str, default: int) -> int:
     return parse_duration(argument) if argument else default
 
 
-def _factor(argument: str) -> float:
+def _slow(argument: str) -> dict[str, Any]:
     try:
         factor = float(argument or 10)
     except ValueError:
         factor = 0
     if not 0 < factor <= 1e6:
-        raise ValueError(f"{argument!r} is not a factor: give a number above 0, such as 10")
-    return factor
+        raise ValueError(f"{argument[:60]!r} is not a factor: give a number above 0, such as 10")
+    return {"argument": f"{factor:g}", "slowdown": factor}
 
 
 def _answering(name: str, summary: str, error: str) -> ScenarioRow:
@@ -180,7 +198,8 @@ def _answering(name: str, summary: str, error: str) -> ScenarioRow:
 def _status(name: str, summary: str, error: str, statuses: Sequence[int], default: int) -> ScenarioRow:
     def make(argument: str) -> dict[str, Any]:
         http = whole_number(argument, default, statuses)
-        return {"error": error, "http": http, **({"message": page(http)} if error != "upstream_failed" else {})}
+        message = {"message": page(http)} if error != "upstream_failed" else {}
+        return {"argument": str(http), "error": error, "http": http, **message}
 
     return ScenarioRow(name, summary, make, f"status, {default} if not given")
 
@@ -190,6 +209,26 @@ def _under_200(contract: Contract, argument: str) -> dict[str, Any]:
     if argument:
         check_known("code", argument, codes)
     return {"error": argument or "5000", "http": 200}
+
+
+def _retry_after(argument: str) -> dict[str, Any]:
+    seconds = math.ceil(_ms(argument, 2000) / 1000)
+    return {"argument": f"{seconds}s", "error": "1302", "retry_after_s": seconds}
+
+
+def _late_visible(argument: str) -> dict[str, Any]:
+    polls = whole_number(argument, 1, range(1, 1001))
+    return {"argument": str(polls), "hidden_polls": polls}
+
+
+def _fewer_pictures(contract: Contract, argument: str) -> dict[str, Any]:
+    most = whole_number(argument, 0, range(contract.request.nodes[("n",)]["maximum"]))
+    return {"argument": str(most), "most_pictures": most}
+
+
+def _expired_url(argument: str) -> dict[str, Any]:
+    ms = _ms(argument, 0)
+    return {"argument": duration_text(ms), "urls": "expired", "url_life_ms": ms}
 
 
 def _no_url(argument: str) -> dict[str, Any]:
@@ -206,14 +245,15 @@ def _units(argument: str) -> dict[str, Any]:
 
 def _lost(argument: str) -> dict[str, Any]:
     if argument not in {"", "all"}:
-        raise ValueError(f"{argument!r}: only 'all' can follow callback-lost")
+        raise ValueError(f"{argument[:60]!r}: only 'all' can follow callback-lost")
     fault: CallbackFault = "lost-all" if argument else "lost"
     return {"callback": fault}
 
 
 def _late(argument: str) -> dict[str, Any]:
     fault: CallbackFault = "late"
-    return {"callback": fault, "callback_late_ms": _ms(argument, 60_000)}
+    ms = _ms(argument, 60_000)
+    return {"argument": duration_text(ms), "callback": fault, "callback_late_ms": ms}
 
 
 @cache
@@ -239,7 +279,7 @@ def scenario_table(contract: Contract) -> dict[str, ScenarioRow]:
         ScenarioRow(
             "retry-after",
             "answers 429 with code 1302 and a header Retry-After, as a proxy may",
-            lambda arg: {"error": "1302", "retry_after_s": math.ceil(_ms(arg, 2000) / 1000)},
+            _retry_after,
             "time, 2s if not given",
         ),
         _fixed("fail-moderation", "the task fails: moderation refuses it", rule="moderation"),
@@ -252,7 +292,7 @@ def scenario_table(contract: Contract) -> dict[str, ScenarioRow]:
             f"any text, {contract.errors['1303'].message} if not given",
             is_text=True,
         ),
-        ScenarioRow("slow", "the task takes longer", lambda arg: {"slowdown": _factor(arg)}, "factor, 10 if not given"),
+        ScenarioRow("slow", "the task takes longer", _slow, "factor, 10 if not given"),
         _fixed("instant", "the task ends at once", slowdown=0),
         _fixed("stuck-submitted", "the task stays submitted for ever", path=(lifecycle.submitted,)),
         _fixed("stuck-processing", "the task is processed for ever", path=(lifecycle.submitted, lifecycle.processing)),
@@ -262,7 +302,7 @@ def scenario_table(contract: Contract) -> dict[str, ScenarioRow]:
         ScenarioRow(
             "late-visible",
             "the first query does not find the task",
-            lambda arg: {"hidden_polls": whole_number(arg, 1, range(1, 1001))},
+            _late_visible,
             "so many queries, 1 if not given",
         ),
         ScenarioRow(
@@ -274,13 +314,13 @@ def scenario_table(contract: Contract) -> dict[str, ScenarioRow]:
         ScenarioRow(
             "fewer-pictures",
             "the task succeeds with fewer pictures than were asked for",
-            lambda arg: {"most_pictures": whole_number(arg, 0, range(contract.request.nodes[("n",)]["maximum"]))},
+            lambda arg: _fewer_pictures(contract, arg),
             "how many at most, 0 if not given",
         ),
         ScenarioRow(
             "expired-url",
             "the pictures have expired when the task succeeds",
-            lambda arg: {"urls": "expired", "url_life_ms": _ms(arg, 0)},
+            _expired_url,
             "for how long they are served, 0s if not given",
         ),
         _fixed("string-code", "`code` is a string, also in successes", shape="string-code"),
@@ -305,7 +345,7 @@ def scenario_table(contract: Contract) -> dict[str, ScenarioRow]:
         ScenarioRow(
             "drip",
             "the answer comes a byte at a time",
-            lambda arg: {"fault": Fault("drip", _ms(arg, 3000))},
+            _drip,
             "time in all, 3s if not given",
         ),
         ScenarioRow(
@@ -337,19 +377,17 @@ def scenario_table(contract: Contract) -> dict[str, ScenarioRow]:
 
 
 def parse_scenario(text: str, contract: Contract, operation_id: str = "create_task") -> Scenario:
-    """Return the scenario that `NAME`, `NAME:ARGUMENT` or either with `@PROBABILITY` means.
+    """Return the scenario that `NAME`, `NAME:ARGUMENT` or either with `@PROBABILITY` means, its argument in normal form.
 
     Raises UnknownNameError for an unknown name; ValueError for a wrong argument or probability, and for one that can do nothing
     to the operation.
     """
+    if len(text) > LONGEST:
+        raise ValueError(f"{text[:60]!r} and so on is longer than the {LONGEST} characters that a scenario may have")
     table = scenario_table(contract)
-    chosen, chance = _split(text.strip(), table)
-    name, _, argument = chosen.partition(":")
+    name, argument, chance = _parts(text, table)
     check_known("scenario", name, table)
     row = table[name]
-    if row.is_text and argument:
-        argument = printable(argument)
-        chosen = f"{name}:{argument}"
     if argument and not row.argument:
         raise ValueError(f"scenario {name} takes no argument, and {argument[:60]!r} was given")
     try:
@@ -358,20 +396,24 @@ def parse_scenario(text: str, contract: Contract, operation_id: str = "create_ta
         probability = -1
     if not 0 <= probability <= 1:
         raise ValueError(f"{chance[:20]!r} is not a probability: {CHOOSE}")
-    scenario = replace(Scenario(chosen, **row.make(argument)), probability=probability)
+    fields = {"argument": argument, "probability": probability, **row.make(argument)}
+    normal = plain(fields.pop("argument"), 150)
+    scenario = Scenario(f"{name}:{normal}" if argument else name, **fields)
     if operation_id != "create_task" and not scenario.fits_queries:
         raise ValueError(f"scenario {name} shapes the task that a create makes; it does nothing to {operation_id}")
     return scenario
 
 
-def _split(text: str, table: dict[str, ScenarioRow]) -> tuple[str, str]:
-    """Return what was chosen and its probability; in a text only a number after the last @ is one."""
-    row = table.get(text.partition(":")[0])
-    if row is None or not row.is_text:
-        chosen, _, chance = text.partition("@")
-        return chosen, chance
-    chosen, _, chance = text.rpartition("@")
-    return (chosen, chance) if chosen and re.fullmatch(r"[0-9]*\.?[0-9]+", chance) else (text, "")
+def _parts(text: str, table: dict[str, ScenarioRow]) -> tuple[str, str, str]:
+    """Return name, argument and probability as they are given; in a text only a number after the last @ is one."""
+    chosen, _, chance = text.strip().partition("@")
+    name, colon, argument = chosen.partition(":")
+    if colon and name in table and table[name].is_text:
+        argument = text.strip().partition(":")[2]
+        before, at, last = argument.rpartition("@")
+        chance = last if at and re.fullmatch(r"[0-9]*\.?[0-9]+", last) else ""
+        argument = printable(before if chance else argument)
+    return name, argument, chance
 
 
 def read_prefer(header: str, contract: Contract, operation_id: str) -> tuple[Scenario | None, str | None]:
@@ -405,7 +447,10 @@ def check_known(what: str, name: str, valid: Collection[str]) -> None:
 
 def find_marker(prompt: str, contract: Contract) -> Scenario | None:
     """Return the scenario of the first `[[NAME]]` in a prompt that names one; other brackets are ordinary text."""
-    for text in MARKER.findall(prompt):
+    table = scenario_table(contract)
+    for text in MARKER.findall(prompt[:LOOKED_THROUGH]):
+        if _parts(text, table)[0] not in table:  # before `parse_scenario` looks for the nearest name, which costs
+            continue
         try:
             return parse_scenario(text, contract)
         except ValueError:

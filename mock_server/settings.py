@@ -46,7 +46,5 @@ class Settings:
     """Requests kept in the journal."""
     max_tasks: int = 10_000
     """Tasks kept; the oldest is dropped first."""
-    max_input_bytes: int = 256 * MEGABYTE
-    """Subject, scene and style pictures kept for rendering."""
-    max_result_bytes: int = 64 * MEGABYTE
-    """Rendered pictures kept."""
+    max_memory: int = 256 * MEGABYTE
+    """Of all that is kept together: journal, tasks, callbacks, accounts, queues and pictures (`store/memory.py` has the shares)."""

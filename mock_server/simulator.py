@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -15,13 +14,14 @@ from klingkit.contract.import_lock import importing
 
 from .callbacks import Callbacks
 from .clock import Clock
+from .foreign_text import log
 from .ids import Ids
 from .outbound import NotAllowedError, Outbound, OutboundError, host_and_path
 from .picture_hints import why_it_fails
 from .scenarios import Scenario, find_marker
 from .settings import Settings
-from .store import MemoryStore, RefusedError
-from .tasks import Plan, Snapshot, Task, at_step, snapshot
+from .store import MemoryStore, RefusedError, TakenIdError
+from .tasks import LONGEST_CALLBACK_URL, Plan, Snapshot, Task, at_step, shortened, snapshot
 from .time_travel import Traveller
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     from .callbacks import SendCallback
 
-log = logging.getLogger("klingkit")
 
 FETCH_TIMEOUT_MS = 5000
 DEFAULT_SCENARIO_SETTING = {"create_task": "scenario", "get_task": "query_scenario"}
@@ -67,8 +66,10 @@ class Simulator:
         self.ids = Ids(self.settings.seed, epoch_ms=self.contract.task_id_epoch_ms, shift=self.contract.task_id_shift)
         self.store = MemoryStore(self.settings)
         self._warned_of_drops = False
-        self._fetcher = Outbound(self.settings.allow_fetch, "--allow-fetch")
-        send = send or Outbound(self.settings.allow_callback, "--allow-callback").post
+        self.own_ports: set[int] = set()
+        """Those on which it is served: it sends nothing to itself."""
+        self._fetcher = self._outbound(self.settings.allow_fetch, "--allow-fetch")
+        send = send or self._outbound(self.settings.allow_callback, "--allow-callback").post
         speed = self.settings.speed
         self.callbacks = Callbacks(self.store, self.clock, self.contract, send, speed=speed)
         if not self.clock.frozen:
@@ -124,15 +125,17 @@ class Simulator:
             prompt=body.get("prompt", ""),
             n=body["n"],
             aspect_ratio=body["aspect_ratio"],
-            pictures=tuple(replace(picture, data=None) for picture in pictures),
-            external_task_id=body.get("external_task_id", ""),
-            callback_url=body.get("callback_url", ""),
+            pictures=tuple(
+                replace(picture, data=None, url=shortened(picture.url or "") or None) for picture in pictures
+            ),
+            external_task_id=shortened(body.get("external_task_id", "")),
+            callback_url=body.get("callback_url", "")[: LONGEST_CALLBACK_URL + 1],
             base_url=base_url,
             cost=self.contract.price_per_picture * body["n"],
             progression=progression or self.store.settings(account).progression,
             scenario=scenario,
         )
-        self._submit(task, now, pictures if failed_rule is None else [])
+        task = self._submit(task, now, pictures if failed_rule is None else [])
         return at_step(task, 0)
 
     def query(self, account: str, task_id: str, number: int = 0) -> Snapshot:
@@ -188,16 +191,29 @@ class Simulator:
     def reset(self, account: str | None = None) -> None:
         """Forget everything of an account; of all, and put clock and seed back to where they began.
 
-        Complete when it returns: a journey in time ends where it is, and attempts that have begun are waited for.
+        Complete when it returns: a journey in time ends where it is, and attempts that have begun are waited for; of an account
+        only its own.
         """
+        if account is not None:
+            self.store.reset_account(account)
+            self.callbacks.settle(account)
+            return
         with self.traveller.stopped():
-            if account is not None:
-                self.store.reset_account(account)
-                return
             self.store.reset()
             self.clock.reset()
-            self.ids.reseed(self.settings.seed)
+            if self.clock.frozen:  # where it stood at the start: the same run again gives the same ids again
+                self.ids.begin(self.settings.seed)
+            else:
+                self.ids.reseed(self.settings.seed)
             self._warned_of_drops = False
+
+    def close(self) -> None:
+        """End everything that waits: the server stops."""
+        self.traveller.close()
+        self.store.journal.close()
+
+    def _outbound(self, allowed: frozenset[str], option: str) -> Outbound:
+        return Outbound(allowed, option, own_ports=self.own_ports, own_url=self.settings.public_url)
 
     def _look_at(self, pictures: list[Picture], scenario: Scenario | None) -> tuple[list[Picture], Rule | None, str]:
         """Return the pictures, fetched where that was chosen, the rule by which the task will fail, and why it does."""
@@ -214,19 +230,24 @@ class Simulator:
             return pictures, None, ""
         return pictures, broken[0][1], why_it_fails(self.contract, *broken[0])
 
-    def _submit(self, task: Task, now: int, pictures: list[Picture]) -> None:
+    def _submit(self, task: Task, now: int, pictures: list[Picture]) -> Task:
+        """Keep a task, under another id if its own is taken, and return it. Raises ApiError if it is refused."""
         try:
             dropped = self.store.add(task, now, self.callbacks.plan(task))
+        except TakenIdError:
+            return self._submit(replace(task, task_id=self.ids.task_id(now)), now, pictures)
         except RefusedError as error:
             raise ApiError(self.contract.rules[error.rule_id], value=task.external_task_id) from None
         if dropped and not self._warned_of_drops:
             self._warned_of_drops = True
-            log.warning("more than %d tasks: from now on the oldest is dropped", self.settings.max_tasks)
+            number = self.store.count_tasks()
+            log.warning("there is no room for more than %d tasks: from now on the oldest is dropped", number)
         for number, picture in enumerate(pictures):
             if picture.data is not None:
                 self.store.inputs.put((task.task_id, number), picture.data)
         if task.callback_url:
             self.callbacks.wake()
+        return task
 
     def _plan(self, now: int, failed_rule: Rule | None, scenario: Scenario | None, why: str) -> Plan:
         lifecycle = self.contract.lifecycle

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -10,6 +11,23 @@ if TYPE_CHECKING:
     from klingkit.contract import Picture
 
     from .scenarios import Scenario
+
+
+LONGEST_KEPT = 10_000
+"""Characters that are kept of a text that a request gives."""
+LONGEST_CALLBACK_URL = 8000
+"""Characters; no server takes longer ones."""
+
+
+def shortened(text: str) -> str:
+    """Return what is kept of a text: of a very long one its beginning, size and hash, so that two of them still differ.
+
+    Whether the real service takes, and echoes, texts of megabytes is not known.
+    """
+    if len(text) <= LONGEST_KEPT:
+        return text
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return f"{text[:LONGEST_KEPT]}... ({len(text)} characters, sha256 {digest})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +62,11 @@ class Task:
     n: int
     aspect_ratio: str
     pictures: tuple[Picture, ...]
-    """What the request gave, without bytes: these lie in the store, by task id and number."""
+    """What the request gave, without bytes: these lie in the store, by task id and number. A URL is `shortened`."""
     external_task_id: str
-    """Empty if the request gave none."""
+    """Empty if the request gave none; `shortened`."""
     callback_url: str
-    """Empty if the request gave none."""
+    """Empty if the request gave none; one that is longer than LONGEST_CALLBACK_URL is not called."""
     base_url: str
     """Of the server, as the submitter called it; no slash at the end."""
     cost: Decimal = Decimal(0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import threading
 from contextlib import contextmanager
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from .clock import LATEST
@@ -21,11 +22,17 @@ if TYPE_CHECKING:
     from .store import MemoryStore
     from .tasks import Task
 
+LONGEST_S = 60.0
+"""Of the machine's time, for a journey on a server, where others wait for its end."""
 MAX_EVENTS = 100_000
 """In one journey: a receiver that makes a new task for each callback cannot keep it going for ever."""
 
 Event = dict[str, Any]
 """`at` (ms), `event` (`status`, `attempt`, `expiry` or `window`), and what it is about."""
+
+
+class JourneyEndedError(Exception):
+    """A reset ended a journey before its destination."""
 
 
 class _Due(NamedTuple):
@@ -47,45 +54,82 @@ class Traveller:
         self._store = store
         self._callbacks = callbacks
         self._lifecycle = lifecycle
-        self._one_at_a_time = threading.Lock()
-        self.stopping = False
-        """Whether a journey that is under way is to end where it is."""
+        self._turn = threading.Condition()
+        self._busy = False
+        """Whether a journey or a reset is under way."""
+        self._closed = False
+        self._resets = 0
+        """How many are under way or wait: a journey that is under way ends where it is, and the next waits for all of them."""
 
-    def advance(self, ms: int) -> list[Event]:
+    def advance(self, ms: int, account: str | None = None) -> list[Event]:
         """Move the clock forward and return what happened on the way, in order.
 
-        Raises ValueError, with nothing changed, if it cannot go there.
+        The journey of an account does not wait for the callbacks of others, whose receivers may take their time: where threads
+        deliver callbacks, these are left to them. Raises ValueError, with nothing changed, if it cannot go there, and
+        JourneyEndedError; so do the others.
         """
-        return self._travel(lambda now: now + ms)
+        return self._travel(lambda now: now + ms, account)
 
-    def advance_to(self, moment: int) -> list[Event]:
+    def advance_to(self, moment: int, account: str | None = None) -> list[Event]:
         """Move the clock to a moment in ms. Raises ValueError, with nothing changed, if it cannot go there."""
-        return self._travel(lambda _: moment)
+        return self._travel(lambda _: moment, account)
 
-    def advance_to_next(self) -> list[Event]:
+    def advance_to_next(self, account: str | None = None) -> list[Event]:
         """Move the clock to the next moment at which something is due; where nothing is, it stays where it is."""
-        return self._travel(lambda now: max(now, self._next(self._agenda(now)) or now))
+        return self._travel(lambda now: max(now, self._next(self._agenda(now), account) or now), account)
 
-    def run_until_idle(self) -> list[Event]:
+    def run_until_idle(self, account: str | None = None) -> list[Event]:
         """Move the clock until every task and every callback has come to its end, or cannot by time alone."""
-        return self.run_until(lambda: False)
+        return self._travel(lambda _: LATEST, account, lambda: False)
 
     def run_until(self, done: Callable[[], bool]) -> list[Event]:
         """Move the clock until `done`, which is asked before each event, or as `run_until_idle` does."""
-        return self._travel(lambda _: LATEST, done)
+        return self._travel(lambda _: LATEST, None, done)
 
     @contextmanager
     def stopped(self) -> Iterator[None]:
-        """End a journey that is under way where it is, and let none begin meanwhile."""
-        self.stopping = True
-        with self._one_at_a_time:
-            self.stopping = False
-            with self._callbacks.held():
+        """End a journey that is under way where it is, and let none begin meanwhile: it waits, and then sets out."""
+        with self._turn:
+            self._resets += 1
+        try:
+            with self._taking_turn(lambda: not self._busy), self._callbacks.held():
                 yield
+        finally:
+            with self._turn:
+                self._resets -= 1
+                self._turn.notify_all()
 
-    def _travel(self, destination: Callable[[int], int], done: Callable[[], bool] | None = None) -> list[Event]:
+    def close(self) -> None:
+        """End a journey that is under way, and those that wait for their turn."""
+        with self._turn:
+            self._closed = True
+            self._turn.notify_all()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether a journey that is under way is to end where it is."""
+        return self._resets > 0
+
+    @contextmanager
+    def _taking_turn(self, may_begin: Callable[[], bool], end: float | None = None) -> Iterator[None]:
+        with self._turn:
+            left = None if end is None else max(0, end - monotonic())
+            if not self._turn.wait_for(lambda: self._closed or may_begin(), left):
+                self._check_time(end)
+            self._busy = True
+        try:
+            yield
+        finally:
+            with self._turn:
+                self._busy = False
+                self._turn.notify_all()
+
+    def _travel(
+        self, destination: Callable[[int], int], account: str | None, done: Callable[[], bool] | None = None
+    ) -> list[Event]:
         clock = self._clock
-        with self._one_at_a_time:
+        due = monotonic() + LONGEST_S if self._callbacks.in_background else None
+        with self._taking_turn(lambda: not self._busy and not self._resets, due):
             frozen = clock.frozen
             clock.freeze()  # before attempts that have begun are waited for: that takes time
             moment = destination(clock.now())
@@ -95,21 +139,24 @@ class Traveller:
                 if not frozen:
                     clock.resume()
                 raise
-            with self._callbacks.held():
-                return self._go(moment, done)
+            with self._callbacks.held(account):
+                return self._go(moment, account, done, due)
 
-    def _go(self, moment: int, done: Callable[[], bool] | None) -> list[Event]:
+    def _go(self, moment: int, account: str | None, done: Callable[[], bool] | None, end: float | None) -> list[Event]:
         """Let the earliest of what is ahead happen, again and again: on the agenda or a callback, the agenda first."""
         clock, store = self._clock, self._store
         events: list[Event] = []
         known = -1
-        while len(events) < MAX_EVENTS and not self.stopping:
+        while len(events) < MAX_EVENTS:
+            if self.stopping:
+                raise JourneyEndedError("a reset has ended the journey before its destination; ask for it again")
+            self._check_time(end)
             if known != store.created:  # a receiver of a callback may have made a task
                 known = store.created
                 agenda = self._agenda(clock.now())
                 heapq.heapify(agenda)
                 changes = sum(entry.kind == "status" for entry in agenda)
-            due = store.next_due()
+            due = self._callbacks.next_due(account)
             if done and ((not changes and due is None) or done()):
                 return events
             if agenda and agenda[0].at <= moment and (due is None or agenda[0].at <= due):
@@ -119,15 +166,24 @@ class Traveller:
                 events += self._happen(entry)
             elif due is not None and due <= moment:
                 clock.move_to(max(due, clock.now()))
-                events += [_attempt_event(*made) for made in self._callbacks.deliver_due()]
+                events += [_attempt_event(*made) for made in self._callbacks.deliver_due(account)]
             else:
                 break
-        if not self.stopping:
-            clock.move_to(moment)
+        clock.move_to(moment)
         return events
 
-    def _next(self, agenda: list[_Due]) -> int | None:
-        due = self._store.next_due()
+    def _check_time(self, end: float | None) -> None:
+        """Raise JourneyEndedError at the end of a journey's time, and when the simulator is closed."""
+        if self._closed:
+            raise JourneyEndedError("the simulator is closed")
+        if end is not None and monotonic() >= end:
+            raise JourneyEndedError(
+                f"the journey takes longer than {LONGEST_S:g}s of the machine's time, and ended before its destination; "
+                "ask for it again, and it goes on from here"
+            )
+
+    def _next(self, agenda: list[_Due], account: str | None) -> int | None:
+        due = self._callbacks.next_due(account)
         return min([entry.at for entry in agenda] + ([] if due is None else [due]), default=None)
 
     def _agenda(self, now: int) -> list[_Due]:

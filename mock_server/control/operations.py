@@ -18,7 +18,9 @@ from ..callbacks import check_secret
 from ..clock import parse_duration
 from ..progressions import PROGRESSIONS
 from ..scenarios import check_known, parse_scenario, scenario_table
+from ..store import TooManyError
 from ..tasks import snapshot
+from ..time_travel import JourneyEndedError
 from .bodies import clock_body, clock_state, delivery_body, entry_body, task_body
 from .document import control_document, control_operations, described
 
@@ -154,15 +156,14 @@ class Operations:
             )
             if changes.get("callback_secret") is not None:
                 check_secret(changes["callback_secret"])
-        except ValueError as error:
+            self._simulator.store.configure(account, changes, self._simulator.clock.now())
+        except (ValueError, TooManyError) as error:
             raise ControlError(str(error)) from None
-        self._simulator.store.configure(account, changes, self._simulator.clock.now())
         return self.get_account(account)
 
     def list_tasks(self, account: str | None) -> list[dict[str, Any]]:
         """Return tasks, oldest first."""
-        tasks = self._simulator.store.tasks()
-        return [task_body(self._simulator, task) for task in tasks if account in {None, task.account}]
+        return [task_body(self._simulator, task) for task in self._simulator.store.tasks(account)]
 
     def get_task(self, account: str | None, *, task_id: str) -> dict[str, Any]:
         """Return one task."""
@@ -189,9 +190,9 @@ class Operations:
         try:
             check_known("operation", operation, self._contract.operations)
             parsed = parse_scenario(scenario, self._contract, operation)
-        except ValueError as error:
+            self._simulator.store.queue_scenario(account or "", operation, parsed, times)
+        except (ValueError, TooManyError) as error:
             raise ControlError(str(error)) from None
-        self._simulator.store.queue_scenario(account or "", operation, parsed, times)
         return self._queued(account)
 
     def get_clock(self, _: str | None) -> dict[str, Any]:
@@ -209,32 +210,42 @@ class Operations:
         self._simulator.callbacks.wake()
         return clock_body(self._simulator, [])
 
-    def advance_clock(self, _: str | None, *, by: str | None = None, to: str | int | None = None) -> dict[str, Any]:
+    def advance_clock(
+        self, account: str | None, *, by: str | None = None, to: str | int | None = None
+    ) -> dict[str, Any]:
         """Move the clock, and return what happened on the way."""
         traveller = self._simulator.traveller
         try:
             if by is not None:
-                events = traveller.advance(parse_duration(by))
+                events = traveller.advance(parse_duration(by), account)
             elif to == "next":
-                events = traveller.advance_to_next()
+                events = traveller.advance_to_next(account)
             elif to == "idle":
-                events = traveller.run_until_idle()
+                events = traveller.run_until_idle(account)
             else:
-                events = traveller.advance_to(to if isinstance(to, int) else _moment(str(to)))
+                events = traveller.advance_to(to if isinstance(to, int) else _moment(str(to)), account)
         except ValueError as error:
             raise ControlError(str(error)) from None
+        except JourneyEndedError as error:
+            raise ControlError(str(error), 409) from None
         return clock_body(self._simulator, events)
 
-    def list_journal(self, account: str | None, **wanted: Any) -> dict[str, Any]:
+    def list_journal(self, account: str | None, *, after: int = 0, **wanted: Any) -> dict[str, Any]:
         """Return the requests that fit."""
         journal = self._simulator.store.journal
         fits = self._filter(account, wanted)
         return {
             "dropped": journal.dropped,
-            "entries": [entry_body(self._simulator, entry) for entry in journal.entries() if fits(entry)],
+            "entries": [
+                entry_body(self._simulator, entry)
+                for entry in journal.entries()
+                if entry.number > after and fits(entry)
+            ],
         }
 
-    def wait_for_request(self, account: str | None, *, timeout: str = "5s", **wanted: Any) -> dict[str, Any]:
+    def wait_for_request(
+        self, account: str | None, *, timeout: str = "5s", after: int = 0, **wanted: Any
+    ) -> dict[str, Any]:
         """Return the first request that fits, waiting for it."""
         try:
             ms = parse_duration(timeout)
@@ -242,7 +253,7 @@ class Operations:
             raise ControlError(str(error)) from None
         if ms > MAX_WAIT_MS:
             raise ControlError(f"timeout {timeout} is longer than {MAX_WAIT_MS // 1000}s")
-        found = self._simulator.store.journal.wait_for(self._filter(account, wanted), ms / 1000)
+        found = self._simulator.store.journal.wait_for(self._filter(account, wanted), ms / 1000, after)
         if found is None:
             raise ControlError(f"no such request came within {timeout}", 404)
         return entry_body(self._simulator, found)
@@ -259,8 +270,8 @@ class Operations:
             raise ControlError(f"there is no delivery {delivery_id[:60]!r}", 404)
         if not simulator.store.resend(delivery_id):
             raise ControlError(f"delivery {delivery_id} is pending; only a settled one can be sent again")
-        with simulator.callbacks.held():
-            simulator.callbacks.deliver_due()
+        with simulator.callbacks.held(delivery.account):
+            simulator.callbacks.deliver_due(delivery.account)
         return delivery_body(self._simulator, simulator.store.delivery(delivery_id) or delivery)
 
     def get_advice(self, account: str | None) -> list[dict[str, Any]]:
@@ -311,7 +322,6 @@ class Operations:
         def fits(entry: Entry) -> bool:
             return (
                 account in {None, entry.account}
-                and entry.number > wanted.get("after", 0)
                 and wanted.get("operation", entry.operation) == entry.operation
                 and wanted.get("task_id", entry.task_id) == entry.task_id
                 and wanted.get("status", entry.status) == entry.status

@@ -6,17 +6,16 @@ import hmac
 import json
 from functools import cache
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, abort, request
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.routing import Map, Rule
 
 from klingkit.contract import ApiError
-from klingkit.contract.addresses import is_loopback
 
 from ..answer_bodies import PICTURE_PATH
 from ..auth import account_of, is_accepted
+from ..foreign_pages import refusal_for_control
 from ..simulator import ResultExpiredError
 from .document import control_operations
 from .index_page import index_page
@@ -103,18 +102,10 @@ def _paths() -> Map:
 
 
 def _guard(simulator: Simulator) -> None:
-    """Refuse whoever has no token, and every page of another origin, also behind a name that was made to point here."""
-    settings = simulator.settings
-    host = (urlsplit("//" + request.headers.get("Host", "")).hostname or "").lower()
-    allowed = {settings.bound_host, *settings.allow_host}
-    if settings.public_url:
-        allowed.add(urlsplit(settings.public_url).hostname or "")
-    if host not in allowed and not is_loopback(host):
-        raise ControlError(f"the control API does not answer as {host!r}; --allow-host {host or 'HOST'} allows it", 403)
-    origin = request.headers.get("Origin")
-    if origin is not None and urlsplit(origin).netloc.lower() != request.headers.get("Host", "").lower():
-        raise ControlError("the control API does not answer pages of another origin", 403)
-    token = settings.control_token
+    """Refuse whoever has no token, every page of another origin, and what a simulator sends."""
+    if refusal := refusal_for_control(request.environ, simulator.settings):
+        raise ControlError(refusal, 403)
+    token = simulator.settings.control_token
     if token and not hmac.compare_digest(token.encode(), request.headers.get("Klingkit-Token", "").encode()):
         raise ControlError("the control API wants its token in the header Klingkit-Token", 403)
 

@@ -91,7 +91,8 @@ class Bridge:
             due.cancel()
 
     def close(self) -> None:
-        """Begin nothing more."""
+        """Begin nothing more, and end what waits."""
+        self._simulator.close()
         self._computing.shutdown(wait=False, cancel_futures=True)
         self._blocking.shutdown(wait=False, cancel_futures=True)
 

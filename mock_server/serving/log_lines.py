@@ -48,7 +48,5 @@ class LogLines(logging.Handler):
         second = int(record.created)
         if second != self._second:  # formatted once a second: it costs more than all the rest
             self._second, self._time = second, time.strftime("%H:%M:%S", time.localtime(second))
-        trace = ""
-        if record.exc_info:
-            trace = "\n" + logging.Formatter().formatException(record.exc_info)
+        trace = f"\n{record.exc_text}" if record.exc_text else ""
         return f"{self._time} {record.getMessage()}"[: LONGEST - 200 - len(trace)] + trace + "\n"

@@ -97,6 +97,7 @@ def serve(settings: Settings, listener: socket.socket) -> None:
     bridge = Bridge(create_app(simulator).wsgi_app, simulator)
     address, port = listener.getsockname()[:2]
     listener.listen(BACKLOG)
+    simulator.own_ports.add(port)
     sys.stdout.write(banner(simulator.contract, settings, address, port))
     sys.stdout.flush()
     server = server_of(bridge)

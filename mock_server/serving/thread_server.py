@@ -21,7 +21,9 @@ class ThreadServer:
     def __init__(self, wsgi: Wsgi, simulator: Simulator, crashed: Callable[[Exception], None]) -> None:
         listener = bound("127.0.0.1", 0)
         listener.listen(BACKLOG)  # connections wait from now on until the thread takes them
-        self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        port = listener.getsockname()[1]
+        simulator.own_ports.add(port)
+        self.url = f"http://127.0.0.1:{port}"
         self._bridge = Bridge(wsgi, simulator, crashed)
         self._server = server_of(self._bridge, stop_seconds=0)
         self._thread = _ServerThread(target=self._server.run, args=([listener],), name="klingkit", daemon=True)

@@ -1,6 +1,7 @@
 """All state of the simulator, behind one interface: `MemoryStore` keeps it in the memory of one process."""
 
-from .account_states import RefusedError
+from .account_states import RefusedError, TooManyError
 from .memory import MemoryStore
+from .task_records import TakenIdError
 
-__all__ = ["MemoryStore", "RefusedError"]
+__all__ = ["MemoryStore", "RefusedError", "TakenIdError", "TooManyError"]

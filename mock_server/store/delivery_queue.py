@@ -4,145 +4,232 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections import Counter, deque
-from dataclasses import replace
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from ..deliveries import Attempt, Delivery, Outcome
     from ..tasks import Task
 
+    Due = tuple[int, int, str]
+    """Time in ms, order, and id of a delivery or name of an account."""
+
 MAX_AT_ONCE = 8
 """Attempts of one account, so that its slow receiver does not hold up the others."""
+MAX_ATTEMPTS_KEPT = 100
+"""Of one delivery, which can be sent again and again by hand."""
+
+
+@dataclass(slots=True)
+class _Account:
+    """The callbacks of one account."""
+
+    lines: dict[str, list[str]] = field(default_factory=dict)
+    """Pending deliveries of each task, in the order in which they are made."""
+    due: list[Due] = field(default_factory=list)
+    """Heap of the heads of the lines. An entry whose delivery was hastened, settled or dropped since is out of date: it is passed
+    over when it comes up, which is cheaper than to look for it."""
+    attempts: int = 0
+    """How many are under way."""
 
 
 class DeliveryQueue:
     """All deliveries, and which of them is next.
 
     Callbacks of one task are made one after the other: of each task only the first that is pending, the head of its line, stands
-    in the heap of what is due. A claimed one stands in no queue until it is finished.
+    in the heap of its account, and of each account only the first of its heap in the heap of all. A claimed delivery, and an account
+    with too many of them, stands in no heap until one is finished.
     """
 
     def __init__(self) -> None:
         self._deliveries: dict[str, Delivery] = {}
-        self._lines: dict[str, list[str]] = {}
-        """Pending deliveries of each task, in the order in which they are made."""
-        self._due: list[tuple[int, int, str]] = []
-        """Heap of time in ms, order and id. An entry whose delivery was hastened, settled or dropped since is out of date:
-        it is passed over when it comes up, which is cheaper than to look for it."""
+        self._accounts: dict[str, _Account] = {}
+        self._due: list[Due] = []
+        """Heap of accounts, each at least once and not too late; what is too early is put right when it comes up."""
         self._claimed: set[str] = set()
-        self._busy: Counter[str] = Counter()
-        self._resends: deque[str] = deque()
+        self._resends: dict[str, None] = {}
         self._order = itertools.count()
+        self.counts: Counter[str] = Counter(pending=0)
+        """How many there are, by outcome."""
 
     def add(self, deliveries: list[Delivery]) -> None:
         """Keep the callbacks of one new task."""
         if deliveries:
             self._deliveries |= {delivery.id: delivery for delivery in deliveries}
-            task_id = deliveries[0].task_id
-            self._lines[task_id] = [delivery.id for delivery in deliveries]
-            self._push_head(task_id)
+            self.counts["pending"] += len(deliveries)
+            task_id, account = deliveries[0].task_id, deliveries[0].account
+            self._account(account).lines[task_id] = [delivery.id for delivery in deliveries]
+            self._push_head(account, task_id)
 
-    def remove(self, task_id: str, delivery_ids: list[str]) -> None:
+    def remove(self, account: str, task_id: str, delivery_ids: list[str]) -> None:
         """Forget the callbacks of a task."""
-        self._lines.pop(task_id, None)
         for delivery_id in delivery_ids:
-            self._deliveries.pop(delivery_id, None)
+            if delivery := self._deliveries.pop(delivery_id, None):
+                self.counts[delivery.outcome or "pending"] -= 1
+            self._resends.pop(delivery_id, None)
+        if state := self._accounts.get(account):
+            state.lines.pop(task_id, None)
+            self._tidy(account, state)
 
     def reach(self, task: Task, step: int, now: int) -> None:
         """Make due what waits for a step that a task has just reached by a query or by hand."""
         late = task.scenario.callback_late_ms if task.scenario else 0
-        for delivery_id in self._lines.get(task.task_id, ()):
+        for delivery_id in self._line(task.account, task.task_id):
             delivery = self._deliveries[delivery_id]
             if delivery.trigger == step and not delivery.attempts:
                 self._deliveries[delivery_id] = replace(delivery, due_at=now + late)
-        self._push_head(task.task_id)
+        self._push_head(task.account, task.task_id)
 
-    def claim(self, now: int) -> Delivery | None:
+    def claim(self, now: int, *, only: str | None = None, without: Collection[str | None] = ()) -> Delivery | None:
         """Take the delivery that was asked for again, else the one that has been due the longest; `finish` gives it back."""
-        found = self._next_resend() or self._next_due(now)
+        found = self._next_resend(only, without) or self._next_due(now, only, without)
         if found:
             self._claimed.add(found.id)
-            self._busy[found.account] += 1
+            state = self._account(found.account)
+            state.attempts += 1
+            self._push_account(found.account, state)
         return found
 
-    def next_due(self) -> int | None:
-        """Time in ms of the next attempt; None if there is none."""
-        if self._resends:
+    def next_due(self, *, only: str | None = None, without: Collection[str | None] = ()) -> int | None:
+        """Time in ms of the next attempt; None if there is none. As `claim` it looks at `only` or `without` some accounts."""
+        if self._first_resend(only, without):
             return 0
-        while self._due and self._due[0][2] not in self._deliveries:
-            heapq.heappop(self._due)
-        if not self._due or not self._too_busy_for(self._due[0][2]):
-            return self._due[0][0] if self._due else None
-        return min((due for due, _, delivery_id in self._due if not self._too_busy_for(delivery_id)), default=None)
+        first = self._first(only, without)
+        return first[0] if first else None
 
-    def finish(self, delivery: Delivery, attempt: Attempt, *, retry_at: int | None, outcome: Outcome) -> None:
-        """Note an attempt of a claimed delivery: another one follows at `retry_at` (ms), or it is settled as `outcome`."""
+    def finish(self, delivery: Delivery, attempt: Attempt, *, retry_at: int | None, outcome: Outcome) -> bool:
+        """Note an attempt of a claimed delivery: another one follows at `retry_at` (ms), or it is settled as `outcome`.
+
+        Tell whether it is kept, and one more than before.
+        """
+        state = self._account(delivery.account)
         if delivery.id in self._claimed:
             self._claimed.discard(delivery.id)
-            self._busy[delivery.account] -= 1
-        if delivery.id not in self._deliveries:  # its task was dropped meanwhile
-            return
-        settled_before = bool(delivery.outcome)
-        self._deliveries[delivery.id] = replace(
-            delivery,
-            due_at=retry_at,
-            attempts=(*delivery.attempts, attempt),
-            outcome=delivery.outcome if settled_before and outcome != "delivered" else outcome,
-        )
-        if settled_before:
-            return
-        line = self._lines[delivery.task_id]
-        if retry_at is None and line[:1] == [delivery.id]:
-            del line[0]
-        self._push_head(delivery.task_id)
+            state.attempts -= 1
+        kept = self._deliveries.get(delivery.id)
+        if kept is not None:  # else its task was dropped meanwhile
+            self._note(kept, replace(delivery, attempts=(*delivery.attempts, attempt), due_at=retry_at), outcome)
+        self._push_account(delivery.account, state)
+        self._tidy(delivery.account, state)
+        return kept is not None and len(delivery.attempts) < MAX_ATTEMPTS_KEPT
 
     def resend(self, delivery_id: str) -> bool:
         """Make a settled delivery due once more; False if there is none of that id, or it is pending."""
         delivery = self._deliveries.get(delivery_id)
         if delivery is None or not delivery.outcome:
             return False
-        self._resends.append(delivery_id)
+        self._resends[delivery_id] = None
         return True
 
     def get(self, delivery_id: str) -> Delivery | None:
         """Return one delivery."""
         return self._deliveries.get(delivery_id)
 
-    def all(self, account: str | None) -> list[Delivery]:
-        """Return the deliveries of an account or of all, oldest first."""
-        return [delivery for delivery in self._deliveries.values() if account is None or delivery.account == account]
+    def _note(self, before: Delivery, after: Delivery, outcome: Outcome) -> None:
+        settled_before = bool(after.outcome)
+        outcome = after.outcome if settled_before and outcome != "delivered" else outcome
+        after = replace(after, attempts=after.attempts[-MAX_ATTEMPTS_KEPT:], outcome=outcome)
+        self._deliveries[after.id] = after
+        self.counts[before.outcome or "pending"] -= 1
+        self.counts[outcome or "pending"] += 1
+        if settled_before:
+            return
+        line = self._line(after.account, after.task_id)
+        if after.due_at is None and line[:1] == [after.id]:
+            del line[0]
+        self._push_head(after.account, after.task_id)
 
-    def _next_resend(self) -> Delivery | None:
+    def _next_resend(self, only: str | None, without: Collection[str | None]) -> Delivery | None:
         """Return what somebody asked for: it waits for nothing, however busy its account is."""
-        while self._resends:
-            delivery = self._deliveries.get(self._resends.popleft())
-            if delivery and delivery.id not in self._claimed:
+        delivery = self._first_resend(only, without)
+        if delivery:
+            del self._resends[delivery.id]
+        return delivery
+
+    def _first_resend(self, only: str | None, without: Collection[str | None]) -> Delivery | None:
+        for delivery_id in self._resends:
+            delivery = self._deliveries[delivery_id]
+            if (
+                delivery_id not in self._claimed
+                and only in {None, delivery.account}
+                and delivery.account not in without
+            ):
                 return delivery
         return None
 
-    def _next_due(self, now: int) -> Delivery | None:
-        put_aside = []
-        found: Delivery | None = None
-        while found is None and self._due and self._due[0][0] <= now:
-            entry = heapq.heappop(self._due)
-            delivery = self._deliveries.get(entry[2])
-            if delivery is None or delivery.id in self._claimed or delivery.due_at != entry[0]:
-                continue  # out of date
-            if self._busy[delivery.account] < MAX_AT_ONCE:
-                found = delivery
+    def _next_due(self, now: int, only: str | None, without: Collection[str | None]) -> Delivery | None:
+        first = self._first(only, without)
+        if first is None or first[0] > now:
+            return None
+        return self._deliveries[heapq.heappop(self._accounts[first[2]].due)[2]]
+
+    def _first(self, only: str | None, without: Collection[str | None]) -> Due | None:
+        """Return the entry of the account with the next attempt; None if there is none."""
+        if only is not None:
+            return self._first_of(only)
+        put_aside: list[Due] = []
+        found: Due | None = None
+        while self._due and not found:
+            entry = self._due[0]
+            first = self._first_of(entry[2])
+            if first == entry and entry[2] not in without:
+                found = first
             else:
+                heapq.heappop(self._due)
+            if first == entry and not found:
                 put_aside.append(entry)
+            elif first and not found:
+                heapq.heappush(self._due, first)
         for entry in put_aside:
             heapq.heappush(self._due, entry)
         return found
 
-    def _too_busy_for(self, delivery_id: str) -> bool:
-        delivery = self._deliveries.get(delivery_id)
-        return delivery is None or self._busy[delivery.account] >= MAX_AT_ONCE
+    def _first_of(self, account: str) -> Due | None:
+        """Return the entry of an account for the heap of all; None if nothing is due for it, or it is too busy."""
+        state = self._accounts.get(account)
+        if state is None or state.attempts >= MAX_AT_ONCE:
+            return None
+        while state.due and not self._is_due(state.due[0]):
+            heapq.heappop(state.due)
+        return (*state.due[0][:2], account) if state.due else None
 
-    def _push_head(self, task_id: str) -> None:
-        if line := self._lines.get(task_id):
-            delivery = self._deliveries[line[0]]
-            if delivery.due_at is not None and delivery.id not in self._claimed:
-                heapq.heappush(self._due, (delivery.due_at, next(self._order), delivery.id))
+    def _is_due(self, entry: Due) -> bool:
+        delivery = self._deliveries.get(entry[2])
+        return delivery is not None and delivery.id not in self._claimed and delivery.due_at == entry[0]
+
+    def _account(self, account: str) -> _Account:
+        return self._accounts.get(account) or self._accounts.setdefault(account, _Account())
+
+    def _line(self, account: str, task_id: str) -> list[str]:
+        state = self._accounts.get(account)
+        return state.lines.get(task_id, []) if state else []
+
+    def _push_head(self, account: str, task_id: str) -> None:
+        state = self._account(account)
+        line = self._line(account, task_id)
+        if not line:
+            state.lines.pop(task_id, None)
+            return
+        delivery = self._deliveries[line[0]]
+        if delivery.due_at is None or delivery.id in self._claimed:
+            return
+        if len(state.due) > 2 * len(state.lines) + 64:
+            state.due = list({entry[2]: entry for entry in state.due if self._is_due(entry)}.values())
+            heapq.heapify(state.due)
+        heapq.heappush(state.due, (delivery.due_at, next(self._order), delivery.id))
+        self._push_account(account, state)
+
+    def _push_account(self, account: str, state: _Account) -> None:
+        if state.attempts >= MAX_AT_ONCE or not state.due:
+            return
+        if len(self._due) > 2 * len(self._accounts) + 64:
+            self._due = list(filter(None, map(self._first_of, self._accounts)))
+            heapq.heapify(self._due)
+        heapq.heappush(self._due, (*state.due[0][:2], account))
+
+    def _tidy(self, account: str, state: _Account) -> None:
+        if not state.lines and not state.attempts:
+            self._accounts.pop(account, None)

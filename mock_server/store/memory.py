@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from ..cache import ByteCache
@@ -11,9 +10,10 @@ from ..journal import Journal
 from .account_states import AccountStates, RefusedError
 from .delivery_queue import DeliveryQueue
 from .scenario_queues import QueueEntry, ScenarioQueues
-from .task_records import Record, TaskRecords
+from .task_records import ATTEMPT_BYTES, MAX_POLLS_KEPT, POLL_BYTES, Record, TakenIdError, TaskRecords
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from decimal import Decimal
 
     from ..accounts import AccountSettings
@@ -22,9 +22,16 @@ if TYPE_CHECKING:
     from ..settings import Settings
     from ..tasks import Task
 
+OTHER_BYTES = 5000
+"""What an account with settings, one that is only remembered, a window of requests and a queued scenario take together."""
+
 
 class MemoryStore:
-    """The state by concern, behind one lock.
+    """The state by concern, behind one lock; all of it takes at most `max_memory` bytes.
+
+    Each concern has its share, so that nobody's pictures push out the journal: three eighths for the pictures that were sent, two
+    for tasks with their callbacks, one each for the journal, rendered pictures, and accounts and queued scenarios, which are counted.
+    Of everything but the last the oldest goes first.
 
     The parts have no lock, so that what touches several of them (a new task has money, slots and callbacks) happens at once. A
     method without the lock does one look-up in one dict, which Python makes whole.
@@ -33,26 +40,28 @@ class MemoryStore:
     def __init__(self, settings: Settings) -> None:
         self._lock = threading.Lock()
         self._settings = settings
+        self._share = settings.max_memory // 8
+        self.journal = Journal(settings.max_journal, self._share)
         self.reset()
 
     def reset(self) -> None:
         """Forget everything."""
         with self._lock:
             self._tasks = TaskRecords()
-            self._accounts = AccountStates(self._settings.account, self._tasks.has_ended)
-            self._queues = ScenarioQueues()
+            self._accounts = AccountStates(self._settings.account, self._share // OTHER_BYTES)
+            self._queues = ScenarioQueues(self._share // OTHER_BYTES)
             self._deliveries = DeliveryQueue()
             self.created = 0
             """How many tasks there have been."""
-            self.journal = Journal(self._settings.max_journal)
-            self.inputs = ByteCache(self._settings.max_input_bytes)
-            self.results = ByteCache(self._settings.max_result_bytes)
+            self.journal.clear()
+            self.inputs = ByteCache(3 * self._share)
+            self.results = ByteCache(self._share)
 
     def reset_account(self, account: str) -> None:
         """Forget everything of one account."""
         with self._lock:
-            for task in self._tasks.tasks(account):
-                self._drop(task.task_id)
+            for record in self._tasks.all(account):
+                self._drop(record.task.task_id)
             self._accounts.forget(account)
             self._queues.forget(account)
             self.journal.forget(account)
@@ -63,19 +72,18 @@ class MemoryStore:
         """Keep a new task with its callbacks, and drop the oldest if there are too many; tell whether one was dropped.
 
         Raises RefusedError, and leaves nothing behind, if the `external_task_id` is taken or the account's money or
-        slots do not allow it.
+        slots do not allow it; TakenIdError likewise.
         """
         with self._lock:
+            if self._tasks.get(task.task_id):
+                raise TakenIdError
             if self._tasks.has_external_id(task):
                 raise RefusedError("external_task_id.unique")
             self._accounts.charge(task, now)
             self._tasks.add(Record(task, deliveries=[delivery.id for delivery in deliveries]))
             self._deliveries.add(deliveries)
             self.created += 1
-            if len(self._tasks) <= self._settings.max_tasks:
-                return False
-            self._drop(self._tasks.oldest())
-            return True
+            return self._make_room()
 
     def get(self, task_id: str) -> Task | None:
         """Return a task of any account."""
@@ -86,10 +94,18 @@ class MemoryStore:
         """Return a task with what happened to it: to be read, not changed."""
         return self._tasks.get(task_id)
 
-    def tasks(self) -> list[Task]:
-        """Return all tasks, oldest first."""
+    def tasks(self, account: str | None = None) -> list[Task]:
+        """Return the tasks of an account or of all, oldest first."""
+        return [record.task for record in self.records(account)]
+
+    def records(self, account: str | None = None) -> list[Record]:
+        """Return the tasks of an account or of all, oldest first, with what happened to them: to be read, not changed."""
         with self._lock:
-            return self._tasks.tasks()
+            return self._tasks.all(account)
+
+    def count_tasks(self) -> int:
+        """Return how many tasks are kept."""
+        return len(self._tasks)
 
     def poll(self, task_id: str, account: str, now: int, number: int) -> Task | None:
         """Count a query of a task and move the task if queries do that; return it, or None if it is not visible."""
@@ -98,6 +114,9 @@ class MemoryStore:
             if record is None or record.task.account != account:
                 return None
             record.poll(now, number)
+            if record.polls <= MAX_POLLS_KEPT:
+                self._tasks.grow(record, POLL_BYTES)
+                self._make_room()
             if record.hidden:
                 return None
             if record.polls_ask_for_more(now):
@@ -127,8 +146,8 @@ class MemoryStore:
         if not (task_id.isascii() and task_id.isdigit() and len(task_id) < 25):
             return ""
         with self._lock:
-            known = [task.task_id for task in self._tasks.tasks(account) if task.task_id != task_id]
-        return next((near for near in known if float(near) == float(task_id)), "")
+            near = self._tasks.near(account, task_id)
+        return "" if near == task_id else near
 
     def mark_fetched(self, task_id: str) -> None:
         """Note that a result picture was fetched."""
@@ -140,28 +159,40 @@ class MemoryStore:
         step = record.move(now)
         if step is not None:
             self._deliveries.reach(record.task, step, now)
+            if step + 1 == len(record.task.plan.steps) and record.task.plan.ends:
+                self._accounts.end(record.task, now)
+
+    def _make_room(self) -> bool:
+        """Drop the oldest tasks while there is too much; tell whether there was."""
+        before = len(self._tasks)
+        while len(self._tasks) > self._settings.max_tasks or (
+            self._tasks.size > 2 * self._share and len(self._tasks) > 1
+        ):
+            self._drop(self._tasks.oldest())
+        return len(self._tasks) < before
 
     def _drop(self, task_id: str) -> None:
         record = self._tasks.remove(task_id)
-        self._accounts.release(record.task)
-        self._deliveries.remove(task_id, record.deliveries)
+        task = record.task
+        self._accounts.release(task)
+        self._deliveries.remove(task.account, task_id, record.deliveries)
+        for number in range(len(task.pictures)):
+            self.inputs.discard((task_id, number))
+        for index in range(task.n):
+            self.results.discard((task_id, index))
 
     # Accounts
 
     def settings(self, account: str) -> AccountSettings:
         """Return what holds for an account: its own settings, else the server's."""
-        known = self._accounts.known_settings(account)  # every request asks several times
-        if known is not None:
-            return known
-        with self._lock:
-            return self._accounts.settings(account)
+        return self._accounts.settings(account)
 
     def default_source(self, account: str, name: str) -> str:
         """Tell whether a setting of an account is its own (`account`) or the server's (`server`)."""
         return "account" if self._accounts.has_own(account, name) else "server"
 
     def configure(self, account: str | None, changes: dict[str, Any], now: int) -> None:
-        """Set what holds for an account, or (None) for every account without a setting of its own."""
+        """Set what holds for an account, or (None) for every account without a setting of its own. Raises TooManyError."""
         with self._lock:
             self._accounts.configure(account, changes, now)
 
@@ -195,7 +226,7 @@ class MemoryStore:
     # Queued scenarios
 
     def queue_scenario(self, account: str, operation_id: str, scenario: Scenario, times: int) -> None:
-        """Let a scenario apply to the next requests for an operation, of one account or (empty) of all."""
+        """Let a scenario apply to the next requests for an operation, of one account or (empty) of all. Raises TooManyError."""
         with self._lock:
             self._queues.add(account, operation_id, QueueEntry(scenario, times))
 
@@ -218,22 +249,30 @@ class MemoryStore:
 
     # Deliveries
 
-    def claim(self, now: int) -> tuple[Delivery, Task] | None:
-        """Take the delivery that has been due the longest, with its task; `finish` gives it back."""
+    def claim(
+        self, now: int, *, only: str | None = None, without: Collection[str | None] = ()
+    ) -> tuple[Delivery, Task] | None:
+        """Take the delivery that has been due the longest, with its task; `finish` gives it back.
+
+        `only` that of one account, or `without` those of some.
+        """
         with self._lock:
-            delivery = self._deliveries.claim(now)
+            delivery = self._deliveries.claim(now, only=only, without=without)
             record = self._tasks.get(delivery.task_id) if delivery else None
             return (delivery, record.task) if delivery and record else None
 
-    def next_due(self) -> int | None:
+    def next_due(self, *, only: str | None = None, without: Collection[str | None] = ()) -> int | None:
         """Time in ms of the next attempt; None if there is none."""
         with self._lock:
-            return self._deliveries.next_due()
+            return self._deliveries.next_due(only=only, without=without)
 
     def finish(self, delivery: Delivery, attempt: Attempt, *, retry_at: int | None, outcome: Outcome) -> None:
         """Note an attempt of a claimed delivery: another one follows at `retry_at` (ms), or it is settled as `outcome`."""
         with self._lock:
-            self._deliveries.finish(delivery, attempt, retry_at=retry_at, outcome=outcome)
+            more = self._deliveries.finish(delivery, attempt, retry_at=retry_at, outcome=outcome)
+            if more and (record := self._tasks.get(delivery.task_id)):
+                self._tasks.grow(record, ATTEMPT_BYTES)
+                self._make_room()
 
     def resend(self, delivery_id: str) -> bool:
         """Make a settled delivery due once more; False if there is none of that id, or it is pending."""
@@ -243,7 +282,8 @@ class MemoryStore:
     def deliveries(self, account: str | None = None) -> list[Delivery]:
         """Return the callbacks of an account or of all, oldest first."""
         with self._lock:
-            return self._deliveries.all(account)
+            ids = [delivery_id for record in self._tasks.all(account) for delivery_id in record.deliveries]
+            return [found for delivery_id in ids if (found := self._deliveries.get(delivery_id))]
 
     def delivery(self, delivery_id: str) -> Delivery | None:
         """Return one delivery."""
@@ -251,4 +291,7 @@ class MemoryStore:
 
     def delivery_counts(self) -> dict[str, int]:
         """How many deliveries there are, by outcome."""
-        return {"pending": 0, **Counter(delivery.outcome or "pending" for delivery in self.deliveries())}
+        with self._lock:
+            return {
+                outcome: count for outcome, count in self._deliveries.counts.items() if count or outcome == "pending"
+            }

@@ -17,6 +17,7 @@ from werkzeug import Response
 
 from klingkit.client import CallbackSignatureError, parse_callback
 from klingkit.mock_server.accounts import AccountSettings
+from klingkit.mock_server.auth import account_name
 from klingkit.mock_server.callbacks import sign
 from klingkit.mock_server.clock import START, Clock
 from klingkit.mock_server.control.client import Control
@@ -27,7 +28,7 @@ from klingkit.mock_server.simulator import Simulator
 from tests.conftest import Api, body, data_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from pytest_httpserver import HTTPServer
 
@@ -466,3 +467,114 @@ def test_fetching_follows_only_allowed_redirects_and_is_limited(hook: HTTPServer
         outbound().get(f"{base}/file", max_bytes=99, timeout_ms=5000)
     with pytest.raises(OutboundError, match="redirects"):
         outbound().get(f"{base}/to//to//to//to//to//file", max_bytes=100, timeout_ms=5000)
+
+
+# Receivers that take their time, which is theirs alone
+
+
+class Slow:
+    """Answers `/slow` when it is told to, everything else at once."""
+
+    def __init__(self) -> None:
+        self.go_on = threading.Event()
+        self.begun = threading.Semaphore(0)
+        self.taken = threading.Semaphore(0)
+        self.answered = 0
+
+    def __call__(self, url: str, body: bytes, headers: dict[str, str], *, timeout_ms: int) -> int:
+        if "slow" in url:
+            self.begun.release()
+            assert self.go_on.wait(20)
+            self.answered += 1
+        else:
+            self.taken.release()
+        return 200
+
+    def hold(self, simulator: Simulator, account: str, tasks: int = 1) -> None:
+        """Let an account have attempts under way."""
+        for _ in range(tasks):
+            simulator.create(account, body(callback_url="http://127.0.0.1/slow"), "http://host")
+        for _ in range(tasks):
+            assert self.begun.acquire(timeout=20)
+
+
+@pytest.fixture
+def slow() -> Iterator[Slow]:
+    slow = Slow()
+    yield slow
+    slow.go_on.set()
+
+
+def in_time(act: Callable[[], Any]) -> bool:
+    """Tell whether something is over while a slow receiver still holds its attempt."""
+    thread = threading.Thread(target=act, daemon=True)
+    thread.start()
+    thread.join(10)
+    return not thread.is_alive()
+
+
+def test_a_slow_receiver_of_one_account_holds_no_reset_of_another(slow: Slow) -> None:
+    simulator = Simulator(Settings(instant=True), send=slow)
+    slow.hold(simulator, account_name("one"))
+    simulator.create(account_name("two"), body(), "http://host")
+
+    assert in_time(Control.of(simulator, key="two").reset)
+    assert Control.of(simulator, key="two").tasks() == []
+    assert len(Control.of(simulator, key="one").tasks()) == 1
+
+
+def test_a_reset_waits_for_the_attempts_of_its_own_account(slow: Slow) -> None:
+    simulator = Simulator(Settings(instant=True), send=slow)
+    slow.hold(simulator, account_name("one"))
+    counts: list[int] = []
+    resetter = threading.Thread(target=lambda: (Control.of(simulator, key="one").reset(), counts.append(slow.answered)))
+    resetter.start()
+    while Control.of(simulator, key="one").tasks():
+        pass
+    slow.go_on.set()
+    resetter.join()
+
+    assert counts == [1]
+    assert Control.of(simulator).deliveries() == []
+
+
+@pytest.mark.parametrize("travel", ["advance", "to the next event", "until idle"])
+def test_a_slow_receiver_of_one_account_holds_no_journey_of_another(slow: Slow, travel: str) -> None:
+    simulator = Simulator(Settings(speed=1), send=slow)
+    slow.hold(simulator, account_name("one"))
+    two = Control.of(simulator, key="two")
+    simulator.create(account_name("two"), body(callback_url="http://127.0.0.1/fast"), "http://host")
+    assert slow.taken.acquire(timeout=20)
+    journeys = {
+        "advance": lambda: two.advance("10m"),
+        "to the next event": lambda: two.advance_to("next"),
+        "until idle": lambda: two.advance_to("idle"),
+    }
+
+    assert in_time(journeys[travel])
+    if travel != "to the next event":
+        assert [delivery["outcome"] for delivery in two.deliveries()] == ["delivered"] * 3
+    slow.go_on.set()
+
+
+def test_a_journey_holds_no_callbacks_of_others(slow: Slow) -> None:
+    simulator = Simulator(Settings(speed=1), send=slow)
+    simulator.clock.freeze()
+    one = Control.of(simulator, key="one")
+    traveller = threading.Thread(target=lambda: one.advance("10m"))
+    slow.hold(simulator, account_name("one"))
+    traveller.start()
+    simulator.create(account_name("two"), body(callback_url="http://127.0.0.1/fast"), "http://host")
+
+    assert slow.taken.acquire(timeout=20)
+    slow.go_on.set()
+    traveller.join()
+
+
+def test_slow_receivers_of_many_accounts_do_not_hold_up_another(slow: Slow) -> None:
+    simulator = Simulator(Settings(instant=True), send=slow)
+    for number in range(12):
+        slow.hold(simulator, f"account {number}", tasks=8)
+    simulator.create("another", body(callback_url="http://127.0.0.1/fast"), "http://host")
+
+    assert slow.taken.acquire(timeout=20)

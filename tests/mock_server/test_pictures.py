@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -149,9 +148,8 @@ def test_result_urls_use_the_host_that_the_client_used(make_api: Callable[..., A
 
 def test_a_dropped_input_becomes_a_placeholder(make_api: Callable[..., Api]) -> None:
     """The bound on kept inputs costs a subject, never an answer."""
-    red, blue = (b64(png(colour=colour)) for colour in ("#ff0000", "#0000ff"))
-    size = max(len(base64.b64decode(picture)) for picture in (red, blue))
-    api = make_api(instant=True, max_input_bytes=size)
+    red, blue = (b64(png(colour=colour) + bytes(300_000)) for colour in ("#ff0000", "#0000ff"))
+    api = make_api(instant=True, max_memory=1024**2)  # of which sent pictures have three eighths
     image = opened(fetch(api, body(subject_image_list=subjects(red, blue))))
 
     assert (255, 0, 0) not in colours(image)
@@ -159,7 +157,7 @@ def test_a_dropped_input_becomes_a_placeholder(make_api: Callable[..., Api]) -> 
 
 
 def test_kept_results_are_bounded_and_rendered_again_alike(make_api: Callable[..., Api]) -> None:
-    api = make_api(instant=True, max_result_bytes=1)
+    api = make_api(instant=True, max_memory=8000)
     response = fetch(api, body())
 
     assert api.send("GET", response.request.path).data == response.data

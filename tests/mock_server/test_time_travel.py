@@ -125,7 +125,7 @@ def test_a_clock_that_runs_goes_on_after_a_wrong_moment() -> None:
 
 @pytest.mark.parametrize("journey", [{"by": "1h"}, {"to": "idle"}], ids=str)
 def test_a_reset_ends_a_journey_that_is_under_way(make_api: Callable[..., Api], journey: dict[str, str]) -> None:
-    """It is complete when it answers: nothing of before goes on afterwards."""
+    """It is complete when it answers: nothing of before goes on afterwards. Whoever asked for the journey is told."""
     reached, go_on = threading.Event(), threading.Event()
 
     def send(*_: Any, timeout_ms: int) -> int:
@@ -136,21 +136,29 @@ def test_a_reset_ends_a_journey_that_is_under_way(make_api: Callable[..., Api], 
     api = make_api(send=send)
     data_of(api.create(body(callback_url=HOOK)))
     control = Control.of(api.simulator)
-    events: list[Any] = []
-    travel = control.advance if "by" in journey else control.advance_to
-    traveller = threading.Thread(target=lambda: events.extend(travel(*journey.values())))
+    told: list[str] = []
+
+    def travel() -> None:
+        try:
+            (control.advance if "by" in journey else control.advance_to)(*journey.values())
+        except ControlError as error:
+            told.append(f"{error.http} {error}")
+
+    traveller = threading.Thread(target=travel)
     traveller.start()
     assert reached.wait(20)
     resetter = threading.Thread(target=control.reset)
     resetter.start()
     while not api.simulator.traveller.stopping:
         pass
+    later = threading.Thread(target=lambda: control.advance("1m"))  # waits for the reset, and is not lost
+    later.start()
     go_on.set()
-    resetter.join()
-    traveller.join()
+    for thread in (resetter, traveller, later):
+        thread.join()
 
-    assert [event["event"] for event in events] == ["attempt"]
-    assert control.clock()["now"] == START
+    assert told == ["409 a reset has ended the journey before its destination; ask for it again"]
+    assert control.clock()["now"] == START + 60_000
     assert control.tasks() == control.deliveries() == []
 
 
@@ -208,8 +216,14 @@ def test_the_same_seed_gives_the_same_bytes() -> None:
 
 
 def test_a_seed_can_be_set_anew(api: Api, control: Control) -> None:
-    control.seed(5)
-    first = json.loads(api.create(body(n=0)).data)["request_id"]
-    control.seed(5)
-    assert json.loads(api.create(body(n=0)).data)["request_id"] == first
+    """Chance begins anew, and so do all timings; an id does not come twice."""
+    made = []
+    for _ in range(2):
+        control.seed(5)
+        answer = json.loads(api.create().data)
+        made.append((answer["request_id"], answer["data"]["task_id"]))
+    steps = [[step["at"] for step in task["timeline"]["planned"]] for task in control.tasks()]
+
+    assert steps[0] == steps[1]
+    assert len({*made[0], *made[1]}) == 4
     assert control.health()["seed"] == 5
