@@ -35,6 +35,14 @@ def parse_size(text: str) -> int:
     return int(match[1]) * SIZES[match[2]]
 
 
+def parse_memory(text: str) -> int:
+    """Return bytes as `parse_size` does, if they are enough to keep anything."""
+    size = parse_size(text)
+    if size < SIZES["MB"]:
+        raise click.BadParameter(f"{text!r} is too little: give 1MB or more")
+    return size
+
+
 def size_text(number: int) -> str:
     """Return bytes as `parse_size` reads them, with the largest unit that leaves no rest."""
     unit = next(unit for unit in reversed(SIZES) if number % SIZES[unit] == 0)
@@ -116,7 +124,7 @@ def serve_option(name: str, *names: str, **settings: Any) -> Callable[[Any], Any
 )
 @serve_option(
     "--max-memory",
-    type=parse_size,
+    type=parse_memory,
     metavar="SIZE",
     default=size_text(DEFAULTS.max_memory),
     show_default=True,

@@ -27,7 +27,7 @@ def read_json_object(raw: bytes, contract: Contract) -> dict[str, Any]:
     if raw.count(b"[") + raw.count(b"{") > limit and _is_deeper(raw, limit):
         raise ApiError(contract.rules["body.depth"])
     try:
-        value = _decoder.decode(raw.decode("utf-8"))
+        value = _decoded(raw.decode("utf-8"))
         if SURROGATE.search(raw):
             json.dumps(value, ensure_ascii=False).encode("utf-8")  # raises on a lone surrogate
     except (ValueError, RecursionError) as error:
@@ -54,6 +54,15 @@ def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not JSON")
 
 
+def _decoded(text: str) -> Any:
+    try:
+        return _decoder.decode(text)
+    except json.JSONDecodeError:
+        raise
+    except ValueError:  # a constant, or a number too long: to look at each number in Python costs
+        return _patient_decoder.decode(text)
+
+
 def _parse_int(digits: str) -> int | float:
     try:
         return int(digits)
@@ -61,4 +70,5 @@ def _parse_int(digits: str) -> int | float:
         return float("inf")
 
 
-_decoder = json.JSONDecoder(parse_constant=_refuse, parse_int=_parse_int)
+_decoder = json.JSONDecoder(parse_constant=_refuse)
+_patient_decoder = json.JSONDecoder(parse_constant=_refuse, parse_int=_parse_int)

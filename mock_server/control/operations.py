@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -19,7 +18,6 @@ from ..clock import parse_duration
 from ..progressions import PROGRESSIONS
 from ..scenarios import check_known, parse_scenario, scenario_table
 from ..store import TooManyError
-from ..tasks import snapshot
 from ..time_travel import JourneyEndedError
 from .bodies import clock_body, clock_state, delivery_body, entry_body, task_body
 from .document import control_document, control_operations, described
@@ -90,7 +88,7 @@ class Operations:
         """Tell that the server runs, which contract it follows, since when (s), and what it holds."""
         simulator = self._simulator
         now = simulator.clock.now()
-        statuses = Counter(snapshot(task, now).status for task in simulator.store.tasks())
+        statuses = simulator.store.count_statuses(now)
         return {
             "status": "ok",
             "version": _version(),
@@ -98,7 +96,7 @@ class Operations:
             "seed": simulator.ids.seed,
             "uptime_s": round(time.monotonic() - simulator.started, 3),
             "clock": clock_state(simulator.clock),
-            "tasks": {status: statuses[status] for status in self._contract.lifecycle.transitions},
+            "tasks": {status: statuses.get(status, 0) for status in self._contract.lifecycle.transitions},
             "callbacks": simulator.store.delivery_counts(),
             "requests": simulator.store.journal.count,
         }

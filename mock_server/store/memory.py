@@ -103,6 +103,11 @@ class MemoryStore:
         with self._lock:
             return self._tasks.all(account)
 
+    def count_statuses(self, now: int) -> dict[str, int]:
+        """Return how many tasks have which status at a time in ms."""
+        with self._lock:
+            return self._tasks.count_statuses(now)
+
     def count_tasks(self) -> int:
         """Return how many tasks are kept."""
         return len(self._tasks)
@@ -158,6 +163,7 @@ class MemoryStore:
     def _move(self, record: Record, now: int) -> None:
         step = record.move(now)
         if step is not None:
+            self._tasks.count(record, now)
             self._deliveries.reach(record.task, step, now)
             if step + 1 == len(record.task.plan.steps) and record.task.plan.ends:
                 self._accounts.end(record.task, now)

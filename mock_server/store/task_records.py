@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import heapq
 from array import array
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from dataclasses import dataclass, field, replace
 from sys import getsizeof
 from typing import TYPE_CHECKING
@@ -40,6 +41,8 @@ class Record:
     """Whether a result picture was fetched."""
     size: int = 0
     """Bytes in memory, more or less."""
+    counted: str = ""
+    """The status under which it is counted."""
 
     def __post_init__(self) -> None:
         task = self.task
@@ -94,6 +97,10 @@ class TaskRecords:
         self._of_account: dict[str, dict[str, Record]] = {}
         self._as_floats: dict[tuple[str, float], str] = {}
         """By account and what is left of the id when it passes through a float: the first that becomes so."""
+        self._statuses: Counter[str] = Counter()
+        """How many tasks have which status, but for the changes that are due."""
+        self._changes: list[tuple[int, str]] = []
+        """Heap of time in ms and id of each task that changes by itself. What is out of date is passed over when it comes up."""
         self.size = 0
         """Bytes in memory, more or less."""
 
@@ -112,7 +119,31 @@ class TaskRecords:
         self._as_floats.setdefault((task.account, float(task.task_id)), task.task_id)
         if task.external_task_id:
             self._external_ids[task.account, task.external_task_id] = task.task_id
+        self.count(record, task.created_at)
         self.size += record.size
+
+    def count(self, record: Record, now: int) -> None:
+        """Count a task under the status that it has at a time in ms, and note when it changes."""
+        task = record.task
+        view = snapshot(task, now)
+        if record.counted:
+            self._statuses[record.counted] -= 1
+        record.counted = view.status
+        self._statuses[view.status] += 1
+        if view.step + 1 < len(task.plan.steps) and (at := task.reached_at(view.step + 1)) is not None:
+            if len(self._changes) > 2 * len(self._records) + 64:
+                self._changes = list(
+                    {change[1]: change for change in self._changes if change[1] in self._records}.values()
+                )
+                heapq.heapify(self._changes)
+            heapq.heappush(self._changes, (at, task.task_id))
+
+    def count_statuses(self, now: int) -> dict[str, int]:
+        """Return how many tasks have which status; it looks only at those that have changed since it was asked before."""
+        while self._changes and self._changes[0][0] <= now:
+            if record := self._records.get(heapq.heappop(self._changes)[1]):
+                self.count(record, now)
+        return dict(self._statuses)
 
     def grow(self, record: Record, size: int) -> None:
         """Note that a record has become larger."""
@@ -140,6 +171,7 @@ class TaskRecords:
         record = self._records.pop(task_id)
         task = record.task
         self.size -= record.size
+        self._statuses[record.counted] -= 1
         self._external_ids.pop((task.account, task.external_task_id), None)
         if self._as_floats.get(as_float := (task.account, float(task_id))) == task_id:
             del self._as_floats[as_float]

@@ -37,7 +37,7 @@ def test_a_default_is_not_given_a_second_time() -> None:
         if keyword.arg == "default" and name in FIELDS
     }
 
-    assert defaults.keys() == {"bound_host", "speed", "max_body", "progression", "callback_retries"}
+    assert defaults.keys() == {"bound_host", "speed", "max_body", "max_memory", "progression", "callback_retries"}
     assert [name for name, default in defaults.items() if "DEFAULTS" not in ast.unparse(default)] == []
 
 
@@ -48,6 +48,7 @@ def test_the_command_starts_with_the_defaults_of_the_settings() -> None:
     assert given["host"] == Settings().bound_host
     assert given["speed"] == Settings().speed
     assert parse_size(str(given["max_body"])) == Settings().max_body
+    assert parse_size(str(given["max_memory"])) == Settings().max_memory
     assert given["progression"] == AccountSettings().progression
     assert given["callback_retries"] == AccountSettings().callback_retries
 

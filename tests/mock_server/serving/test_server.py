@@ -140,6 +140,7 @@ def test_a_port_that_another_program_has_is_told_within_a_second() -> None:
         (["--speed", "0"], "0"),
         (["--speed", "fast"], "fast"),
         (["--max-body", "lots"], "100MB"),
+        (["--max-memory", "10"], "1MB or more"),
         (["--seed", "x"], "x"),
         (["--public-url", "host"], "http"),
         (["--prot", "1"], "--port"),
