@@ -122,14 +122,14 @@ class Simulator:
             task_id=self.ids.task_id(now),
             account=account,
             plan=self._plan(now, failed_rule, scenario, why),
-            prompt=body.get("prompt", ""),
+            prompt=(body.get("prompt") or ""),
             n=body["n"],
             aspect_ratio=body["aspect_ratio"],
             pictures=tuple(
                 replace(picture, data=None, url=shortened(picture.url or "") or None) for picture in pictures
             ),
-            external_task_id=shortened(body.get("external_task_id", "")),
-            callback_url=body.get("callback_url", "")[: LONGEST_CALLBACK_URL + 1],
+            external_task_id=shortened(body.get("external_task_id") or ""),
+            callback_url=(body.get("callback_url") or "")[: LONGEST_CALLBACK_URL + 1],
             base_url=base_url,
             cost=self.contract.price_per_picture * body["n"],
             progression=progression or self.store.settings(account).progression,
