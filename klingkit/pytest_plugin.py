@@ -283,7 +283,8 @@ def _warn_of_unused(item: pytest.Item, kling: Kling) -> None:
     `filterwarnings = error::klingkit.pytest_plugin.UnusedScenarioWarning`.
     """
     __tracebackhide__ = True
-    if not (queued := kling.control.scenarios()["queued"]):
+    queued = kling.control.scenarios()["queued"]
+    if not queued or kling.simulator.store.journal.dropped:  # what is not kept any more may have met it
         return
     met = {(entry["operation"], entry["scenario"].partition("; source=")[0]) for entry in kling.journal}
     for entry in queued:

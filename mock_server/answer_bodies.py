@@ -140,6 +140,13 @@ def _task_result(view: Snapshot, lifecycle: Lifecycle, base_url: str) -> dict[st
     number = task.n
     if scenario and scenario.most_pictures is not None:
         number = min(number, scenario.most_pictures)
-    without = scenario is not None and scenario.urls == "none"
     paths = (PICTURE_PATH.format(task_id=task.task_id, index=index) for index in range(number))
-    return {"images": [{"index": index, "url": "" if without else base_url + path} for index, path in enumerate(paths)]}
+    if scenario and scenario.urls == "none":
+        return {"images": [_without_url(index, scenario.no_url) for index in range(number)]}
+    return {"images": [{"index": index, "url": base_url + path} for index, path in enumerate(paths)]}
+
+
+def _without_url(index: int, form: str) -> dict[str, Any]:
+    if form == "missing":
+        return {"index": index}
+    return {"index": index, "url": None if form == "null" else ""}

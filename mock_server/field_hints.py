@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +53,7 @@ def _hint(name: str, known: Mapping[str, Any], others: Mapping[str, str]) -> str
     return f", did you mean '{close[0]}'?" if close else ""
 
 
+@lru_cache(maxsize=1024)
 def _plain(name: str) -> str:
     """Return a name without what camelCase, kebab-case and snake_case differ in."""
     return re.sub(r"[^0-9a-z]", "", name.lower())

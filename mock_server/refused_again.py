@@ -6,7 +6,6 @@ that really sleeps has waited, and so has one whose sleep moves the clock.
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict, deque
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -51,12 +50,11 @@ def advise_refused(contract: Contract, entries: list[Entry]) -> Iterator[Found]:
     yield from _storms(contract, entries, hopeless)
 
 
-def _by_request(entries: list[Entry]) -> dict[tuple[str, ...], list[Entry]]:
+def _by_request(entries: list[Entry]) -> dict[tuple[str, str, str, int], list[Entry]]:
     """Return the requests that are the same but for their time."""
-    same: dict[tuple[str, ...], list[Entry]] = defaultdict(list)
+    same: dict[tuple[str, str, str, int], list[Entry]] = defaultdict(list)
     for entry in entries:
-        body = entry.body if isinstance(entry.body, bytes) else json.dumps(entry.body, sort_keys=True).encode()
-        same[entry.account, entry.method, entry.path, body.decode("latin-1")].append(entry)
+        same[entry.account, entry.method, entry.path, entry.fingerprint].append(entry)
     return same
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-LONGEST_TEXT = 200
+LONGEST_TEXT = 150
 """Characters of a text that are kept."""
 REDIRECTS = (301, 302, 303, 307, 308)
 WITH_BODY = (200, 201, 202, *range(400, 600))

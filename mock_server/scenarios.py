@@ -24,21 +24,22 @@ if TYPE_CHECKING:
 MARKER = re.compile(r"\[\[([^\[\]]{1,100})\]\]")
 PREFER = re.compile(r'(?:^|[,;\s])(scenario|progression)\s*=\s*(?:"([^"]*)"|([^\s;,]*))', re.IGNORECASE)
 LONGEST = 200
-LONGEST_TEXT = 1000
 """Characters of a scenario, as somebody gives it."""
 LOOKED_THROUGH = 10_000
 """Characters of a prompt in which a scenario is looked for: four times of what a prompt may have."""
 CHOOSE = "a scenario is NAME, NAME:ARGUMENT where it takes one, and @0.3 after it for a probability"
 
 
-LONGEST_FAULT_MS = 600_000
-"""Of a delay or a drip: no client waits longer, and a server must come to its end."""
 FaultKind = Literal["reset", "reset-within", "cut", "drip", "delay"]
 """What happens to an answer on the wire: a reset before its first byte or within, an end before its announced length, a byte at a
 time, or all of it late."""
 CallbackFault = Literal["", "lost", "lost-all", "late", "twice", "reordered", "early"]
 """What happens to the callbacks of a task: the first attempt of each, or every attempt, is lost; each is late, comes twice, or comes
 a step early; the last two change places. Empty: nothing."""
+
+
+NO_URLS = ("empty", "null", "missing")
+"""What stands in place of a URL: an empty text (if nothing else is said), null, or nothing at all."""
 
 
 class UnknownNameError(ValueError):
@@ -82,6 +83,8 @@ class Scenario:
     """So many first queries of the task do not find it."""
     urls: Literal["", "none", "expired"] = ""
     """`none`: the result has no URLs. `expired`: they are served only for `url_life_ms`."""
+    no_url: str = ""
+    """How it has none: one of `NO_URLS`."""
     url_life_ms: int = 0
     most_pictures: int | None = None
     """The result has no more pictures than these; None: as many as were asked for."""
@@ -159,22 +162,13 @@ def _path(contract: Contract, argument: str) -> dict[str, Any]:
 
 def _delay(argument: str) -> dict[str, Any]:
     spread = argument.startswith("lognormal")
-    ms = _fault_ms(argument.removeprefix("lognormal").removeprefix(":"), 1000)
+    ms = _ms(argument.removeprefix("lognormal").removeprefix(":"), 1000)
     return {"argument": "lognormal:" * spread + duration_text(ms), "fault": Fault("delay", ms, spread)}
 
 
 def _drip(argument: str) -> dict[str, Any]:
-    ms = _fault_ms(argument, 3000)
+    ms = _ms(argument, 3000)
     return {"argument": duration_text(ms), "fault": Fault("drip", ms)}
-
-
-def _fault_ms(argument: str, default: int) -> int:
-    ms = _ms(argument, default)
-    if ms > LONGEST_FAULT_MS:
-        raise ValueError(
-            f"{argument[:40]!r} is too long: an answer is held up for {duration_text(LONGEST_FAULT_MS)} at most"
-        )
-    return ms
 
 
 def _ms(argument: str, default: int) -> int:
@@ -204,7 +198,8 @@ def _answering(name: str, summary: str, error: str) -> ScenarioRow:
 def _status(name: str, summary: str, error: str, statuses: Sequence[int], default: int) -> ScenarioRow:
     def make(argument: str) -> dict[str, Any]:
         http = whole_number(argument, default, statuses)
-        return {"error": error, "http": http, **({"message": page(http)} if error != "upstream_failed" else {})}
+        message = {"message": page(http)} if error != "upstream_failed" else {}
+        return {"argument": str(http), "error": error, "http": http, **message}
 
     return ScenarioRow(name, summary, make, f"status, {default} if not given")
 
@@ -214,6 +209,32 @@ def _under_200(contract: Contract, argument: str) -> dict[str, Any]:
     if argument:
         check_known("code", argument, codes)
     return {"error": argument or "5000", "http": 200}
+
+
+def _retry_after(argument: str) -> dict[str, Any]:
+    seconds = math.ceil(_ms(argument, 2000) / 1000)
+    return {"argument": f"{seconds}s", "error": "1302", "retry_after_s": seconds}
+
+
+def _late_visible(argument: str) -> dict[str, Any]:
+    polls = whole_number(argument, 1, range(1, 1001))
+    return {"argument": str(polls), "hidden_polls": polls}
+
+
+def _fewer_pictures(contract: Contract, argument: str) -> dict[str, Any]:
+    most = whole_number(argument, 0, range(contract.request.nodes[("n",)]["maximum"]))
+    return {"argument": str(most), "most_pictures": most}
+
+
+def _expired_url(argument: str) -> dict[str, Any]:
+    ms = _ms(argument, 0)
+    return {"argument": duration_text(ms), "urls": "expired", "url_life_ms": ms}
+
+
+def _no_url(argument: str) -> dict[str, Any]:
+    if argument:
+        check_known("form of no URL", argument, NO_URLS)
+    return {"urls": "none", "no_url": argument or NO_URLS[0]}
 
 
 def _units(argument: str) -> dict[str, Any]:
@@ -258,7 +279,7 @@ def scenario_table(contract: Contract) -> dict[str, ScenarioRow]:
         ScenarioRow(
             "retry-after",
             "answers 429 with code 1302 and a header Retry-After, as a proxy may",
-            lambda arg: {"error": "1302", "retry_after_s": math.ceil(_ms(arg, 2000) / 1000)},
+            _retry_after,
             "time, 2s if not given",
         ),
         _fixed("fail-moderation", "the task fails: moderation refuses it", rule="moderation"),
@@ -281,20 +302,25 @@ def scenario_table(contract: Contract) -> dict[str, ScenarioRow]:
         ScenarioRow(
             "late-visible",
             "the first query does not find the task",
-            lambda arg: {"hidden_polls": whole_number(arg, 1, range(1, 1001))},
+            _late_visible,
             "so many queries, 1 if not given",
         ),
-        _fixed("no-url", "the task succeeds, and its pictures have no URL", urls="none"),
+        ScenarioRow(
+            "no-url",
+            "the task succeeds, and its pictures have no URL",
+            _no_url,
+            "empty, null or missing; empty if not given",
+        ),
         ScenarioRow(
             "fewer-pictures",
             "the task succeeds with fewer pictures than were asked for",
-            lambda arg: {"most_pictures": whole_number(arg, 0, range(contract.request.nodes[("n",)]["maximum"]))},
+            lambda arg: _fewer_pictures(contract, arg),
             "how many at most, 0 if not given",
         ),
         ScenarioRow(
             "expired-url",
             "the pictures have expired when the task succeeds",
-            lambda arg: {"urls": "expired", "url_life_ms": _ms(arg, 0)},
+            _expired_url,
             "for how long they are served, 0s if not given",
         ),
         _fixed("string-code", "`code` is a string, also in successes", shape="string-code"),
@@ -320,13 +346,13 @@ def scenario_table(contract: Contract) -> dict[str, ScenarioRow]:
             "drip",
             "the answer comes a byte at a time",
             _drip,
-            "time in all, 3s if not given, 10m at most",
+            "time in all, 3s if not given",
         ),
         ScenarioRow(
             "delay",
             "the answer comes late",
             _delay,
-            "time, 1s if not given, 10m at most; lognormal:1s draws around a median",
+            "time, 1s if not given; lognormal:1s draws around a median",
         ),
         _status("html", "a page with this status", "html_502", WITH_BODY, 503),
         _fixed("html-200", "a page with 200, as for a wrong path", error="html_200"),
@@ -356,17 +382,12 @@ def parse_scenario(text: str, contract: Contract, operation_id: str = "create_ta
     Raises UnknownNameError for an unknown name; ValueError for a wrong argument or probability, and for one that can do nothing
     to the operation.
     """
+    if len(text) > LONGEST:
+        raise ValueError(f"{text[:60]!r} and so on is longer than the {LONGEST} characters that a scenario may have")
     table = scenario_table(contract)
-    longest = LONGEST_TEXT if is_text(text, table) else LONGEST
-    if len(text) > longest:
-        raise ValueError(f"{text[:60]!r} and so on is longer than the {longest} characters that a scenario may have")
-    chosen, chance = _split(text.strip(), table)
-    name, _, argument = chosen.partition(":")
+    name, argument, chance = _parts(text, table)
     check_known("scenario", name, table)
     row = table[name]
-    if row.is_text and argument:
-        argument = printable(argument)
-        chosen = f"{name}:{argument}"
     if argument and not row.argument:
         raise ValueError(f"scenario {name} takes no argument, and {argument[:60]!r} was given")
     try:
@@ -376,26 +397,23 @@ def parse_scenario(text: str, contract: Contract, operation_id: str = "create_ta
     if not 0 <= probability <= 1:
         raise ValueError(f"{chance[:20]!r} is not a probability: {CHOOSE}")
     fields = {"argument": argument, "probability": probability, **row.make(argument)}
-    normal = fields.pop("argument") if row.is_text else plain(fields.pop("argument"), 150)
+    normal = plain(fields.pop("argument"), 150)
     scenario = Scenario(f"{name}:{normal}" if argument else name, **fields)
     if operation_id != "create_task" and not scenario.fits_queries:
         raise ValueError(f"scenario {name} shapes the task that a create makes; it does nothing to {operation_id}")
     return scenario
 
 
-def is_text(text: str, table: dict[str, ScenarioRow]) -> bool:
-    """Tell whether what is chosen takes any text as its argument."""
-    row = table.get(text[:LONGEST].strip().partition(":")[0])
-    return row is not None and row.is_text
-
-
-def _split(text: str, table: dict[str, ScenarioRow]) -> tuple[str, str]:
-    """Return what was chosen and its probability; in a text only a number after the last @ is one."""
-    if not is_text(text, table):
-        chosen, _, chance = text.partition("@")
-        return chosen, chance
-    chosen, _, chance = text.rpartition("@")
-    return (chosen, chance) if chosen and re.fullmatch(r"[0-9]*\.?[0-9]+", chance) else (text, "")
+def _parts(text: str, table: dict[str, ScenarioRow]) -> tuple[str, str, str]:
+    """Return name, argument and probability as they are given; in a text only a number after the last @ is one."""
+    chosen, _, chance = text.strip().partition("@")
+    name, colon, argument = chosen.partition(":")
+    if colon and name in table and table[name].is_text:
+        argument = text.strip().partition(":")[2]
+        before, at, last = argument.rpartition("@")
+        chance = last if at and re.fullmatch(r"[0-9]*\.?[0-9]+", last) else ""
+        argument = printable(before if chance else argument)
+    return name, argument, chance
 
 
 def read_prefer(header: str, contract: Contract, operation_id: str) -> tuple[Scenario | None, str | None]:
@@ -403,12 +421,20 @@ def read_prefer(header: str, contract: Contract, operation_id: str) -> tuple[Sce
 
     Raises ValueError for one that there is not.
     """
-    found = reversed(PREFER.findall(header))  # of two the first counts (RFC 7240)
+    found = reversed(PREFER.findall(_as_sent(header)))  # of two the first counts (RFC 7240)
     wanted = {name.lower(): quoted or plain for name, quoted, plain in found}
     if "progression" in wanted:
         check_known("progression", wanted["progression"], PROGRESSIONS)
     scenario = parse_scenario(wanted["scenario"], contract, operation_id) if "scenario" in wanted else None
     return scenario, wanted.get("progression")
+
+
+def _as_sent(header: str) -> str:
+    """Return a header in UTF-8, as most clients send one, where it is that: WSGI reads every header as Latin-1."""
+    try:
+        return header.encode("latin-1").decode()
+    except UnicodeError:
+        return header
 
 
 def check_known(what: str, name: str, valid: Collection[str]) -> None:
@@ -423,9 +449,7 @@ def find_marker(prompt: str, contract: Contract) -> Scenario | None:
     """Return the scenario of the first `[[NAME]]` in a prompt that names one; other brackets are ordinary text."""
     table = scenario_table(contract)
     for text in MARKER.findall(prompt[:LOOKED_THROUGH]):
-        if (
-            _split(text.strip(), table)[0].partition(":")[0] not in table
-        ):  # before `parse_scenario` looks for the nearest name, which costs
+        if _parts(text, table)[0] not in table:  # before `parse_scenario` looks for the nearest name, which costs
             continue
         try:
             return parse_scenario(text, contract)

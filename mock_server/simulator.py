@@ -123,15 +123,15 @@ class Simulator:
         task = Task(
             task_id=self.ids.task_id(now),
             account=account,
-            plan=replace(self._plan(now, failed_rule, scenario), why=why),
-            prompt=body.get("prompt", ""),
+            plan=self._plan(now, failed_rule, scenario, why),
+            prompt=(body.get("prompt") or ""),
             n=body["n"],
             aspect_ratio=body["aspect_ratio"],
             pictures=tuple(
                 replace(picture, data=None, url=shortened(picture.url or "") or None) for picture in pictures
             ),
-            external_task_id=shortened(body.get("external_task_id", "")),
-            callback_url=body.get("callback_url", "")[: LONGEST_CALLBACK_URL + 1],
+            external_task_id=shortened(body.get("external_task_id") or ""),
+            callback_url=(body.get("callback_url") or "")[: LONGEST_CALLBACK_URL + 1],
             base_url=base_url,
             cost=self.contract.price_per_picture * body["n"],
             progression=progression or self.store.settings(account).progression,
@@ -258,7 +258,7 @@ class Simulator:
             self.callbacks.wake()
         return task
 
-    def _plan(self, now: int, failed_rule: Rule | None, scenario: Scenario | None) -> Plan:
+    def _plan(self, now: int, failed_rule: Rule | None, scenario: Scenario | None, why: str) -> Plan:
         lifecycle = self.contract.lifecycle
         reason = scenario.reason if scenario else ""
         end = lifecycle.failed if failed_rule or reason else lifecycle.succeeded
@@ -274,6 +274,7 @@ class Simulator:
             ends=not lifecycle.transitions[path[-1]],
             message=reason or (failed_rule.text() if failed_rule else ""),
             rule=failed_rule.id if failed_rule else "",
+            why=why,
         )
 
     def _duration(self, role: str) -> int:

@@ -124,7 +124,7 @@ def test_a_queued_scenario_that_was_never_used_is_warned_of(pytester: pytest.Pyt
     )
     result.stdout.fnmatch_lines(
         [
-            "test_it.py*: UnusedScenarioWarning: the scenario 'error-1303' was queued for create_task and never used; *: 1"
+            "*test_it.py*: UnusedScenarioWarning: the scenario 'error-1303' was queued for create_task and never used; *: 1"
         ]
     )
 

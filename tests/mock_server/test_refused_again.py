@@ -88,6 +88,7 @@ def test_pauses_after_refusals(
     assert [kind for kind in kinds(api) if kind != "same-again"] == found
 
 
+@pytest.mark.usefixtures("wall")
 def test_queries_too(api: Api) -> None:
     task_id = data_of(api.create())["task_id"]
     Control.of(api.simulator).scenario("error-5000", times=4, operation="get_task")
@@ -95,7 +96,7 @@ def test_queries_too(api: Api) -> None:
         api.query(task_id)
     (mistake,) = Control.of(api.simulator).advice()
     assert (mistake["kind"], mistake["request"]) == ("no-backing-off", 5)
-    assert mistake["text"].startswith("a query was sent 4 times in 0.0")
+    assert mistake["text"].startswith("a query was sent 4 times in 0.00 s")
 
 
 def test_between_refusals_a_success_begins_anew(api: Api) -> None:
@@ -168,6 +169,7 @@ def test_a_task_that_is_not_visible_yet_may_be_asked_for_again(api: Api) -> None
     assert kinds(api) == []
 
 
+@pytest.mark.usefixtures("wall")
 @pytest.mark.parametrize(("number", "found"), [(49, []), (50, ["storm"]), (200, ["storm"])])
 def test_a_storm_of_requests_that_are_all_refused(api: Api, number: int, found: list[str]) -> None:
     Control.of(api.simulator).configure(scenario="error-1303")
