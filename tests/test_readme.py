@@ -335,7 +335,7 @@ def test_the_job_that_waits_until_it_serves(tmp_path: Path) -> None:
         port = free.getsockname()[1]
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
-        ["bash", "-ec", block.replace("8000", str(port)) + "kill %1\nwait\n"],
+        ["bash", "-ec", "trap 'kill %1; wait' EXIT\n" + block.replace("8000", str(port))],
         cwd=tmp_path,
         env={**os.environ, "PATH": path, "KLINGKIT_PORT": str(port)},
         capture_output=True,
