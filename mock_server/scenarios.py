@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 MARKER = re.compile(r"\[\[([^\[\]]{1,100})\]\]")
 PREFER = re.compile(r'(?:^|[,;\s])(scenario|progression)\s*=\s*(?:"([^"]*)"|([^\s;,]*))', re.IGNORECASE)
+LONGEST_FAULT_MS = 600_000
+"""For how long an answer can be held up: no client waits so long."""
 LONGEST = 200
 """Characters of a scenario, as somebody gives it."""
 LOOKED_THROUGH = 10_000
@@ -162,13 +164,22 @@ def _path(contract: Contract, argument: str) -> dict[str, Any]:
 
 def _delay(argument: str) -> dict[str, Any]:
     spread = argument.startswith("lognormal")
-    ms = _ms(argument.removeprefix("lognormal").removeprefix(":"), 1000)
+    ms = _fault_ms(argument.removeprefix("lognormal").removeprefix(":"), 1000)
     return {"argument": "lognormal:" * spread + duration_text(ms), "fault": Fault("delay", ms, spread)}
 
 
 def _drip(argument: str) -> dict[str, Any]:
-    ms = _ms(argument, 3000)
+    ms = _fault_ms(argument, 3000)
     return {"argument": duration_text(ms), "fault": Fault("drip", ms)}
+
+
+def _fault_ms(argument: str, default: int) -> int:
+    ms = _ms(argument, default)
+    if ms > LONGEST_FAULT_MS:
+        raise ValueError(
+            f"{argument[:40]!r} is too long: an answer is held up for {duration_text(LONGEST_FAULT_MS)} at most"
+        )
+    return ms
 
 
 def _ms(argument: str, default: int) -> int:
@@ -346,13 +357,13 @@ def scenario_table(contract: Contract) -> dict[str, ScenarioRow]:
             "drip",
             "the answer comes a byte at a time",
             _drip,
-            "time in all, 3s if not given",
+            "time in all, 3s if not given, 10m at most",
         ),
         ScenarioRow(
             "delay",
             "the answer comes late",
             _delay,
-            "time, 1s if not given; lognormal:1s draws around a median",
+            "time, 1s if not given, 10m at most; lognormal:1s draws around a median",
         ),
         _status("html", "a page with this status", "html_502", WITH_BODY, 503),
         _fixed("html-200", "a page with 200, as for a wrong path", error="html_200"),

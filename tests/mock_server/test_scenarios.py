@@ -184,7 +184,7 @@ def test_a_success_without_a_url(make_api: Callable[..., Api], name: str, image:
     task_id = create_with(api, name)["task_id"]
     data = data_of(api.send_unchecked("GET", f"{PATH}/{task_id}"))
     assert data["task_result"]["images"] == [image]
-    assert read_task(data).image_urls == ()
+    assert parse_callback(json.dumps(data), {}).image_urls == ()
 
 
 def test_fewer_pictures_and_urls_that_expire_later(api: Api, clock: Clock) -> None:
