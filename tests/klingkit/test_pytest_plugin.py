@@ -202,7 +202,9 @@ def test_is_as_before():
     assert state() == before
 """
     make_files(pytester, tests)
-    pytester.runpytest_subprocess(*QUIET, "-p", "no:randomly").assert_outcomes(passed=3)
+    pytester.runpytest_subprocess(
+        *QUIET, "-W", "ignore::klingkit.pytest_plugin.UnusedScenarioWarning", "-p", "no:randomly"
+    ).assert_outcomes(passed=3)
 
 
 def test_markers_and_ini_options_set_the_scene(pytester: pytest.Pytester) -> None:
