@@ -1,6 +1,6 @@
 """The contract kit: everything that knows `openapi.yaml`. It imports neither the simulator nor the client."""
 
-from .errors import Answer, ApiError
+from .api_error import Answer, ApiError
 from .pictures import Picture
 from .rule import ErrorSpec, Rule
 from .rules import Violation

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import jsonschema_rs
 
-from .errors import ApiError
+from .api_error import ApiError
 from .pictures import ImageLimits, Picture, decode_base64
 from .rule_table import RuleTable
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from decimal import Decimal
 
-    from klingkit.mock_server.accounts import AccountSettings
+    from klingkit.mock_server.account_settings import AccountSettings
 
 SIZES = {"": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3}
 DEFAULTS = Settings()
@@ -203,7 +203,7 @@ def serve(
     **options: Any,
 ) -> None:
     """Run the simulator on a port, until Ctrl-C. Log lines go to stderr."""
-    from klingkit.mock_server.accounts import AccountSettings
+    from klingkit.mock_server.account_settings import AccountSettings
     from klingkit.mock_server.serving.server import CannotListenError, bound
     from klingkit.mock_server.serving.server import serve as run
 

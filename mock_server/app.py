@@ -14,10 +14,9 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
 from klingkit.contract import ApiError, Operation
-from klingkit.contract.errors import render
+from klingkit.contract.api_error import render
 
 from . import advice, request_log
-from .answer_bodies import SHAPES
 from .auth import account_of, authenticate
 from .body import read_json_object
 from .control.routes import PREFIX, control_routes
@@ -28,6 +27,7 @@ from .handlers import HANDLERS, Call
 from .request_state import CRASH, FAULT, STATE, RequestState
 from .scenarios import read_prefer
 from .simulator import Chosen
+from .task_bodies import SHAPES
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from klingkit.contract.import_lock import importing
 
-from .answer_bodies import callback_body
 from .deliveries import Attempt, Delivery, Sequel, sequel
 from .foreign_text import log, plain
 from .outbound import NotAllowedError, OutboundError, host_and_path
+from .task_bodies import callback_body
 from .tasks import LONGEST_CALLBACK_URL, at_step
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .answer_bodies import create_data, query_data
+from .task_bodies import create_data, query_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,7 +15,7 @@ from urllib.parse import urljoin
 from klingkit.contract.addresses import METADATA_NAMES, is_private, without_mapping
 from klingkit.contract.import_lock import importing
 
-from .answer_bodies import PICTURE_PATH
+from .task_bodies import PICTURE_PATH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection

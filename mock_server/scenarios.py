@@ -91,7 +91,7 @@ class Scenario:
     most_pictures: int | None = None
     """The result has no more pictures than these; None: as many as were asked for."""
     shape: str = ""
-    """One of the shapes in `answer_bodies.py` that the answers take."""
+    """One of the shapes in `task_bodies.py` that the answers take."""
     success_shape: str = ""
     """One of those that a task takes, in answers and callbacks, once it has succeeded."""
     units: str = "8"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from .accounts import AccountSettings
+from .account_settings import AccountSettings
 
 MEGABYTE = 1024 * 1024
 

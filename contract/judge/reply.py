@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..errors import ApiError, render
+from ..api_error import ApiError, render
 from .answer_schema import REQUIREMENT as SCHEMA
 from .answer_schema import field_in
 from .deviation import Deviation, shown

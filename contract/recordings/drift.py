@@ -7,7 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ApiError, render
+from ..api_error import ApiError, render
 from ..judge.answer_schema import documented_fields
 from ..judge.deviation import shown
 from ..judge.reading import inner_of, results_of

@@ -13,10 +13,10 @@ from werkzeug.routing import Map, Rule
 
 from klingkit.contract import ApiError
 
-from ..answer_bodies import PICTURE_PATH
 from ..auth import account_of, is_accepted
 from ..foreign_pages import refusal_for_control
 from ..simulator import ResultExpiredError
+from ..task_bodies import PICTURE_PATH
 from .document import control_operations
 from .index_page import index_page
 from .operations import ControlError, Operations

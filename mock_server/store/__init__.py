@@ -1,6 +1,6 @@
 """All state of the simulator, behind one interface: `MemoryStore` keeps it in the memory of one process."""
 
-from .account_states import RefusedError, TooManyError
+from .accounts import RefusedError, TooManyError
 from .memory import MemoryStore
 from .task_records import TakenIdError
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..cache import ByteCache
 from ..journal import Journal
-from .account_states import AccountStates, RefusedError
+from .accounts import AccountStates, RefusedError
 from .delivery_queue import DeliveryQueue
 from .scenario_queues import QueueEntry, ScenarioQueues
 from .task_records import ATTEMPT_BYTES, MAX_POLLS_KEPT, POLL_BYTES, Record, TakenIdError, TaskRecords
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from decimal import Decimal
 
-    from ..accounts import AccountSettings
+    from ..account_settings import AccountSettings
     from ..deliveries import Attempt, Delivery, Outcome
     from ..scenarios import Scenario
     from ..settings import Settings

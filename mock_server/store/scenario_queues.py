@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from .account_states import TooManyError
+from .accounts import TooManyError
 
 if TYPE_CHECKING:
     from ..scenarios import Scenario

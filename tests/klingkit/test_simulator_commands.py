@@ -10,7 +10,7 @@ import click
 import pytest
 
 from klingkit import simulator_commands
-from klingkit.mock_server.accounts import AccountSettings
+from klingkit.mock_server.account_settings import AccountSettings
 from klingkit.mock_server.settings import Settings
 from klingkit.simulator_commands import parse_size, serve, size_text
 

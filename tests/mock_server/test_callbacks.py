@@ -16,7 +16,7 @@ from standardwebhooks import Webhook
 from werkzeug import Response
 
 from klingkit.client import CallbackSignatureError, parse_callback
-from klingkit.mock_server.accounts import AccountSettings
+from klingkit.mock_server.account_settings import AccountSettings
 from klingkit.mock_server.auth import account_name
 from klingkit.mock_server.callbacks import sign
 from klingkit.mock_server.clock import START, Clock

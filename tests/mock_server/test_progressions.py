@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from klingkit.contract import ApiError, load_contract
-from klingkit.mock_server.accounts import AccountSettings
-from klingkit.mock_server.answer_bodies import query_data
+from klingkit.mock_server.account_settings import AccountSettings
 from klingkit.mock_server.clock import START, Clock
 from klingkit.mock_server.control.client import Control
 from klingkit.mock_server.scenarios import parse_scenario
 from klingkit.mock_server.settings import Settings
 from klingkit.mock_server.simulator import Simulator
+from klingkit.mock_server.task_bodies import query_data
 from klingkit.mock_server.tasks import snapshot
 from tests.conftest import PATH, Api, body, data_of
 

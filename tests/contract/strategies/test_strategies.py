@@ -17,7 +17,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from klingkit.contract import Contract, load_contract
 from klingkit.contract.pictures import decode_base64, measure
 from klingkit.contract.strategies import InvalidRequest, draw, invalid_requests, pictures, state_machine, valid_requests
-from klingkit.mock_server.accounts import AccountSettings
+from klingkit.mock_server.account_settings import AccountSettings
 from klingkit.mock_server.serving.in_process import SimulatorTarget, in_process_target
 
 if TYPE_CHECKING:

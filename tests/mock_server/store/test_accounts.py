@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from klingkit.mock_server.accounts import AccountSettings
+from klingkit.mock_server.account_settings import AccountSettings
 from klingkit.mock_server.control.client import Control
 from klingkit.mock_server.control.operations import ControlError
 from tests.conftest import PATH, Api, body, data_of

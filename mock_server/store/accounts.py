@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from ..accounts import AccountSettings
+    from ..account_settings import AccountSettings
     from ..tasks import Task
 
 
