@@ -145,6 +145,8 @@ def test_the_example_passes(tmp_path: Path) -> None:
 def test_the_contract_tests_of_the_readme_pass(tmp_path: Path) -> None:
     (page,) = blocks("py", KIT)
     (tmp_path / "test_page.py").write_text(page)
+    few = "from hypothesis import settings\nsettings.register_profile('few', max_examples=20)\nsettings.load_profile('few')\n"
+    (tmp_path / "conftest.py").write_text(few)
     save(recording_of(), tmp_path / "recorded", [Secret("the key", KEY), Secret("the other key", OTHER_KEY)])
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:asyncio", "-p", "no:cacheprovider", "-W", "error"]
     env = {name: value for name, value in os.environ.items() if not name.startswith(("COMETAPI", "PYTEST"))}
