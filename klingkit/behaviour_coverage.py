@@ -7,7 +7,8 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from klingkit.contract import load_contract
-from klingkit.mock_server.scenarios import parse_scenario, scenario_table
+from klingkit.mock_server.scenario_choice import parse_scenario
+from klingkit.mock_server.scenarios import scenario_table
 from klingkit.mock_server.tasks import at_step
 
 if TYPE_CHECKING:

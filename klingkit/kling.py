@@ -15,7 +15,7 @@ from klingkit.mock_server.app import create_app
 from klingkit.mock_server.auth import account_name
 from klingkit.mock_server.clock import START, Clock
 from klingkit.mock_server.control.client import Control
-from klingkit.mock_server.scenarios import check_known
+from klingkit.mock_server.scenario_arguments import check_known
 from klingkit.mock_server.serving.deliver_to_app import is_asgi, post
 from klingkit.mock_server.settings import Settings
 from klingkit.mock_server.simulator import Simulator

@@ -75,7 +75,8 @@ def checked(account: AccountSettings, scenario: str | None) -> AccountSettings:
     from klingkit.contract import load_contract
     from klingkit.mock_server.callbacks import check_secret
     from klingkit.mock_server.progressions import PROGRESSIONS
-    from klingkit.mock_server.scenarios import check_known, parse_scenario
+    from klingkit.mock_server.scenario_arguments import check_known
+    from klingkit.mock_server.scenario_choice import parse_scenario
 
     contract = load_contract()
     try:
@@ -251,7 +252,8 @@ def check_recording(folder: str) -> None:
 def scenarios() -> None:
     """List the scenarios: what each does, and the argument that it takes."""
     from klingkit.contract import load_contract
-    from klingkit.mock_server.scenarios import CHOOSE, scenario_table
+    from klingkit.mock_server.scenario_choice import CHOOSE
+    from klingkit.mock_server.scenarios import scenario_table
 
     rows = scenario_table(load_contract()).values()
     width = max(len(row.name) for row in rows)

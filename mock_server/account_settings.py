@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from decimal import Decimal
 
-    from .scenarios import Scenario
+    from .scenario import Scenario
 
 
 @dataclass(frozen=True, slots=True)

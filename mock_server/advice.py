@@ -14,7 +14,9 @@ from .field_hints import MAX_NAMED, texts_for_objects
 from .foreign_text import plain
 from .picture_hints import refused_pictures
 from .refused_again import advise_refused
-from .scenarios import LOOKED_THROUGH, MARKER, UnknownNameError, parse_scenario, scenario_table
+from .scenario_arguments import UnknownNameError
+from .scenario_choice import LOOKED_THROUGH, MARKER, parse_scenario
+from .scenarios import scenario_table
 from .tasks import snapshot
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from .foreign_pages import refusal_for_api
 from .foreign_text import header_value, log
 from .handlers import HANDLERS, Call
 from .request_state import CRASH, FAULT, STATE, RequestState
-from .scenarios import read_prefer
+from .scenario_choice import read_prefer
 from .simulator import Chosen
 from .task_bodies import SHAPES
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .handlers import Handled
-    from .scenarios import Scenario
+    from .scenario import Scenario
     from .simulator import Simulator
     from .tasks import Snapshot
 

@@ -10,7 +10,7 @@ from .task_bodies import create_data, query_data
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .scenarios import Scenario
+    from .scenario import Scenario
     from .simulator import Simulator
     from .tasks import Snapshot
 

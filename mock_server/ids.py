@@ -8,7 +8,7 @@ import string
 import threading
 from datetime import UTC, datetime
 
-from .scenarios import LONGEST_FAULT_MS
+from .scenario import LONGEST_FAULT_MS
 
 ALPHANUMERIC = string.ascii_letters + string.digits
 PAIRS = [ALPHANUMERIC[number // 62 % 62] + ALPHANUMERIC[number % 62] for number in range(4096)]

@@ -12,7 +12,7 @@ from .request_state import FAULT
 
 if TYPE_CHECKING:
     from .request_state import RequestState
-    from .scenarios import Fault
+    from .scenario import Fault
     from .simulator import Simulator
 
 MAX_HEADERS = 100

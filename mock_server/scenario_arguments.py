@@ -1,12 +1,14 @@
-"""What the arguments of scenarios can be, and what is made of them."""
+"""What names and arguments of scenarios can be, and what is made of them."""
 
 from __future__ import annotations
 
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from klingkit.contract.nearest import nearest_names
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
 LONGEST_TEXT = 150
 """Characters of a text that are kept."""
@@ -36,3 +38,15 @@ def printable(text: str) -> str:
     """Return a text in its normal form: one line of printable characters, without white space around it, and bounded."""
     words = "".join(character if character.isprintable() else " " for character in text[: 2 * LONGEST_TEXT]).split()
     return " ".join(words)[:LONGEST_TEXT].rstrip()
+
+
+class UnknownNameError(ValueError):
+    """There is nothing of that name; the message names what there is."""
+
+
+def check_known(what: str, name: str, valid: Collection[str]) -> None:
+    """Raise UnknownNameError, which names the valid ones and the nearest, if a name is none of them."""
+    if name not in valid:
+        close = nearest_names(name[:60], valid, most=1, alike=0.6)
+        hint = f"did you mean {close[0]}? The" if close else "the"
+        raise UnknownNameError(f"unknown {what} {name[:60]!r}; {hint} valid ones: {', '.join(valid)}")

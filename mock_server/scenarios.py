@@ -7,109 +7,16 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Literal
-
-from klingkit.contract.nearest import nearest_names
+from typing import TYPE_CHECKING, Any
 
 from .clock import duration_text, parse_duration
-from .foreign_text import plain
-from .progressions import PROGRESSIONS
-from .scenario_arguments import REDIRECTS, WITH_BODY, page, printable, whole_number
+from .scenario import LONGEST_FAULT_MS, NO_URLS, CallbackFault, Fault, FaultKind
+from .scenario_arguments import REDIRECTS, WITH_BODY, check_known, page, whole_number
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Sequence
 
     from klingkit.contract import Contract
-
-MARKER = re.compile(r"\[\[([^\[\]]{1,100})\]\]")
-PREFER = re.compile(r'(?:^|[,;\s])(scenario|progression)\s*=\s*(?:"([^"]*)"|([^\s;,]*))', re.IGNORECASE)
-LONGEST_FAULT_MS = 600_000
-"""For how long an answer can be held up: no client waits so long."""
-LONGEST = 200
-"""Characters of a scenario, as somebody gives it."""
-LOOKED_THROUGH = 10_000
-"""Characters of a prompt in which a scenario is looked for: four times of what a prompt may have."""
-CHOOSE = "a scenario is NAME, NAME:ARGUMENT where it takes one, and @0.3 after it for a probability"
-
-
-FaultKind = Literal["reset", "reset-within", "cut", "drip", "delay"]
-"""What happens to an answer on the wire: a reset before its first byte or within, an end before its announced length, a byte at a
-time, or all of it late."""
-CallbackFault = Literal["", "lost", "lost-all", "late", "twice", "reordered", "early"]
-"""What happens to the callbacks of a task: the first attempt of each, or every attempt, is lost; each is late, comes twice, or comes
-a step early; the last two change places. Empty: nothing."""
-
-
-NO_URLS = ("empty", "null", "missing")
-"""What stands in place of a URL: an empty text (if nothing else is said), null, or nothing at all."""
-
-
-class UnknownNameError(ValueError):
-    """There is nothing of that name; the message names what there is."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """A failure below the API, on the wire."""
-
-    kind: FaultKind
-    ms: int = 0
-    """Of `drip`: in all. Of `delay`: before the answer."""
-    spread: bool = False
-    """Whether `ms` is the median of a log-normal distribution."""
-
-
-@dataclass(frozen=True, slots=True)
-class Scenario:
-    """What a scenario does; a field that is not set leaves that part of the service as it is."""
-
-    name: str
-    """With its argument in normal form."""
-    error: str = ""
-    """Key of the error catalogue that is answered; the rules are skipped and nothing is made."""
-    http: int | None = None
-    """Status under which `error` is answered, if not its own."""
-    message: str = ""
-    """Text with which `error` is answered, if not its own."""
-    retry_after_s: int | None = None
-    """What the header Retry-After of the answer asks for; None: there is no such header."""
-    reason: str = ""
-    """The task fails, and says this."""
-    path: tuple[str, ...] = ()
-    """Statuses on the wire that the task passes, from the first one; the last is where it stays."""
-    rule: str = ""
-    """Id of the async rule by which the task fails."""
-    slowdown: float = 1
-    """Factor of the durations of the task."""
-    hidden_polls: int = 0
-    """So many first queries of the task do not find it."""
-    urls: Literal["", "none", "expired"] = ""
-    """`none`: the result has no URLs. `expired`: they are served only for `url_life_ms`."""
-    no_url: str = ""
-    """How it has none: one of `NO_URLS`."""
-    url_life_ms: int = 0
-    most_pictures: int | None = None
-    """The result has no more pictures than these; None: as many as were asked for."""
-    shape: str = ""
-    """One of the shapes in `task_bodies.py` that the answers take."""
-    success_shape: str = ""
-    """One of those that a task takes, in answers and callbacks, once it has succeeded."""
-    units: str = "8"
-    """What such a shape says that the task cost."""
-    fault: Fault | None = None
-    callback: CallbackFault = ""
-    callback_late_ms: int = 0
-    probability: float = 1
-
-    @property
-    def text(self) -> str:
-        """As it was chosen, with its probability."""
-        return self.name if self.probability == 1 else f"{self.name}@{self.probability:g}"
-
-    @property
-    def fits_queries(self) -> bool:
-        """Whether it does something to the answer of a query; others shape the task that a create makes."""
-        return bool(self.error or self.shape or self.fault)
 
 
 @dataclass(frozen=True, slots=True)
@@ -385,85 +292,3 @@ def scenario_table(contract: Contract) -> dict[str, ScenarioRow]:
         _calling_back("callback-early", "each callback comes a step before a query shows it", "early"),
     ]
     return {row.name: row for row in rows}
-
-
-def parse_scenario(text: str, contract: Contract, operation_id: str = "create_task") -> Scenario:
-    """Return the scenario that `NAME`, `NAME:ARGUMENT` or either with `@PROBABILITY` means, its argument in normal form.
-
-    Raises UnknownNameError for an unknown name; ValueError for a wrong argument or probability, and for one that can do nothing
-    to the operation.
-    """
-    if len(text) > LONGEST:
-        raise ValueError(f"{text[:60]!r} and so on is longer than the {LONGEST} characters that a scenario may have")
-    table = scenario_table(contract)
-    name, argument, chance = _parts(text, table)
-    check_known("scenario", name, table)
-    row = table[name]
-    if argument and not row.argument:
-        raise ValueError(f"scenario {name} takes no argument, and {argument[:60]!r} was given")
-    try:
-        probability = float(chance or 1)
-    except ValueError:
-        probability = -1
-    if not 0 <= probability <= 1:
-        raise ValueError(f"{chance[:20]!r} is not a probability: {CHOOSE}")
-    fields = {"argument": argument, "probability": probability, **row.make(argument)}
-    normal = plain(fields.pop("argument"), 150)
-    scenario = Scenario(f"{name}:{normal}" if argument else name, **fields)
-    if operation_id != "create_task" and not scenario.fits_queries:
-        raise ValueError(f"scenario {name} shapes the task that a create makes; it does nothing to {operation_id}")
-    return scenario
-
-
-def _parts(text: str, table: dict[str, ScenarioRow]) -> tuple[str, str, str]:
-    """Return name, argument and probability as they are given; in a text only a number after the last @ is one."""
-    chosen, _, chance = text.strip().partition("@")
-    name, colon, argument = chosen.partition(":")
-    if colon and name in table and table[name].is_text:
-        argument = text.strip().partition(":")[2]
-        before, at, last = argument.rpartition("@")
-        chance = last if at and re.fullmatch(r"[0-9]*\.?[0-9]+", last) else ""
-        argument = printable(before if chance else argument)
-    return name, argument, chance
-
-
-def read_prefer(header: str, contract: Contract, operation_id: str) -> tuple[Scenario | None, str | None]:
-    """Return scenario and progression that a `Prefer` header (RFC 7240) names; other preferences are ignored.
-
-    Raises ValueError for one that there is not.
-    """
-    found = reversed(PREFER.findall(_as_sent(header)))  # of two the first counts (RFC 7240)
-    wanted = {name.lower(): quoted or plain for name, quoted, plain in found}
-    if "progression" in wanted:
-        check_known("progression", wanted["progression"], PROGRESSIONS)
-    scenario = parse_scenario(wanted["scenario"], contract, operation_id) if "scenario" in wanted else None
-    return scenario, wanted.get("progression")
-
-
-def _as_sent(header: str) -> str:
-    """Return a header in UTF-8, as most clients send one, where it is that: WSGI reads every header as Latin-1."""
-    try:
-        return header.encode("latin-1").decode()
-    except UnicodeError:
-        return header
-
-
-def check_known(what: str, name: str, valid: Collection[str]) -> None:
-    """Raise UnknownNameError, which names the valid ones and the nearest, if a name is none of them."""
-    if name not in valid:
-        close = nearest_names(name[:60], valid, most=1, alike=0.6)
-        hint = f"did you mean {close[0]}? The" if close else "the"
-        raise UnknownNameError(f"unknown {what} {name[:60]!r}; {hint} valid ones: {', '.join(valid)}")
-
-
-def find_marker(prompt: str, contract: Contract) -> Scenario | None:
-    """Return the scenario of the first `[[NAME]]` in a prompt that names one; other brackets are ordinary text."""
-    table = scenario_table(contract)
-    for text in MARKER.findall(prompt[:LOOKED_THROUGH]):
-        if _parts(text, table)[0] not in table:  # before `parse_scenario` looks for the nearest name, which costs
-            continue
-        try:
-            return parse_scenario(text, contract)
-        except ValueError:
-            continue
-    return None

@@ -19,7 +19,7 @@ from .foreign_text import log
 from .ids import Ids
 from .outbound import NotAllowedError, Outbound, OutboundError, host_and_path
 from .picture_hints import why_it_fails
-from .scenarios import Scenario, find_marker
+from .scenario_choice import find_marker
 from .settings import Settings
 from .store import MemoryStore, RefusedError, TakenIdError
 from .tasks import LONGEST_CALLBACK_URL, Plan, Snapshot, Task, at_step, shortened, snapshot
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from klingkit.contract import Contract, Rule
 
     from .callbacks import SendCallback
+    from .scenario import Scenario
 
 
 FETCH_TIMEOUT_MS = 5000

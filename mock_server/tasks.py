@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from klingkit.contract import Picture
 
-    from .scenarios import Scenario
+    from .scenario import Scenario
 
 
 LONGEST_KEPT = 10_000

@@ -31,7 +31,8 @@ from klingkit.contract import load_contract
 from klingkit.contract.recordings.files import save
 from klingkit.contract.recordings.secret import Secret
 from klingkit.mock_server.control.client import Control
-from klingkit.mock_server.scenarios import parse_scenario, scenario_table
+from klingkit.mock_server.scenario_choice import parse_scenario
+from klingkit.mock_server.scenarios import scenario_table
 from tests.conftest import serving
 from tests.wrong_targets import KEY, OTHER_KEY, recording_of
 

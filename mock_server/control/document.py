@@ -11,7 +11,8 @@ from klingkit.contract.spec import read_yaml
 
 from ..advice import REMEDIES
 from ..progressions import PROGRESSIONS
-from ..scenarios import FaultKind, scenario_table
+from ..scenario import FaultKind
+from ..scenarios import scenario_table
 
 if TYPE_CHECKING:
     from klingkit.contract import Contract

@@ -16,7 +16,9 @@ from ..advice import REMEDIES, advise
 from ..callbacks import check_secret
 from ..clock import parse_duration
 from ..progressions import PROGRESSIONS
-from ..scenarios import check_known, parse_scenario, scenario_table
+from ..scenario_arguments import check_known
+from ..scenario_choice import parse_scenario
+from ..scenarios import scenario_table
 from ..store import TooManyError
 from ..time_travel import JourneyEndedError
 from .bodies import clock_body, clock_state, delivery_body, entry_body, task_body

@@ -25,7 +25,7 @@ from .faults import WireAnswer, WireFaults
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
 
-    from ..scenarios import Fault
+    from ..scenario import Fault
     from ..simulator import Simulator
     from .connection import Connection
     from .faults import Receive, Send

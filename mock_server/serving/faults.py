@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from typing import Any
 
-    from ..scenarios import Fault
+    from ..scenario import Fault
     from .connection import Connection
 
     Receive = Callable[[], Awaitable[dict[str, Any]]]

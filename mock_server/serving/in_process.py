@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from klingkit.contract import Contract
 
-    from ..scenarios import Fault
+    from ..scenario import Fault
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ..account_settings import AccountSettings
     from ..deliveries import Attempt, Delivery, Outcome
-    from ..scenarios import Scenario
+    from ..scenario import Scenario
     from ..settings import Settings
     from ..tasks import Task
 

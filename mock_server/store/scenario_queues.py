@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from .accounts import TooManyError
 
 if TYPE_CHECKING:
-    from ..scenarios import Scenario
+    from ..scenario import Scenario
 
 
 @dataclass(frozen=True, slots=True)

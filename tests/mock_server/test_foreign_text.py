@@ -15,7 +15,7 @@ from klingkit.mock_server.app import create_app
 from klingkit.mock_server.clock import START, Clock
 from klingkit.mock_server.foreign_text import HEADER, LOG_LINE, header_value, log, plain
 from klingkit.mock_server.outbound import NotAllowedError
-from klingkit.mock_server.scenarios import parse_scenario
+from klingkit.mock_server.scenario_choice import parse_scenario
 from klingkit.mock_server.serving.in_process import WsgiAnswer, call
 from klingkit.mock_server.settings import Settings
 from klingkit.mock_server.simulator import Simulator

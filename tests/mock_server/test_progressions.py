@@ -17,7 +17,7 @@ from klingkit.contract import ApiError, load_contract
 from klingkit.mock_server.account_settings import AccountSettings
 from klingkit.mock_server.clock import START, Clock
 from klingkit.mock_server.control.client import Control
-from klingkit.mock_server.scenarios import parse_scenario
+from klingkit.mock_server.scenario_choice import parse_scenario
 from klingkit.mock_server.settings import Settings
 from klingkit.mock_server.simulator import Simulator
 from klingkit.mock_server.task_bodies import query_data

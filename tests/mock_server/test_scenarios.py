@@ -18,7 +18,8 @@ from klingkit.contract.targets.callback_receiver import Received
 from klingkit.mock_server.clock import parse_duration
 from klingkit.mock_server.control.client import Control
 from klingkit.mock_server.control.operations import ControlError
-from klingkit.mock_server.scenarios import parse_scenario, scenario_table
+from klingkit.mock_server.scenario_choice import parse_scenario
+from klingkit.mock_server.scenarios import scenario_table
 from tests.conftest import PATH, Api, body, data_of
 
 if TYPE_CHECKING:
