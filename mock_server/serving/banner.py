@@ -20,7 +20,8 @@ def banner(contract: Contract, settings: Settings, address: str, port: int) -> s
     key = '"Authorization: Bearer $COMETAPI_KEY"' if settings.keys else "'Authorization: Bearer any'"
     put = " Put one of the keys that it accepts into COMETAPI_KEY." if settings.keys else ""
     lines = [f"klingkit simulates {contract.name} at {url} ({pace}, seed {settings.seed}). Ctrl-C stops it.{put}"]
-    lines += [f"What came and what became of it, and how to steer it: {url}/_mock/", ""]
+    what = "What came and what became of it, and how to steer it" if settings.control else "Whether it runs"
+    lines += [f"{what}: {url}/_mock/", ""]
     for operation in contract.operations.values():
         command = f"curl -s {url}{operation.path.replace('{task_id}', 'TASK_ID')} -H {key}"
         if operation.example:

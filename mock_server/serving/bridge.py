@@ -58,8 +58,14 @@ class Bridge:
         self._uploads = Uploads(UPLOADED_LIMITS * simulator.settings.max_body)
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Answer one request; if the server stops before, the connection ends, and no answer is made up."""
         connection: Connection = scope[CONNECTION]
+        try:
+            await self._serve(scope, receive, send, connection)
+        except asyncio.CancelledError:
+            connection.abort()
+
+    async def _serve(self, scope: dict[str, Any], receive: Receive, send: Send, connection: Connection) -> None:
         environ = environ_of(scope)
         if "CONTENT_LENGTH" in environ or "HTTP_TRANSFER_ENCODING" in environ:
             answer = await self._upload(environ, receive, connection)
