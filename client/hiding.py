@@ -18,6 +18,8 @@ _ESCAPED = re.compile(
 r"""A character as `\u002f`, `\x2f`, `%2f`, `&#x2f;` or `&#47;`."""
 _ROUNDS = 4
 """How often a text is unescaped, since what is escaped can be escaped again."""
+_LONGEST_FORM = 10
+"""Characters that one of the key can be written with."""
 _NOT_IN_A_KEY = re.compile(r"[^!-~]|\\")
 
 
@@ -52,12 +54,19 @@ class Cleaner:
     def __call__(self, value: object, longest: int | None = LONGEST) -> str:
         """Return a text or number in one line of so many characters at most; what is neither becomes an empty one."""
         text = value if isinstance(value, str) else str(value) if _is_number(value) else ""
-        if longest is not None:
-            text = text[: 10 * longest]  # more than what is left out at the end could hide a part of the key
-        text = self.hide(" ".join(text.split()))
+        read = len(text) if longest is None else 10 * longest
+        text = self._without_end(self.hide(" ".join(text[:read].split())), cut=len(text) > read)
         if not text.isprintable():
             text = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
         return text if longest is None or len(text) <= longest else text[: longest - 3] + "..."
+
+    def beginning(self, text: str, longest: int) -> str:
+        """Return a text as it is, without the key, and of one that is longer than so many characters what comes first."""
+        return self._without_end(self.hide(text[:longest]), cut=len(text) > longest)
+
+    def _without_end(self, text: str, *, cut: bool) -> str:
+        """Leave out the end of a text that was cut: it may be a part of the key, in any form, which nobody can tell."""
+        return text[: -_LONGEST_FORM * len(self._key) or None] if cut else text
 
     def hide(self, text: str) -> str:
         """Return a text that can be encoded: without the key, or nothing of it if the key stands there in another form."""

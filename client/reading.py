@@ -100,8 +100,8 @@ def _read_task(data: Any, clean: Cleaner) -> Task | str:
             status=clean(_text(data["task_status"]), 200),
             image_urls=tuple(clean(url.strip(), None) for url in urls),
             message=clean(_text(data.get("task_status_msg") or "")),
-            external_task_id=clean.hide(
-                str(_text(_object(data.get("task_info")).get("external_task_id") or ""))[:LONGEST_ID]
+            external_task_id=clean.beginning(
+                str(_text(_object(data.get("task_info")).get("external_task_id") or "")), LONGEST_ID
             ),
             created_at=_milliseconds(data.get("created_at")),
             updated_at=_milliseconds(data.get("updated_at")),

@@ -11,7 +11,8 @@ from klingkit.contract import ApiError
 if TYPE_CHECKING:
     from klingkit.contract import Contract
 
-STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+"""Also one that has no end, and takes all the rest: to look for the next quote from each of its quotes would cost the square."""
 SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 SQUARE = bytes.maketrans(b"{}", b"[]")
 NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))

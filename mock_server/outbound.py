@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 import threading
 from concurrent.futures import Future
+from http.client import HTTPException
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
@@ -92,7 +93,10 @@ class Outbound:
                     return _read(response, max_bytes)
             finally:
                 response.close()
-            url = urljoin(url, location)
+            try:
+                url = urljoin(url, location)
+            except ValueError as error:
+                raise OutboundError("a redirect to no URL") from error
         raise OutboundError("too many redirects")
 
     def _send(
@@ -206,7 +210,7 @@ def _read(response: BaseHTTPResponse, max_bytes: int) -> bytes:
         raise OutboundError(f"HTTP status {response.status}")
     try:
         data = response.read(max_bytes + 1)
-    except (HTTPError, OSError) as error:
+    except (HTTPError, HTTPException, OSError, ValueError) as error:
         raise OutboundError(type(error).__name__) from error
     if len(data) > max_bytes:
         raise OutboundError(f"more than {max_bytes} bytes")

@@ -18,9 +18,14 @@ REFUSED = range(400, 500)
 NO_SUCH_METHOD = (404, 405)
 LONG_NUMBER = re.compile(r"\d{15,}")
 """What ids of tasks look like, which no text of a refusal has but from the request."""
-REQUEST_ID = re.compile(r" \(request id: [^)]*\)")
+REQUEST_ID = re.compile(r" \(request id: [^)]{0,200}\)")
 """What makes each refusal of the gateway another text."""
-TASK_NAMES = ("id", "task", "job")
+TASK_NAMED = re.compile(r"\b(?:task|job)s?[\W_]{0,3}(?:id)?[\W_]{0,3}([a-z]{0,20}[\W_]?\d[\w-]{0,100})", re.IGNORECASE)
+"""A task in the words of a text, such as `created task-17`."""
+TASK_KEY = re.compile(rb'"\w{0,40}(?:task|job)_?id\w{0,40}"\s{0,20}:\s{0,20}(?!null|""|\s)', re.IGNORECASE)
+"""An id of a task in the bytes of a body, of which a reader may see nothing, since a later key of that name wins."""
+WHERE_IT_IS = ("location", "content-location", "link")
+"""Headers that can lead to what was made."""
 OTHER_IDS = ("request", "trace", "log", "time")
 """Begin the names of what is long or an id, and not that of a task."""
 
@@ -43,13 +48,17 @@ def may_cost(contract: Contract, request: Request, reply: Reply) -> bool:
 
 def _names_task(request: Request, reply: Reply) -> bool:
     """Tell whether something that can be the id of a task stands anywhere in a reply."""
-    if any("task" in name for name in reply.headers):
+    body = reply.body if isinstance(reply.body, dict) else {}
+    if body.get("data") is not None or TASK_KEY.search(reply.content):
+        return True
+    if any("task" in name or "job" in name or name in WHERE_IT_IS for name in reply.headers):
         return True
     sent = request.data.decode(errors="replace")
-    for name, value in (*_scalars(reply.body), ("location", reply.headers.get("location"))):
-        if value and (name in TASK_NAMES or name.startswith(("taskid", "jobid"))):
+    for name, value in _scalars(reply.body):
+        if value and (name == "id" or "task" in name or "job" in name):
             return True
-        numbers = LONG_NUMBER.findall(REQUEST_ID.sub("", str(value)))
+        text = REQUEST_ID.sub("", str(value))
+        numbers = [*LONG_NUMBER.findall(text), *TASK_NAMED.findall(text)]
         if not name.startswith(OTHER_IDS) and any(number not in sent for number in numbers):
             return True
     return False

@@ -36,6 +36,9 @@ LARGE = 256 * 1024
 """Bytes of a body that is read in another thread, since that takes more than some milliseconds."""
 BODY_S = 120.0
 """Time for a whole body to come."""
+GRACE_S = 3.0
+SLOWEST = 128 * 1024
+"""Bytes a second, after that time, that a large body must come with while others may wait for its room."""
 READ_S = 60.0
 """Time for a client to take an answer."""
 DRAINED_LIMITS = 4
@@ -101,19 +104,22 @@ class Bridge:
         due = connection.loop.call_later(BODY_S, connection.abort)
         try:
             async with AsyncExitStack() as held:
-                body = await self._read(environ, receive, held)
+                body = await self._read(environ, receive, connection, held)
                 due.cancel()
                 return await self._answer(environ, body)
         finally:
             due.cancel()
 
-    async def _read(self, environ: dict[str, Any], receive: Receive, held: AsyncExitStack) -> bytes:
+    async def _read(
+        self, environ: dict[str, Any], receive: Receive, connection: Connection, held: AsyncExitStack
+    ) -> bytes:
         """Return the body; of one that is too large only so much that the application sees it."""
         limit = self._simulator.settings.max_body
         length = environ.get("CONTENT_LENGTH", "")
         announced = int(length) if length.isdecimal() else limit
         kept: list[bytes] = []
         size = 0
+        pace: Pace | None = None
         more = True
         while more and size <= DRAINED_LIMITS * limit:
             message = await receive()
@@ -125,7 +131,11 @@ class Bridge:
                 kept.append(message["body"])
             if size <= LARGE < size + len(message["body"]):
                 await held.enter_async_context(self._uploads.room(min(announced, limit)))
+                pace = Pace(connection)
+                held.callback(pace.stop)
             size += len(message["body"])
+            if pace:
+                pace.keep(size)
         return kept[0] if len(kept) == 1 else b"".join(kept)
 
     async def _answer(self, environ: dict[str, Any], body: bytes) -> WireAnswer:
@@ -161,6 +171,25 @@ class Bridge:
         http, headers = started
         encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
         return WireAnswer(http, encoded, body, fault)
+
+
+class Pace:
+    """Ends a connection that holds room for a body and does not fill it."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._began = connection.loop.time()
+        self._due = connection.loop.call_later(GRACE_S, connection.abort)
+
+    def keep(self, size: int) -> None:
+        """Note how many bytes have come."""
+        self._due.cancel()
+        due = self._began + GRACE_S + size / SLOWEST
+        self._due = self._connection.loop.call_at(due, self._connection.abort)
+
+    def stop(self) -> None:
+        """End nothing any more."""
+        self._due.cancel()
 
 
 class Uploads:

@@ -36,6 +36,8 @@ from klingkit.client import (
     WaitTimeoutError,
     parse_callback,
 )
+from klingkit.client.hiding import LONGEST, Cleaner
+from klingkit.client.reading import LONGEST_ID
 from tests.client.test_client import CREATE, ID, KEY, QUERY, VECTOR, FakeTime, signed, success, task_data
 from tests.conftest import URL, png
 
@@ -763,3 +765,13 @@ def test_a_session_of_ones_own_is_used(fake: FakeTime, service: responses.Reques
     session.headers["X-Mine"] = "yes"
     assert client_of(BASE, fake, session=session).get(ID).task_id == ID
     assert service.calls[0].request.headers["X-Mine"] == "yes"
+
+
+@pytest.mark.parametrize("before", [" ", "x", "&#32;"])
+def test_no_part_of_the_key_stands_where_a_text_is_cut(before: str) -> None:
+    key = "sk-Secret0123456789abcdef"
+    for cut in (LONGEST_ID, 10 * LONGEST, 10 * 200):
+        for left in range(1, len(key)):
+            text = (before * cut)[: cut - len(key) + left] + key + before * 50
+            shown = [Cleaner(key)(text), Cleaner(key)(text, 200), Cleaner(key).beginning(text, LONGEST_ID)]
+            assert not any(key[:5] in line for line in shown)

@@ -123,6 +123,14 @@ def test_redirects_share_one_deadline() -> None:
         outbound().get(f"http://127.0.0.1:{port}/", max_bytes=100, timeout_ms=300)
 
 
+def test_a_host_that_speaks_no_http_or_leads_nowhere_is_a_failed_fetch() -> None:
+    redirect = b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: http://[\r\n"
+    chunk = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n"
+    for head, rest in ((redirect, b"\r\n"), (chunk, b"\r\n-5\r\nabc\r\n0\r\n\r\n")):
+        with answering(head, rest, pause=0) as port, pytest.raises(OutboundError):
+            outbound().get(f"http://127.0.0.1:{port}/", max_bytes=100, timeout_ms=5000)
+
+
 def test_a_name_that_is_looked_up_for_ever_is_a_failed_attempt() -> None:
     stop = threading.Event()
 

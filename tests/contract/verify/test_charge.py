@@ -180,3 +180,23 @@ def test_no_words_of_a_service_make_a_request_one_that_has_not_arrived(answer: b
         with pytest.raises(NoAnswerError) as caught:
             HttpTarget(nowhere).send(Request("POST", "/x", {"n": 1}))
         assert not caught.value.arrived
+
+
+@pytest.mark.parametrize(
+    ("headers", "content"),
+    [
+        ({}, b'{"code":1201,"message":"no","request_id":"x","data":{"created":"17-abc"}}'),
+        ({}, b'{"code":1201,"message":"created task-000001-abc","request_id":"x"}'),
+        ({}, b'{"code":1201,"message":"no","request_id":"x","made_task":"abc"}'),
+        ({}, b'{"data":{"task_id":"17"},"code":1201,"message":"no","request_id":"x","data":null}'),
+        ({"content-location": "/generations/17"}, b'{"code":1201,"message":"no","request_id":"x"}'),
+        ({"link": "</generations/17>"}, b'{"code":1201,"message":"no","request_id":"x"}'),
+        ({"x-job-id": "17"}, b'{"code":1201,"message":"no","request_id":"x"}'),
+    ],
+)
+def test_a_known_refusal_that_speaks_of_a_task_in_any_way_is_never_free(
+    headers: dict[str, str], content: bytes
+) -> None:
+    create = Request("POST", load_contract().operations["create_task"].path)
+    assert may_cost(load_contract(), create, Reply(400, headers, content))
+    assert not may_cost(load_contract(), create, Reply(400, {}, b'{"code":1201,"message":"no","request_id":"x"}'))

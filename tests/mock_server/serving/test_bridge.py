@@ -225,6 +225,26 @@ def test_large_bodies_wait_for_their_turn() -> None:
         assert set(pool.map(upload, range(30))) == {200}
 
 
+def test_uploads_that_stand_still_make_room_for_others() -> None:
+    """Without that, two of them would hold all the room for as long as a body may take."""
+    picture = b64(png_header(400, 400, bytes(700_000)))
+    request = json.dumps(body(subject_image_list=subjects(picture, picture))).encode()
+    with serving("--instant", "--max-body", "2MB") as running:
+        still = [socket.create_connection((running.host, running.port)) for _ in range(3)]
+        for connection in still:
+            connection.sendall(head("instant", "still", 1_900_000) + b"x" * 400_000)
+        answer = requests.post(
+            running.url + PATH,
+            data=request,
+            headers={"Authorization": "Bearer k", "Content-Type": "application/json"},
+            timeout=60,
+        )
+        for connection in still:
+            connection.close()
+
+    assert answer.status_code == 200
+
+
 def test_a_server_in_a_thread_stops_whatever_it_waits_for() -> None:
     simulator = Simulator(Settings())
     server = ThreadServer(create_app(simulator).wsgi_app, simulator, lambda _: None)
