@@ -14,6 +14,9 @@ from contextlib import contextmanager
 from io import BytesIO
 from typing import IO, TYPE_CHECKING, Any
 
+import aiohttp  # noqa: F401 - see below
+import httpcore  # noqa: F401
+import httpx  # noqa: F401
 import pytest
 from hypothesis import HealthCheck, settings
 from openapi_core import OpenAPI
@@ -31,6 +34,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from werkzeug.test import TestResponse
+
+# A pytest run inside of this one takes out of `sys.modules` what it was the first to import. A library that is imported again
+# afterwards does not know the exceptions of its first copy, so these are imported before, also where others import them late.
 
 settings.register_profile("klingkit", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 settings.load_profile("klingkit")
