@@ -45,7 +45,9 @@ def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
 
 
-QUIET = ("-q", "--strict-markers", "-W", "error", "-o", "asyncio_default_fixture_loop_scope=function")
+REWRITTEN = "ignore:Module already imported:pytest.PytestAssertRewriteWarning"
+"""pytest 8 says so of a plugin that the outer run has loaded."""
+QUIET = ("-q", "--strict-markers", "-W", "error", "-W", REWRITTEN, "-o", "asyncio_default_fixture_loop_scope=function")
 """Also without the warning of pytest-asyncio, which comes where nobody asked for it."""
 
 
@@ -116,9 +118,9 @@ def test_refused_for_another_reason(kling):
 
 
 def test_a_queued_scenario_that_was_never_used_is_warned_of(pytester: pytest.Pytester) -> None:
-    run(pytester, UNUSED, "-W", "error", "-W", "default::klingkit.pytest_plugin.UnusedScenarioWarning").assert_outcomes(
-        passed=6, warnings=6
-    )
+    run(
+        pytester, UNUSED, "-W", "error", "-W", REWRITTEN, "-W", "default::klingkit.pytest_plugin.UnusedScenarioWarning"
+    ).assert_outcomes(passed=6, warnings=6)
     result = pytester.runpytest_inprocess(
         *QUIET, "-k", "too_late and mock", "-W", "default::klingkit.pytest_plugin.UnusedScenarioWarning"
     )
@@ -153,7 +155,7 @@ def test_that_is_skipped(kling_mock):
     kling_mock.scenario("error-1303")
     pytest.skip("later")
 """
-    run(pytester, tests, "-W", "error").assert_outcomes(passed=2, failed=1, skipped=1)
+    run(pytester, tests, "-W", "error", "-W", REWRITTEN).assert_outcomes(passed=2, failed=1, skipped=1)
 
 
 def test_one_server_serves_the_session(pytester: pytest.Pytester) -> None:
