@@ -65,7 +65,11 @@ def record(url: str, *, out: Path, plan: bool, real: bool, signals: Signals, **g
     report = run(target, contract, options, signals)
     recording = keep(report, datetime.now(UTC))
     if not any(recording.answers.values()):
-        raise WrongUsage(options.without_keys("; ".join(["there is nothing to keep", *not_tested(report)])))
+        nothing = options.without_keys("; ".join(["there is nothing to keep", *not_tested(report)]))
+        if report.interrupted or report.bug:  # it came too early to keep anything
+            say(printable(nothing), err=True)
+            raise click.exceptions.Exit(ended_early(report))
+        raise WrongUsage(nothing)
     if old and report.incomplete:
         out = out.with_name(f"{out.name}-incomplete")  # what was paid for is not thrown away
     try:

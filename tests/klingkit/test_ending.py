@@ -73,8 +73,8 @@ def test_a_signal_ends_a_command_as_ctrl_c_does(
     if command == "verify":
         assert json.loads((tmp_path / "report.json").read_text())["incomplete"] == "interrupted"
     elif command == "record":
-        assert (tmp_path / "rec/recording.json").exists()
-        assert "missing: accepted/" in errors
+        kept = (tmp_path / "rec/recording.json").exists()  # on a busy machine the signal comes before the first answer
+        assert ("missing: accepted/" if kept else "there is nothing to keep") in errors
     else:
         assert "interrupted: " in errors
 
