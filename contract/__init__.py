@@ -1,15 +1,18 @@
 """The contract kit: everything that knows `openapi.yaml`. It imports neither the simulator nor the client."""
 
 from .api_error import Answer, ApiError
+from .choice import CONTRACTS, Choice, UnknownChoiceError
 from .pictures import Picture
 from .rule import ErrorSpec, Rule
 from .rules import Violation
 from .spec import Assumption, Contract, Lifecycle, Operation, Promise, load_contract
 
 __all__ = [
+    "CONTRACTS",
     "Answer",
     "ApiError",
     "Assumption",
+    "Choice",
     "Contract",
     "ErrorSpec",
     "Lifecycle",
@@ -17,6 +20,7 @@ __all__ = [
     "Picture",
     "Promise",
     "Rule",
+    "UnknownChoiceError",
     "Violation",
     "load_contract",
 ]

@@ -9,6 +9,7 @@ from .rule import ErrorSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from .rule import Rule
 
@@ -34,14 +35,33 @@ class ApiError(Exception):
         super().__init__(self.message)
 
 
-def render(error: ApiError, gateway: Mapping[str, str], *, request_id: str, gateway_request_id: str) -> Answer:
+def render(
+    error: ApiError,
+    gateway: Mapping[str, str],
+    *,
+    request_id: str,
+    gateway_request_id: str,
+    path: str = "",
+    at: datetime | None = None,
+) -> Answer:
     """Put an error into the envelope that the contract names for it.
 
-    `gateway` is `x-gateway` of the contract. Envelopes: api-facts 6.1 (Kling, no `data`) and 6.2 (the gateway's two).
+    `gateway` is `x-gateway` of the contract; `path` and time belong to the envelope `unrouted` alone. Envelopes: api-facts 6.1
+    (Kling, no `data`) and 6.2 (the gateway's two, and the vendor's answer to an unrouted path).
     """
     spec = error.error
     if spec.envelope == "html":
         return Answer(spec.http, error.message)
+    if spec.envelope == "unrouted":
+        timestamp = at.isoformat(timespec="milliseconds") if at else ""
+        named = {
+            "timestamp": timestamp,
+            "status": spec.http,
+            "error": spec.code,
+            "message": error.message,
+            "path": path,
+        }
+        return Answer(spec.http, named)
     if spec.envelope == "task":
         return Answer(spec.http, {"code": spec.code, "message": error.message, "data": None})
     if spec.envelope == "gateway":

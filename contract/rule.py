@@ -23,7 +23,7 @@ class ErrorSpec:
     key: str
     http: int
     envelope: str
-    """`kling`, `gateway`, `task` or `html`."""
+    """`kling`, `gateway`, `task`, `html` or `unrouted`."""
     code: int | str
     message: str
     evidence: str

@@ -51,11 +51,18 @@ class Node:
 
 
 class RuleTable:
-    """The rules of one request body, and what a judgement needs to know of each field."""
+    """The rules of one request body or query, and what a judgement needs to know of each field; `prefix` begins their ids."""
 
-    def __init__(self, document: Mapping[str, Any], schema: Mapping[str, Any], errors: Mapping[str, ErrorSpec]) -> None:
+    def __init__(
+        self,
+        document: Mapping[str, Any],
+        schema: Mapping[str, Any],
+        errors: Mapping[str, ErrorSpec],
+        prefix: tuple[str, ...] = (),
+    ) -> None:
         self._document = document
         self._errors = errors
+        self._prefix = prefix
         self.rules: dict[tuple[Path, str], Rule] = {}
         self.nodes: dict[Path, dict[str, Any]] = {}
         """The schema of each place in the request, with what its `$ref` names merged in."""
@@ -141,7 +148,7 @@ class RuleTable:
     ) -> None:
         stage = "" if entry.get("phase") == "async" else stage or entry["stage"]
         self.rules[path, keyword] = make_rule(
-            ".".join((*path, keyword)),
+            ".".join((*self._prefix, *path, keyword)),
             pointer,
             entry,
             self._errors,

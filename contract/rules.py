@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from .rule_table import Path
 
 
+WHOLE = re.compile(r"[+-]?[0-9]{1,20}", re.ASCII)
 MAX_ITEMS = 1000
 """Items of a list that are looked at; no list may be so long."""
 
@@ -36,10 +38,16 @@ class Violation:
 
 
 class RequestRules:
-    """The rules of one request body, compiled once and asked for each request."""
+    """The rules of one request body or query, compiled once and asked for each request."""
 
-    def __init__(self, document: Mapping[str, Any], schema: Mapping[str, Any], errors: Mapping[str, ErrorSpec]) -> None:
-        table = RuleTable(document, schema, errors)
+    def __init__(
+        self,
+        document: Mapping[str, Any],
+        schema: Mapping[str, Any],
+        errors: Mapping[str, ErrorSpec],
+        prefix: tuple[str, ...] = (),
+    ) -> None:
+        table = RuleTable(document, schema, errors, prefix)
         self._table = table
         self.rules = table.rules
         self.nodes = table.nodes
@@ -61,6 +69,11 @@ class RequestRules:
                 violations.append(found)
         violations.sort(key=lambda violation: violation.rule.rank)
         return violations, pictures
+
+    def read_query(self, query: Mapping[str, str]) -> dict[str, Any]:
+        """Return the parameters of a URL as the values that they stand for, to be judged; what is no number stays a text."""
+        numbers = {name: query[name] for name in self._table.integers if WHOLE.fullmatch(query.get(name, ""))}
+        return {**query, **{name: int(text) for name, text in numbers.items()}}
 
     def unknown_fields(self, body: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
         """Yield place and name of each field that the contract does not know, with the schemas of those that it knows there."""

@@ -1,24 +1,40 @@
-"""Read `openapi.yaml` and compile it: operations, rules, errors, lifecycle, assumptions."""
+"""Read `openapi.yaml` and the overlays on it, and compile them: operations, rules, errors, lifecycle, assumptions.
+
+`load_contract(choice)` gives the contract that a choice means. What differs between contracts is read here, and asked for by what it
+is, never by the name of a contract:
+
+- `contract.operations`: `create_task` and `get_task` in each, `list_tasks` and `create_plain_task` where there are such.
+- `contract.operation_for(operation, body)`: of two operations at one method and path the one that a body is for, which the document
+  says in `x-when` (plain generation: a body without `subject_image_list`).
+- `contract.requests[operation_id]`: the rules of its body, or of its query (`read_query`, then `judge`); `contract.request` are those
+  of `create_task`. Rules of plain generation are named `plain.<field>.<keyword>`.
+- `contract.found_by`: the ids that `get_task` takes; `contract.jwt`: how tokens are signed, None where there are only keys.
+- `contract.request_id_header`: empty where the service has none; `contract.answer_extras`: what `data` of a query carries beside.
+- `contract.bad_request`: the error that answers what cannot be read.
+"""
 
 from __future__ import annotations
 
-from copy import copy
+from copy import copy, deepcopy
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jsonschema_rs
 import yaml
 
+from .choice import CONTRACTS, PLAIN, Choice
+from .overlay import apply_overlay
 from .rule import ErrorSpec, Rule, make_rule
 from .rules import RequestRules
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 OPENAPI = Path(__file__).resolve().parents[1] / "openapi.yaml"
+OVERLAYS = Path(__file__).resolve().parent / "overlays"
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
 
@@ -35,6 +51,8 @@ class Operation:
     """Of the request body; None for an operation without one."""
     example: dict[str, Any] | None
     """First example of the request body."""
+    when: dict[str, Any] | None = None
+    """JSON Schema of the bodies that are for this operation, where another one has the same method and path (`x-when`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +116,12 @@ class Contract:
     def __init__(self, document: dict[str, Any]) -> None:
         self.document = document
         self.name: str = document["x-contract"]
+        self.choice = Choice.parse(document.get("x-choice", self.name))
         self.server_url: str = document["servers"][0]["url"]
-        self.request_id_header: str = document["x-request-id-header"]
-        self.gateway: dict[str, str] = document["x-gateway"]
+        self.request_id_header: str = document.get("x-request-id-header", "")
+        self.gateway: dict[str, str] = document.get("x-gateway", {})
+        self.jwt: dict[str, str] | None = document.get("x-jwt")
+        self.answer_extras: tuple[str, ...] = tuple(document.get("x-answer-extras", ()))
         self.task_id_epoch_ms: int = document["x-task-id"]["epochMs"]
         self.task_id_shift: int = document["x-task-id"]["shift"]
         self.errors = dict(_errors(document))
@@ -112,7 +133,48 @@ class Contract:
         self.assumptions = tuple(Assumption(**entry) for entry in document["x-assumptions"])
         self.promises = {name: Promise(name, **entry) for name, entry in document["x-promises"].items()}
         self.request = RequestRules(document, {"$ref": "#/components/schemas/CreateRequest"}, self.errors)
-        self.rules = {rule.id: rule for rule in (*self._global_rules(), *self.request.rules.values())}
+        self.requests = {"create_task": self.request, **self._other_requests()}
+        self.rules = {rule.id: rule for rule in self._global_rules()}
+        self.rules |= {rule.id: rule for request in self.requests.values() for rule in request.rules.values()}
+
+    @property
+    def bad_request(self) -> ErrorSpec:
+        """The error that answers a request that cannot be read."""
+        return self.rules["body.json"].require_error()
+
+    @property
+    def found_by(self) -> tuple[str, ...]:
+        """The ids by which a task can be queried: `task_id`, and `external_task_id` where it can be used so."""
+        get = self.operations["get_task"]
+        return tuple(self.document["paths"][get.path]["get"].get("x-found-by", ["task_id"]))
+
+    def operation_for(self, operation: Operation, body: Mapping[str, Any]) -> Operation:
+        """Return the operation that a body is for, of those with the method and path of this one."""
+        return next((other for other, fits in self._siblings.get(operation.operation_id, ()) if fits(body)), operation)
+
+    @cached_property
+    def _siblings(self) -> dict[str, list[tuple[Operation, Callable[[Any], bool]]]]:
+        """What else is served at method and path of each operation, with what tells whether a body is for it."""
+        found: dict[str, list[tuple[Operation, Callable[[Any], bool]]]] = {}
+        places = {(each.method, each.path): each.operation_id for each in self.operations.values() if each.when is None}
+        for each in self.operations.values():
+            if each.when is not None:
+                validator = jsonschema_rs.Draft202012Validator(each.when)
+                found.setdefault(places[each.method, each.path], []).append((each, validator.is_valid))
+        return found
+
+    def _other_requests(self) -> dict[str, RequestRules]:
+        """Compile the rules of bodies beside the create's, and of queries (`x-query`: the parameters as one object)."""
+        found = {}
+        for _, _, operation_id, spec in _specs(self.document):
+            if "x-when" in spec:
+                content = next(iter(spec["requestBody"]["content"].values()))
+                found[operation_id] = RequestRules(
+                    self.document, content["schema"], self.errors, (spec["x-rule-prefix"],)
+                )
+            elif "x-query" in spec:
+                found[operation_id] = RequestRules(self.document, spec["x-query"], self.errors)
+        return found
 
     @cached_property
     def callback_validator(self) -> jsonschema_rs.Draft202012Validator:
@@ -123,8 +185,10 @@ class Contract:
     def with_rules(self, rules: Mapping[str, Rule]) -> Contract:
         """Return a copy in which some rules are replaced, by their id."""
         changed = copy(self)  # shallow: only texts and codes are others, and what is compiled is shared
-        changed.request = copy(self.request)
-        changed.request.rules = {place: rules.get(rule.id, rule) for place, rule in self.request.rules.items()}
+        changed.requests = {name: copy(request) for name, request in self.requests.items()}
+        changed.request = changed.requests["create_task"]
+        for request in changed.requests.values():
+            request.rules = {place: rules.get(rule.id, rule) for place, rule in request.rules.items()}
         changed.rules = {name: rules.get(name, rule) for name, rule in self.rules.items()}
         return changed
 
@@ -142,13 +206,35 @@ class Contract:
         ]
 
 
-@cache
-def load_contract(path: Path = OPENAPI) -> Contract:
-    """Read and compile a contract, once per process.
+def load_contract(choice: Choice | str = CONTRACTS[0]) -> Contract:
+    """Read and compile the contract of a choice, or of its text form; once per process, as long as few others are asked for.
 
-    Raises ContractError if the file describes something that klingkit does not know.
+    Raises UnknownChoiceError for one that there is not, ContractError if a file describes something that klingkit does not know.
     """
-    return Contract(read_yaml(path))
+    return _load(Choice.parse(choice) if isinstance(choice, str) else choice)
+
+
+@lru_cache(maxsize=64)
+def _load(choice: Choice) -> Contract:
+    if choice == Choice():
+        return Contract(_base())
+    return Contract(_resolve(choice))
+
+
+def _resolve(choice: Choice) -> dict[str, Any]:
+    """Return the document of a contract: `openapi.yaml` with the overlays of its name and of plain generation."""
+    document = deepcopy(_base())
+    names = [choice.name] * (choice.name != CONTRACTS[0]) + [PLAIN] * choice.plain_generation
+    for name in names:
+        apply_overlay(document, read_yaml(OVERLAYS / f"{name}.yaml"), f"{name}.yaml")
+    if choice.plain_generation:
+        document["x-choice"] = str(choice)
+    return document
+
+
+@cache
+def _base() -> dict[str, Any]:
+    return read_yaml(OPENAPI)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -166,17 +252,23 @@ def _errors(document: dict[str, Any]) -> Iterator[tuple[str, ErrorSpec]]:
         yield key, ErrorSpec(key, row["http"], row["envelope"], row["code"], row["message"], row["evidence"])
 
 
-def _operations(document: dict[str, Any]) -> Iterator[tuple[str, Operation]]:
+def _specs(document: dict[str, Any]) -> Iterator[tuple[str, str, str, dict[str, Any]]]:
+    """Yield method, path, id and description of each operation, and of each that shares method and path with it (`x-siblings`)."""
     for path, item in document["paths"].items():
-        for method in METHODS:
-            if method in item:
-                spec = item[method]
-                content = spec.get("requestBody", {}).get("content", {})
-                media_type: str | None = next(iter(content), None)
-                examples = content[media_type].get("examples", {}) if media_type else {}
-                example = next((entry["value"] for entry in examples.values()), None)
-                operation_id = spec["operationId"]
-                yield operation_id, Operation(operation_id, spec["summary"], method.upper(), path, media_type, example)
+        for method in (method for method in METHODS if method in item):
+            spec = item[method]
+            yield method, path, spec["operationId"], spec
+            yield from ((method, path, name, sibling) for name, sibling in spec.get("x-siblings", {}).items())
+
+
+def _operations(document: dict[str, Any]) -> Iterator[tuple[str, Operation]]:
+    for method, path, name, spec in _specs(document):
+        content = spec.get("requestBody", {}).get("content", {})
+        media_type: str | None = next(iter(content), None)
+        examples = content[media_type].get("examples", {}) if media_type else {}
+        example = next((entry["value"] for entry in examples.values()), None)
+        when = spec.get("x-when")
+        yield name, Operation(name, spec["summary"], method.upper(), path, media_type, example, when)
 
 
 def _lifecycle(spec: dict[str, Any]) -> Lifecycle:

@@ -17,7 +17,8 @@ SOURCES = {
     for file in (ROOT / folder).rglob("*")
     if file.suffix == ".py" or file.name == "py.typed"
 }
-SHIPPED = SOURCES | {"klingkit/openapi.yaml", "klingkit/mock_server/control/control.yaml"}
+OVERLAYS = {f"klingkit/contract/overlays/{file.name}" for file in (ROOT / "contract/overlays").iterdir()}
+SHIPPED = SOURCES | OVERLAYS | {"klingkit/openapi.yaml", "klingkit/mock_server/control/control.yaml"}
 
 
 def test_the_wheel_ships_the_sources_the_contract_and_nothing_else(tmp_path: Path) -> None:
