@@ -80,7 +80,7 @@ def select(document: Any, target: str) -> list[Node]:
     try:
         matches = {match.path: match for match in JSONPathEnvironment(strict=True).finditer(target, document)}
     except JSONPathError as error:
-        raise ContractError(f"no JSONPath: {str(error).splitlines()[0]}") from None
+        raise ContractError(f"no JSONPath: {error.args[0]}") from None
     return [
         Node(match.obj, match.parent.obj if match.parent else None, match.parts[-1] if match.parts else None)
         for match in matches.values()
