@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .rule import ContractError
+from .evidence import ContractError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

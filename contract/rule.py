@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from .evidence import ANSWER, LIMIT, RULE_ASPECTS, ContractError, Evidence, Sources
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
 QUOTED = 1000
-
-
-class ContractError(Exception):
-    """`openapi.yaml` itself is wrong; the message says where and what."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +24,8 @@ class ErrorSpec:
     """`kling`, `gateway`, `task`, `html` or `unrouted`."""
     code: int | str
     message: str
-    evidence: str
+    aspects: Mapping[str, Evidence]
+    """How well `answer` and `text` are known."""
 
 
 class _Known(dict[str, Any]):
@@ -51,11 +50,8 @@ class Rule:
     """None for an async rule."""
     message: str
     """Template of the text; filled from `params` and the details of the violation."""
-    evidence: str
-    """How well the answer to a violation is known: `documented`, `recorded` or `inferred`."""
-    limit_evidence: str
-    """How well it is known that the rule is there, with this limit."""
-    source: str = ""
+    aspects: Mapping[str, Evidence]
+    """How well each of RULE_ASPECTS is known."""
     params: Mapping[str, Any] = field(default_factory=dict)
     rank: tuple[int, ...] = ()
     """Place in the documented order of checks."""
@@ -78,12 +74,29 @@ class Rule:
 
     @property
     def explanation(self) -> str:
-        """Id, place in the contract and evidence, in one line."""
-        return f'{self.id}; spec="#{self.pointer}"; evidence={self.evidence}'
+        """Id, place in the contract and evidence, in one line: that of the answer, and of what else has another."""
+        evidence = self.aspects[ANSWER].grade
+        others = [f"; {name}={aspect.grade}" for name, aspect in self.aspects.items() if aspect.grade != evidence]
+        return f'{self.id}; spec="#{self.pointer}"; evidence={evidence}{"".join(others)}'
+
+    @property
+    def evidence(self) -> str:
+        """Grade of the answer."""
+        return self.aspects[ANSWER].grade
+
+    @property
+    def limit_evidence(self) -> str:
+        """Grade of the limit."""
+        return self.aspects[LIMIT].grade
 
 
 def make_rule(
-    rule_id: str, pointer: str, entry: Mapping[str, Any], errors: Mapping[str, ErrorSpec], **more: Any
+    rule_id: str,
+    pointer: str,
+    entry: Mapping[str, Any],
+    errors: Mapping[str, ErrorSpec],
+    sources: Sources,
+    **more: Any,
 ) -> Rule:
     """Build a rule from its entry in the contract; the message is that of the error where the entry has none."""
     phase = entry.get("phase", "sync")
@@ -95,8 +108,6 @@ def make_rule(
         stage=more.pop("stage", "") or entry.get("stage", ""),
         error=error,
         message=entry.get("message") or (error.message if error else ""),
-        evidence=entry["evidence"],
-        limit_evidence=entry.get("limit-evidence", entry["evidence"]),
-        source=entry.get("source", ""),
+        aspects=sources.aspects(entry.get("evidence"), RULE_ASPECTS, f"#{pointer}"),
         **more,
     )

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .rule import ContractError, make_rule
+from .evidence import ContractError, Sources
+from .rule import make_rule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,6 +64,7 @@ class RuleTable:
         self._document = document
         self._errors = errors
         self._prefix = prefix
+        self._sources = Sources(document["x-sources"])
         self.rules: dict[tuple[Path, str], Rule] = {}
         self.nodes: dict[Path, dict[str, Any]] = {}
         """The schema of each place in the request, with what its `$ref` names merged in."""
@@ -141,7 +143,8 @@ class RuleTable:
             if default is None:
                 raise ContractError(f"#{pointer}: x-rule-defaults does not say what a violation of {keyword} answers")
             own = node.own_rules[keyword].value if keyword in node.own_rules else {}
-            self._add_rule(path, keyword, pointer, {**default, **own}, stage=stage, params=params)
+            entry = {**default, **own, "evidence": {**default["evidence"], **own.get("evidence", {})}}
+            self._add_rule(path, keyword, pointer, entry, stage=stage, params=params)
 
     def _add_rule(
         self, path: Path, keyword: str, pointer: str, entry: Mapping[str, Any], *, stage: str, params: Mapping[str, Any]
@@ -152,6 +155,7 @@ class RuleTable:
             pointer,
             entry,
             self._errors,
+            self._sources,
             stage=stage,
             params=params,
             rank=self._rank(path, keyword, stage),

@@ -18,6 +18,7 @@ from __future__ import annotations
 from copy import copy, deepcopy
 from dataclasses import dataclass
 from decimal import Decimal
+from fnmatch import fnmatchcase
 from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ import jsonschema_rs
 import yaml
 
 from .choice import CONTRACTS, PLAIN, Choice
+from .evidence import ERROR_ASPECTS, RULE_ASPECTS, Evidence, Sources
 from .overlay import apply_overlay
 from .rule import ErrorSpec, Rule, make_rule
 from .rules import RequestRules
@@ -95,9 +97,16 @@ class Assumption:
     question: str
     default: str
     """What the simulator does meanwhile."""
-    evidence: str
+    aspects: Mapping[str, Evidence]
+    """How well the default is known; those aspects that it is about."""
+    about: tuple[str, ...]
+    """The rules and promises that it settles: `rule`, or `rule/kind` for inputs of one kind; `*.keyword` for that of each field."""
     probe: str
     """What would settle it against a real account."""
+
+    def settles(self, requirement: str, kind: str, aspect: str) -> bool:
+        """Tell whether it is about an aspect of a rule or promise for inputs of that very kind."""
+        return aspect in self.aspects and any(fnmatchcase(f"{requirement}/{kind}", name) for name in self.about)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +115,7 @@ class Promise:
 
     id: str
     text: str
-    evidence: str
-    source: str = ""
+    evidence: Evidence
 
 
 class Contract:
@@ -124,14 +132,15 @@ class Contract:
         self.answer_extras: tuple[str, ...] = tuple(document.get("x-answer-extras", ()))
         self.task_id_epoch_ms: int = document["x-task-id"]["epochMs"]
         self.task_id_shift: int = document["x-task-id"]["shift"]
-        self.errors = dict(_errors(document))
+        self.sources = Sources(document["x-sources"])
+        self.errors = dict(_errors(document, self.sources))
         self.operations = dict(_operations(document))
         self.price_per_picture = Decimal(document["x-price"]["perPicture"])
         self.currency: str = document["x-price"]["currency"]
         self.lifecycle = _lifecycle(document["x-lifecycle"])
         self.callbacks = _callbacks(document["x-callbacks"])
-        self.assumptions = tuple(Assumption(**entry) for entry in document["x-assumptions"])
-        self.promises = {name: Promise(name, **entry) for name, entry in document["x-promises"].items()}
+        self.assumptions = tuple(_assumptions(document, self.sources))
+        self.promises = dict(_promises(document, self.sources))
         self.request = RequestRules(document, {"$ref": "#/components/schemas/CreateRequest"}, self.errors)
         self.requests = {"create_task": self.request, **self._other_requests()}
         self.rules = {rule.id: rule for rule in self._global_rules()}
@@ -200,7 +209,7 @@ class Contract:
                 pointer = f"/paths/{path.replace('/', '~1')}/{method}/x-rules"
                 places[pointer] = item[method].get("x-rules", {})
         return [
-            make_rule(rule_id, f"{pointer}/{rule_id}", entry, self.errors, params=entry)
+            make_rule(rule_id, f"{pointer}/{rule_id}", entry, self.errors, self.sources, params=entry)
             for pointer, entries in places.items()
             for rule_id, entry in entries.items()
         ]
@@ -244,12 +253,25 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return document
 
 
-def _errors(document: dict[str, Any]) -> Iterator[tuple[str, ErrorSpec]]:
-    for row in document["x-errors"]:
-        key = str(row["code"])
-        yield key, ErrorSpec(key, row["http"], "kling", row["code"], row["message"], row["evidence"])
-    for key, row in document["x-gateway-errors"].items():
-        yield key, ErrorSpec(key, row["http"], row["envelope"], row["code"], row["message"], row["evidence"])
+def _errors(document: dict[str, Any], sources: Sources) -> Iterator[tuple[str, ErrorSpec]]:
+    rows = {str(row["code"]): {"envelope": "kling", **row} for row in document["x-errors"]}
+    for key, row in (rows | document["x-gateway-errors"]).items():
+        aspects = sources.aspects(row.get("evidence"), ERROR_ASPECTS, f"the error {key}")
+        yield key, ErrorSpec(key, row["http"], row["envelope"], row["code"], row["message"], aspects)
+
+
+def _assumptions(document: dict[str, Any], sources: Sources) -> Iterator[Assumption]:
+    for entry in document["x-assumptions"]:
+        evidence, place = entry["evidence"], f"the assumption {entry['id']}"
+        names = RULE_ASPECTS if isinstance(evidence, list) else tuple(evidence)
+        aspects = sources.aspects(evidence, names, place)
+        about = tuple(entry["about"])
+        yield Assumption(entry["id"], entry["question"], entry["default"], aspects, about, entry["probe"])
+
+
+def _promises(document: dict[str, Any], sources: Sources) -> Iterator[tuple[str, Promise]]:
+    for name, entry in document["x-promises"].items():
+        yield name, Promise(name, entry["text"], sources.evidence(entry.get("evidence"), f"the promise {name}"))
 
 
 def _specs(document: dict[str, Any]) -> Iterator[tuple[str, str, str, dict[str, Any]]]:

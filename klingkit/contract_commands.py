@@ -33,10 +33,11 @@ def assumptions() -> None:
     from rich.text import Text
 
     from klingkit.contract import load_contract
+    from klingkit.contract.evidence import told
 
     console = Console(highlight=False)
     for entry in load_contract().assumptions:
-        console.print(f"[bold]{entry.id}[/] ({entry.evidence})")
+        console.print(f"[bold]{entry.id}[/] ({told(entry.aspects)})")
         for label, text in (("question", entry.question), ("default", entry.default), ("probe", entry.probe)):
             console.print(Padding(Text(f"{label}: {text}"), (0, 0, 0, 2)))
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from ..evidence import DOCUMENTED, LIMIT, RECORDED
 from .bad_values import bad_values
 from .builder import nested, put
 from .case import SMALLEST, UNKNOWN_KEY, UNKNOWN_TASK, Case, Place
@@ -38,7 +39,8 @@ def _broken(builder: Builder, rule: Rule, place: Place, bad: Bad) -> Case:
     request = builder.post(body)
     if bad.json:
         request = replace(request, raw=request.data.replace(json.dumps(LATER).encode(), bad.json.encode()))
-    sure = bad.sure and rule.limit_evidence != "inferred"
+    open_question = any(one.settles(rule.id, bad.label, LIMIT) for one in builder.contract.assumptions)
+    sure = bad.sure and not open_question and rule.aspects[LIMIT].grade in {DOCUMENTED, RECORDED}
     mended = builder.post(put(builder.body, place, builder.right_value(place)))
     return builder.case(f"{rule.id}/{bad.label}", request, rule, sure=sure, value=bad.value, mended=mended)
 

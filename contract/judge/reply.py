@@ -101,7 +101,7 @@ def limit_of(contract: Contract, requirement: str) -> str:
 
 
 def _evidence(contract: Contract, promise: str) -> str:
-    return contract.promises[promise].evidence
+    return contract.promises[promise].evidence.grade
 
 
 def _succeeded(case: Case, reply: Reply) -> bool:

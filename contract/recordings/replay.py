@@ -6,20 +6,22 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ..evidence import RECORDED, Evidence
 from ..judge.deviation import shown
 from ..nearest import nearest
-from ..rule import ErrorSpec
 from .recording import ACCEPTED, RecordedAnswer, Recording
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from ..rule import Rule
+    from ..rule import ErrorSpec, Rule
     from ..spec import Contract
 
 VARYING = re.compile(r"<(?:run|key|varies|e-mail|address|(?:gateway )?request id|[\w ]+ of [^>]+)[^<>]*>")
 """A placeholder in a text, which stands for what a simulator cannot know."""
 
+SOURCE = "recording"
+"""What the evidence of an answer rests on that was taken from a recording."""
 WITHOUT_BODY = {204, 205, 304}
 """Statuses after which HTTP has no body, whoever sends one."""
 
@@ -70,7 +72,6 @@ def _refused_goods(section: str, answers: Mapping[str, RecordedAnswer], contract
 
 def _recorded_rule(recording: Recording, contract: Contract, rule: Rule, answer: RecordedAnswer) -> Rule | str:
     """Return a rule as it was answered, or why it cannot be so."""
-    source = f"{recording.target}, {recording.at:%Y-%m-%d}"
     outcome = _recorded_error(contract, rule.error, answer) if rule.error else _recorded_failure(contract, answer)
     if isinstance(outcome, str):
         return outcome
@@ -79,7 +80,8 @@ def _recorded_rule(recording: Recording, contract: Contract, rule: Rule, answer:
     message = rule.message if text is None else _template(text, answer.value if quotable else "")
     if text is not None and VARYING.search(message):
         return f"its text holds what is another each time: {shown(text)}"
-    return replace(rule, message=message, error=error, evidence="recorded", source=source)
+    recorded = Evidence(RECORDED, SOURCE, f"{recording.at:%Y-%m-%d}", recording.target)
+    return replace(rule, message=message, error=error, aspects=dict.fromkeys(rule.aspects, recorded))
 
 
 def _recorded_failure(contract: Contract, answer: RecordedAnswer) -> tuple[None, str] | str:
@@ -111,7 +113,7 @@ def _recorded_error(contract: Contract, error: ErrorSpec, answer: RecordedAnswer
             )
             text = text.removesuffix(suffix)
         if not problem:
-            return ErrorSpec(error.key, answer.http, answer.envelope, code, error.message, "recorded"), text
+            return replace(error, http=answer.http, envelope=answer.envelope, code=code), text
     return problem
 
 

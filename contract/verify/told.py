@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from ..evidence import told
 from .reproduce import curl, python
 from .results import DEVIATES, HOLDS, SKIPPED
 
@@ -71,10 +72,8 @@ def commands(report: Report, result: Result, requirement: str) -> list[str]:
 def meaning(contract: Contract, requirement: str) -> str:
     """Say what a rule or promise is, where it stands and what it rests on."""
     if promise := contract.promises.get(requirement):
-        source = f", {promise.source}" if promise.source else ""
-        return f"{promise.text} (openapi.yaml#/x-promises/{requirement}; {promise.evidence}{source})"
+        return f"{promise.text} (openapi.yaml#/x-promises/{requirement}; {promise.evidence.grade})"
     if rule := contract.rules.get(requirement):
-        source = f"; {rule.source}" if rule.source else ""
         answer = "an HTML page" if "<html>" in rule.template else rule.template
-        return f"{answer} (openapi.yaml#{rule.pointer}; rule {rule.limit_evidence}, answer {rule.evidence}{source})"
+        return f"{answer} (openapi.yaml#{rule.pointer}; {told(rule.aspects)})"
     return ""

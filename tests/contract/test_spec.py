@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import io
 import itertools
 import re
@@ -15,7 +16,7 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
 from klingkit.contract import load_contract
-from klingkit.contract.rule import ContractError
+from klingkit.contract.evidence import ContractError, Evidence, told
 from klingkit.contract.spec import Contract
 from klingkit.mock_server.handlers import HANDLERS
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
-EVIDENCE = {"documented", "recorded", "inferred"}
 
 
 def test_is_valid_openapi(contract: Contract) -> None:
@@ -108,12 +108,90 @@ def test_error_schema_lists_the_catalogue(contract: Contract) -> None:
     assert listed == [error.code for error in contract.errors.values() if error.envelope == "kling" and error.code != 0]
 
 
-def test_everything_has_its_evidence(contract: Contract) -> None:
-    marked = [entry.evidence for entry in contract.rules.values()]
-    marked += [entry.evidence for entry in contract.errors.values()]
-    marked += [entry.evidence for entry in contract.assumptions]
+def evidence_in(contract: Contract, node: Any, name: str = "") -> Iterator[Evidence]:
+    """Whatever `evidence` the document has anywhere; reading it fails where it is wrong."""
+    if name in {"evidence", "x-evidence"}:
+        entries = node.values() if isinstance(node, dict) else [node]
+        yield from (contract.sources.evidence(entry, name) for entry in entries)
+    elif isinstance(node, dict):
+        for child, inner in node.items():
+            yield from evidence_in(contract, inner, child)
+    elif isinstance(node, list):
+        for inner in node:
+            yield from evidence_in(contract, inner)
 
-    assert set(marked) <= EVIDENCE
+
+def fields_without_evidence(document: dict[str, Any], schema: dict[str, Any], path: str) -> Iterator[str]:
+    """The fields of an answer that do not say how well they are known."""
+    if reference := schema.get("$ref"):
+        name = reference.rpartition("/")[2]
+        yield from fields_without_evidence(document, document["components"]["schemas"][name], name)
+    for field, inner in schema.get("properties", {}).items():
+        if "x-evidence" not in inner:
+            yield f"{path}.{field}"
+        yield from fields_without_evidence(document, inner, f"{path}.{field}")
+    if "items" in schema:
+        yield from fields_without_evidence(document, schema["items"], f"{path}[]")
+
+
+def test_every_aspect_has_grade_source_and_date(contract: Contract) -> None:
+    document = contract.document
+    found = list(evidence_in(contract, document))
+    answers = ("CreateAnswer", "QueryAnswer", "CallbackTask", "KlingError", "GatewayError", "TaskError")
+    fields = [
+        field
+        for name in answers
+        for field in fields_without_evidence(document, document["components"]["schemas"][name], name)
+    ]
+    timings = document["x-lifecycle"]["timings"]
+
+    assert not fields
+    assert {evidence.grade for evidence in found} == {"documented", "recorded", "inferred", "unknown"}
+    assert all(re.fullmatch(r"20\d\d(-\d\d){0,2}", evidence.date) for evidence in found)
+    assert {evidence.source for evidence in found} <= contract.sources.entries.keys()
+    assert all(set(rule.aspects) == {"limit", "answer", "text"} for rule in contract.rules.values())
+    assert all(set(error.aspects) == {"answer", "text"} for error in contract.errors.values())
+    assert all("evidence" in timing for timing in timings.values())
+    assert all("evidence" in document[name] for name in ("x-lifecycle", "x-callbacks", "x-price", "x-task-id"))
+
+
+def test_an_aspect_without_evidence_is_refused_at_load(contract: Contract) -> None:
+    document = yaml.safe_load((ROOT / "openapi.yaml").read_text(encoding="utf-8"))
+    del document["x-rules"]["body.size"]["evidence"]["text"]
+
+    with pytest.raises(ContractError, match=r"#/x-rules/body\.size: evidence of limit, answer, text is wanted"):
+        Contract(document)
+
+
+@pytest.mark.parametrize(
+    ("rule", "grades"),
+    [
+        ("subject_image_list.items.subject_image.maxBytes", "limit documented, answer inferred, text unknown"),
+        ("prompt.maxLength", "limit documented, answer recorded, text recorded"),
+        ("n.maximum", "inferred"),
+        ("body.depth", "limit unknown, answer inferred, text unknown"),
+        ("body.size", "limit unknown, answer inferred, text unknown"),
+        ("account.concurrency", "documented"),
+    ],
+)
+def test_aspects_of_a_rule_are_known_each_in_its_way(contract: Contract, rule: str, grades: str) -> None:
+    """api-facts 1, 6.2 to 6.4."""
+    assert told(contract.rules[rule].aspects) == grades
+
+
+def test_a_text_that_no_page_has_is_unknown(contract: Contract) -> None:
+    """api-facts 6.2: every code of 6.1 for which 6.3 has no line."""
+    known = {error.code for error in contract.errors.values() if error.aspects["text"].grade != "unknown"}
+
+    assert known == {0, 1001, 1102, 1302, 1303, "", "model_not_found", "task_not_exist"}
+    assert all(contract.errors[str(code)].aspects["answer"].grade == "documented" for code in (1000, 1202, 5002))
+
+
+def test_assumptions_say_what_they_are_about(contract: Contract) -> None:
+    known = {*contract.rules, *contract.promises}
+    about = {entry.id: [name.partition("/")[0] for name in entry.about] for entry in contract.assumptions}
+
+    assert [name for names in about.values() for name in names if not fnmatch.filter(known, name)] == []
     assert len({entry.id for entry in contract.assumptions}) == len(contract.assumptions) >= 30
     assert all(entry.question and entry.default and entry.probe for entry in contract.assumptions)
 

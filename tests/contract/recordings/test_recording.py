@@ -488,7 +488,9 @@ def test_its_texts_and_codes_are_those_of_the_rules(whole: Recording, contract: 
     assert (rule.text(value=10), rule.evidence) == ("n of {10} is too much", "recorded")
     assert rule.error
     assert (rule.error.http, rule.error.code) == (422, 1200)
-    assert rule.source == "simulator, 2026-11-25"
+    assert {(known.source, known.note, known.date) for known in rule.aspects.values()} == {
+        ("recording", "simulator", "2026-11-25")
+    }
     assert made.request.rules[("n",), "maximum"] is rule
     assert made.rules["aspect_ratio.enum"].text(value="5:4") == "5:4 is no aspect_ratio"
     bearer = made.rules["authorization.bearer"]
