@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonpath import JSONPathEnvironment
 
+from klingkit.contract.evidence import ContractError
 from klingkit.contract.overlay import apply_action, apply_overlay, select
-from klingkit.contract.rule import ContractError
 
 
 def document() -> dict[str, Any]:
