@@ -71,8 +71,8 @@ class Checks:
         given = {name: value for name, value in body.items() if value is not None or name == "subject_image_list"}
         self.model(given)
         plain = self.is_plain(given)
-        subjects = () if plain else self.subjects(given)
-        wish = self.fields(given, 500 if plain else 2500)
+        subjects = self.plain_reference(given) if plain else self.subjects(given)
+        wish = self.fields(given, plain=plain)
         pictures = (*subjects, *wish.pictures)
         for picture in pictures:
             self.file(picture)
@@ -97,6 +97,10 @@ class Checks:
             raise self.refusals.inferred("prompt cannot be empty")
         return True
 
+    def plain_reference(self, given: dict[str, Any]) -> tuple[str, ...]:
+        """The one picture that a plain picture may be made after."""
+        return (self.text(given, "image"),) if "image" in given else ()
+
     def subjects(self, given: dict[str, Any]) -> tuple[str, ...]:
         """The subject pictures: enough of them, none blank."""
         if given.get("subject_image_list") is None:
@@ -119,13 +123,13 @@ class Checks:
             raise self.wrong_type("subject_image", "string")
         return picture
 
-    def fields(self, given: dict[str, Any], longest_prompt: int) -> Wish:
+    def fields(self, given: dict[str, Any], *, plain: bool) -> Wish:
         """All other fields, each by its own check."""
         checks: list[tuple[str, Callable[[], Any]]] = [
-            ("prompt", lambda: self.prompt(given, longest_prompt)),
+            ("prompt", lambda: self.prompt(given, 500 if plain else 2500)),
             ("negative", lambda: self.negative_prompt(given)),
             ("references", lambda: self.references(given)),
-            ("n", lambda: self.number(given)),
+            ("n", lambda: self.number(given, ranged=plain or self.terms.n_has_range)),
             ("ratio", lambda: self.ratio(given)),
             ("watermark", lambda: self.watermark(given)),
             ("callback_url", lambda: self.callback_url(given)),
@@ -167,14 +171,14 @@ class Checks:
         present = [self.text(given, name) for name in names if name in given]
         return tuple(one for one in present if one or not self.habits.empty_picture_is_absent)
 
-    def number(self, given: dict[str, Any]) -> int:
+    def number(self, given: dict[str, Any], *, ranged: bool) -> int:
         """How many pictures."""
         asked = given.get("n", 1)
         if self.habits.n_coerced and not isinstance(asked, bool):
             asked = _as_whole(asked)
         if isinstance(asked, bool) or not isinstance(asked, int):
             raise self.wrong_type("n", "integer")
-        if not self.terms.n_has_range and not self.habits.n_checked:
+        if not ranged and not self.habits.n_checked:
             return min(9, max(1, asked))
         if asked > 9:
             raise self.refusals.inferred("n: must be less than or equal to 9")

@@ -40,8 +40,8 @@ class Reader:
             parse_int=_whole,
             object_pairs_hook=dict if self.habits.last_key_wins else _first_wins,
         )
-        if strict:
-            json.dumps(body, ensure_ascii=False).encode()
+        if strict and "\\ud" in text.lower():
+            json.dumps(body, ensure_ascii=False).encode()  # raises for half of a pair
         if not self.habits.nul_allowed and "\\u0000" in text:
             raise ValueError("a NUL")
         return body
