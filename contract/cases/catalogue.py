@@ -12,6 +12,7 @@ from itertools import chain, zip_longest
 from typing import TYPE_CHECKING
 
 from .builder import Builder
+from .case import NEVER
 from .failing import failing_cases
 from .follow_ups import follow_ups
 from .packs import packs
@@ -69,9 +70,14 @@ def _with_external_id(cases: list[Case], external_task_id: str) -> Case:
 
 
 def _leave(builder: Builder, case: Case) -> Case:
-    """Give a refused create the external id that a pack takes later, which shows that nothing was left behind."""
+    """Give a refused create the external id that a pack takes later, which shows that nothing was left behind.
+
+    What a service may rightly accept gets none: the id would be taken, and all that follows be refused for it.
+    """
     body = case.request.body
-    if body is None or case.request.raw is not None or case.requirement.startswith("external_task_id"):
+    if body is None or case.cost != NEVER or case.request.raw is not None:
+        return case
+    if case.requirement.startswith("external_task_id"):
         return case
     name = {"external_task_id": builder.left}
     mended = case.mended

@@ -100,7 +100,7 @@ class Habits:
     own_fields: bool = _open(False, True)
     """Fields that no page mentions."""
     ratio_in_steps: bool = _open(False, True)
-    """The sides of a picture are multiples of 64, so that 21:9 is 3 % off."""
+    """The sides of a picture are multiples of 32, so that 21:9 is 3 % off."""
 
     # Callbacks.
     callback_twice: bool = _open(False, True)

@@ -14,14 +14,14 @@ _EPOCH_OF_IDS = 1_568_028_518_785
 """Milliseconds; six published task ids agree with it within 40 ms."""
 
 _SIZES = {
-    "16:9": (1360, 765),
-    "9:16": (765, 1360),
-    "1:1": (1000, 1000),
-    "4:3": (1160, 870),
-    "3:4": (870, 1160),
-    "3:2": (1230, 820),
-    "2:3": (820, 1230),
-    "21:9": (1561, 669),
+    "16:9": (640, 360),
+    "9:16": (360, 640),
+    "1:1": (500, 500),
+    "4:3": (580, 435),
+    "3:4": (435, 580),
+    "3:2": (615, 410),
+    "2:3": (410, 615),
+    "21:9": (777, 333),
 }
 
 
@@ -175,7 +175,7 @@ def picture_size(ratio: str, habits: Habits) -> tuple[int, int]:
     if not habits.ratio_in_steps:
         return _SIZES[ratio]
     width, height = _SIZES[ratio]
-    return round(width / 64) * 64, round(height / 64) * 64
+    return round(width / 32) * 32, round(height / 32) * 32
 
 
 def draw(size: tuple[int, int], name: str) -> bytes:
