@@ -49,6 +49,7 @@ class RequestRules:
     ) -> None:
         table = RuleTable(document, schema, errors, prefix)
         self._table = table
+        self.prefix = prefix
         self.rules = table.rules
         self.nodes = table.nodes
         self.known_fields = table.known_fields

@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from . import client_commands, contract_commands, recording_commands, simulator_commands
+from . import client_commands, contract_commands, contract_documents, recording_commands, simulator_commands
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -24,6 +24,7 @@ for command in (
     simulator_commands.scenarios,
     simulator_commands.advice,
     simulator_commands.listen,
+    contract_documents.contract,
     contract_commands.assumptions,
     contract_commands.rules,
     contract_commands.cases,
