@@ -364,7 +364,9 @@ def test_it_outlives_its_terminal_only_with_nohup() -> None:
 
 
 def test_the_options_and_variables_it_names_exist(pytestconfig: pytest.Config) -> None:
-    options = [option for command in main.commands.values() for option in command.params if isinstance(option, Option)]
+    groups = [command for command in main.commands.values() if isinstance(command, Group)]
+    commands_of_all = [*main.commands.values(), *(command for group in groups for command in group.commands.values())]
+    options = [option for command in commands_of_all for option in command.params if isinstance(option, Option)]
     known = {name for option in options for name in option.opts}
     variables = {str(option.envvar) for option in options}
     prose = re.sub(r"```.*?```", "", PAGES, flags=re.DOTALL)
