@@ -22,14 +22,16 @@ from .errors import (
     TransportError,
     UnexpectedAnswerError,
     UnknownFateError,
+    UnknownTaskError,
     WaitTimeoutError,
 )
-from .task import Task
+from .task import BalanceDeduction, Task
 
 __all__ = [
     "AccountError",
     "ApiError",
     "AuthenticationError",
+    "BalanceDeduction",
     "CallbackSignatureError",
     "ConnectError",
     "InputError",
@@ -45,6 +47,7 @@ __all__ = [
     "TransportError",
     "UnexpectedAnswerError",
     "UnknownFateError",
+    "UnknownTaskError",
     "WaitTimeoutError",
     "parse_callback",
 ]

@@ -34,7 +34,8 @@ def parse_callback(body: bytes | str, headers: Mapping[str, str], secret: str | 
     said = parse_json(body)
     if said is None:
         raise UnexpectedAnswerError("the callback's body is not JSON")
-    return read_task(said, Cleaner((secret or "").removeprefix("whsec_")))
+    key = Hidden((secret or "").removeprefix("whsec_"))
+    return read_task(said, Cleaner(lambda: (key,)))
 
 
 def _verify(body: bytes | str, headers: Mapping[str, Any], secret: str) -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import time
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Self
 
+from .address import check_base_url, check_task_id, segment_of
+from .credentials import credential_of
 from .deadline import BoundedSession
+from .dialect import dialect_of
 from .downloads import MAX_PICTURE, download
 from .errors import (
     ApiError,
@@ -19,13 +20,17 @@ from .errors import (
     KlingError,
     TaskFailedError,
     TransportError,
+    UnexpectedAnswerError,
+    UnknownFateError,
     WaitTimeoutError,
 )
 from .exchange import Exchanger
 from .hiding import Cleaner, Hidden
-from .pictures import encode_picture, save_picture
-from .reading import TASK_ID, read_answer, read_task
-from .retrying import Attempts, CreateAttempts, may_pass
+from .pictures import save_picture
+from .reading import read_task, read_tasks
+from .request_body import request_body
+from .retrying import may_pass
+from .service import Service
 from .task import Task
 
 if TYPE_CHECKING:
@@ -33,21 +38,27 @@ if TYPE_CHECKING:
 
     import requests
 
-    Picture = str | Path | bytes
+    from .pictures import Picture
 
-BASE_URL = "https://api.cometapi.com"
-PATH = "/kling/v1/images/generations"
-REQUEST_TIMEOUT = 60.0
+    Tasks = list[Task]
+    Files = list[Path]
+
 RETRY_FOR = 60.0
+MOST_PAGES, MOST_ON_A_PAGE = 1000, 500
 
 
 class KlingClient:
     """Talks to one service with one key. Safe to keep for the life of a program; close it, or use `with`.
 
-    `key` and `base_url` come from the arguments, else from COMETAPI_KEY and COMETAPI_BASE_URL, else the documented default.
-    Requests are repeated after a pause where that is safe (`create`, `get`), for `retry_for` seconds at most. Each takes 60 s at
-    most, however slowly its answer drips, and takes no answer of more than 10 MB; with a `session` of your own, what its
-    adapters do counts. `sleep`, `monotonic` (both in s) and `rng` can be replaced in tests.
+    It speaks the contract `cometapi` (the default), `cometapi-2026` or `kling`, the vendor's own, which a pair of keys means too:
+    `access_key` and `secret_key` sign a token (JWT), anew before it expires. Each argument is the same for all three, and what
+    the contract does not have raises InputError before anything is sent.
+
+    Keys and `base_url` come from the arguments, else from COMETAPI_KEY and COMETAPI_BASE_URL, for `kling` from KLING_ACCESS_KEY
+    and KLING_SECRET_KEY or KLING_API_KEY, and KLING_BASE_URL; else the base URL is the documented one.
+    Requests are repeated after a pause where that is safe (`create`, queries), for `retry_for` seconds at most. Each takes 60 s
+    at most, however slowly its answer drips, and takes no answer of more than 10 MB; with a `session` of your own, what its
+    adapters do counts. `sleep`, `monotonic` (both in s), `now` (Unix s, for tokens) and `rng` can be replaced in tests.
     """
 
     def __init__(
@@ -55,48 +66,40 @@ class KlingClient:
         key: str | None = None,
         base_url: str | None = None,
         *,
+        contract: str | None = None,
+        access_key: str | None = None,
+        secret_key: str | None = None,
         session: requests.Session | None = None,
         retry_for: float = RETRY_FOR,
         sleep: Callable[[float], None] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
         rng: random.Random | None = None,
     ) -> None:
         __tracebackhide__ = True
-        # An empty argument is a variable that was not set, and must not lead to the paid service.
-        key = self._key = Hidden(os.environ.get("COMETAPI_KEY", "") if key is None else key)
+        key, secret_key = (None if text is None else Hidden(text) for text in (key, secret_key))
+        paired = access_key is not None or secret_key is not None
+        self._dialect = dialect_of(contract or ("kling" if paired else "cometapi"))
+        credential = credential_of(self._dialect.name, key, access_key, secret_key, now)
         if base_url is None:
-            base_url = os.environ.get("COMETAPI_BASE_URL") or BASE_URL
+            base_url = os.environ.get(self._dialect.base_url_variable) or self._dialect.base_url
         self.base_url = base_url.rstrip("/")
-        if not key:
-            raise InputError("no key: pass key=... or set COMETAPI_KEY")
-        if not (key.isascii() and key.isprintable()) or " " in key:
-            raise InputError("the key has characters that no key has: check for a line break or a space")
-        self._clean = Cleaner(key)
-        self._check_base_url()
+        self._clean = Cleaner(credential.secrets)
+        check_base_url(self.base_url, self._clean)
         self._exchanger = Exchanger(session or BoundedSession(), self._clean, monotonic)
-        self._retry_for = retry_for
-        self._sleep = sleep
+        rng = rng or random.Random()  # noqa: S311 - jitter
+        self._service = Service(self.base_url, credential, self._exchanger, sleep=sleep, monotonic=monotonic, rng=rng)
         self._monotonic = monotonic
-        self._rng = rng or random.Random()  # noqa: S311 - jitter
+        self._retry_for = retry_for
 
-    def _check_base_url(self) -> None:
-        __tracebackhide__ = True
-        shown = self._clean(self.base_url, 200)
-        if not self.base_url.lower().startswith(("http://", "https://")):
-            raise InputError(f"the base URL {shown!r} does not begin with http:// or https://")
-        try:
-            parts = urlsplit(self.base_url)
-            usable = bool(parts.hostname) and parts.port != 0
-        except ValueError:
-            usable = False
-        if not usable:
-            raise InputError(f"the base URL {shown!r} is not the URL of a service")
-        if parts.username is not None:
-            raise InputError("leave user and password out of the base URL, since it is shown: the key is an argument")
+    @property
+    def contract(self) -> str:
+        """Name of the contract that is spoken."""
+        return self._dialect.name
 
     def __repr__(self) -> str:
         """Name the service, never the key."""
-        return f"KlingClient(base_url={self._clean(self.base_url)!r})"
+        return f"KlingClient(base_url={self._clean(self.base_url)!r}, contract={self.contract!r})"
 
     def __enter__(self) -> Self:
         """Use as a context manager: closes the connections at the end."""
@@ -115,44 +118,79 @@ class KlingClient:
         subjects: Sequence[Picture],
         *,
         prompt: str | None = None,
+        negative_prompt: str | None = None,
         scene_image: Picture | None = None,
         style_image: Picture | None = None,
         n: int | None = None,
         aspect_ratio: str | None = None,
         model_name: str | None = None,
+        watermark: bool | None = None,
         callback_url: str | None = None,
         external_task_id: str | None = None,
     ) -> Task:
         """Submit a task. A picture is a URL (str), a file (Path) or the bytes of a file (PNG or JPEG).
 
-        It is repeated by itself only where the service says that it made nothing (1302, 1303, 5001), or was not reached.
-        After anything else that leaves its fate open (reset, timeout, other 5xx) it is repeated only with an
+        `cometapi` has no `negative_prompt` and no `watermark`; `kling` takes the former and ignores it.
+
+        It is repeated by itself only where the service says that it made nothing (1302, 1303, 5001, an expired token), or was not
+        reached. After anything else that leaves its fate open (reset, timeout, other 5xx) it is repeated only with an
         `external_task_id`, which cannot be paid for twice; else UnknownFateError is raised, and TaskExistsError if the
-        repetition finds the id taken.
+        repetition finds the id taken. `kling` is then asked for the task of that id, and if there is one, it is returned: never
+        give an id of an earlier task.
         """
         __tracebackhide__ = True
-        if isinstance(subjects, (str, bytes, Path)):
-            raise InputError("subjects is a list of two to four pictures, not one picture")
-        for name, text in (("prompt", prompt), ("callback_url", callback_url), ("external_task_id", external_task_id)):
-            if isinstance(text, str) and not _is_unicode(text):
-                raise InputError(f"{name} has a character that is half of one (a lone surrogate)")
-        body = {
-            "subject_image_list": [{"subject_image": encode_picture(subject)} for subject in subjects],
-            "model_name": model_name,
-            "prompt": prompt,
-            "scence_image": None if scene_image is None else encode_picture(scene_image),  # the spelling of the API
-            "style_image": None if style_image is None else encode_picture(style_image),
-            "n": n,
-            "aspect_ratio": aspect_ratio,
-            "callback_url": callback_url,
-            "external_task_id": external_task_id,
-        }
-        return self._create({name: value for name, value in body.items() if value is not None})
+        body = request_body(
+            self._dialect,
+            subjects,
+            {
+                "model_name": model_name,
+                "prompt": prompt,
+                "negative_prompt": negative_prompt,
+                "scene_image": scene_image,
+                "style_image": style_image,
+                "n": n,
+                "aspect_ratio": aspect_ratio,
+                "watermark": watermark,
+                "callback_url": callback_url,
+                "external_task_id": external_task_id,
+            },
+        )
+        deadline = self._monotonic() + self._retry_for
+        try:
+            return self._service.create(self._dialect.path, body, external_task_id, deadline)
+        except UnknownFateError as error:
+            if not (external_task_id and self._dialect.finds_tasks):
+                raise
+            unknown = error
+        try:
+            return self._get_by_external_id(external_task_id, deadline)
+        except KlingError:
+            raise unknown from unknown.__cause__
 
-    def get(self, task_id: str) -> Task:
-        """Query a task; repeated on 1302, 1303, 5xx and broken connections."""
+    def get(self, task_id: str | None = None, *, external_task_id: str | None = None) -> Task:
+        """Query a task by its id, or by yours (`kling` only); repeated on 1302, 1303, 5xx and broken connections.
+
+        Raises UnknownTaskError if there is none.
+        """
         __tracebackhide__ = True
-        return self._get(task_id, self._monotonic() + self._retry_for)
+        if (task_id is None) == (external_task_id is None):
+            raise InputError("pass a task_id, or an external_task_id, and not both")
+        deadline = self._monotonic() + self._retry_for
+        if external_task_id is None:
+            return self._get(task_id, deadline)
+        self._dialect.check_finds_tasks("query by external_task_id")
+        return self._get_by_external_id(external_task_id, deadline)
+
+    def list(self, page: int = 1, page_size: int = 30) -> Tasks:
+        """List tasks of the account, page by page (1 to 1000), with 1 to 500 on each; `kling` only. Repeated as a query is."""
+        __tracebackhide__ = True
+        self._dialect.check_finds_tasks("list of tasks")
+        for name, number, most in (("page", page, MOST_PAGES), ("page_size", page_size, MOST_ON_A_PAGE)):
+            if type(number) is not int or not 1 <= number <= most:
+                raise InputError(f"{name} is a number from 1 to {most}, not {number!r:.60}")
+        deadline = self._monotonic() + self._retry_for
+        path = f"{self._dialect.path}?pageNum={page}&pageSize={page_size}"
+        return read_tasks(self._service.query(path, deadline), self._clean)
 
     def wait(self, task: Task | str, timeout: float = 600, on_change: Callable[[Task], object] | None = None) -> Task:
         """Poll a task until it ends, for `timeout` seconds at most, or one more for the last query; `on_change` is called with every new status.
@@ -163,7 +201,7 @@ class KlingClient:
         task_id = task.task_id if isinstance(task, Task) else task
         deadline = self._monotonic() + timeout
         seen: Task | None = None
-        attempts = self._until(deadline)
+        attempts = self._service.attempts(deadline)
         while True:
             retry_until = min(deadline, self._monotonic() + self._retry_for)
             try:
@@ -182,16 +220,16 @@ class KlingClient:
             pause = attempts.next_pause()
             if pause is None:
                 raise WaitTimeoutError(task_id, timeout, current)
-            self._pause(pause)
+            self._service.pause(pause)
 
-    def save(self, task: Task, directory: str | Path, *, max_bytes: int = MAX_PICTURE) -> list[Path]:
+    def save(self, task: Task, directory: str | Path, *, max_bytes: int = MAX_PICTURE) -> Files:
         """Download the pictures of a task as `<task_id>-<index>.png` and return the files, in order.
 
         The key is not sent. A file appears only when it is complete, and takes the place of an older one. A picture of more than
         `max_bytes` raises UnexpectedAnswerError, a task without pictures InputError, a folder that cannot be written OSError.
         """
         __tracebackhide__ = True
-        _check_task_id(task.task_id)
+        check_task_id(task.task_id)
         if not task.image_urls:
             raise InputError(f"task {task.task_id} has no pictures: its status is {task.status}")
         directory = Path(directory)
@@ -199,75 +237,20 @@ class KlingClient:
         files = []
         for index, url in enumerate(task.image_urls):
             fetch = partial(download, self._exchanger, url, max_bytes)
-            data = self._repeat(fetch, self._monotonic() + self._retry_for)
+            data = self._service.repeat(fetch, self._monotonic() + self._retry_for)
             files.append(save_picture(data, self._clean(url, 200), directory / f"{task.task_id}-{index}"))
         return files
 
-    def _create(self, body: dict[str, Any]) -> Task:
+    def _get(self, task_id: str | None, deadline: float) -> Task:
         __tracebackhide__ = True
-        data = _as_json(body)
-        deadline = self._monotonic() + self._retry_for
-        attempts = CreateAttempts(body.get("external_task_id"), deadline, self._monotonic, self._rng)
-        while True:
-            try:
-                return read_task(self._call("POST", PATH, deadline, data), self._clean)
-            except KlingError as error:
-                pause = attempts.pause_after(error)
-            self._pause(pause)
+        check_task_id(task_id)
+        data = self._service.query(f"{self._dialect.path}/{task_id}", deadline)
+        return read_task(data, self._clean, wanted=task_id)
 
-    def _get(self, task_id: str, deadline: float) -> Task:
+    def _get_by_external_id(self, external_task_id: str, deadline: float) -> Task:
         __tracebackhide__ = True
-        _check_task_id(task_id)
-        query = partial(self._call, "GET", f"{PATH}/{task_id}", deadline)
-        return read_task(self._repeat(query, deadline), self._clean, wanted=task_id)
-
-    def _repeat(self, query: Callable[[], Any], deadline: float) -> Any:
-        """Call what changes nothing, again after errors that may pass, until the deadline."""
-        __tracebackhide__ = True
-        attempts = self._until(deadline)
-        while True:
-            try:
-                return query()
-            except (TransportError, ApiError) as error:
-                pause = attempts.pause_after(error)
-            self._pause(pause)
-
-    def _call(self, method: str, path: str, deadline: float, data: bytes | None = None) -> Any:
-        """Send one request and return `data` of its answer; raise for everything else."""
-        __tracebackhide__ = True
-        seconds = max(1.0, min(REQUEST_TIMEOUT, deadline - self._monotonic()))
-        reply = self._exchanger.exchange(method, self.base_url + path, seconds=seconds, auth=self._authorize, data=data)
-        return read_answer(reply, self._clean)
-
-    def _authorize(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Add the key; as `auth`, since requests lets a .netrc file override a header."""
-        request.headers["Authorization"] = Hidden("Bearer " + self._key)
-        return request
-
-    def _until(self, deadline: float) -> Attempts:
-        return Attempts(deadline, self._monotonic, self._rng)
-
-    def _pause(self, pause: float) -> None:
-        (self._sleep or time.sleep)(pause)  # looked up now: tests replace it at any time
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _check_task_id(task_id: object) -> None:
-    __tracebackhide__ = True
-    if not isinstance(task_id, str) or not TASK_ID.fullmatch(task_id):
-        raise InputError(f"{task_id!r:.60} is not a task id, which is a string of digits")
-
-
-def _as_json(body: dict[str, Any]) -> bytes:
-    try:
-        return json.dumps(body, allow_nan=False).encode()
-    except (ValueError, TypeError, RecursionError) as error:
-        problem = type(error).__name__ if isinstance(error, RecursionError) else str(error)
-    raise InputError(f"the request cannot be written as JSON: {problem}")
+        data = self._service.query(f"{self._dialect.path}/{segment_of(external_task_id)}", deadline)
+        task = read_task(data, self._clean)
+        if task.external_task_id != self._clean.hide(external_task_id):  # the service takes either id in this place
+            raise UnexpectedAnswerError(f"task {task.task_id} has not the external_task_id that was asked for")
+        return task

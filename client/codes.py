@@ -13,6 +13,7 @@ from .errors import (
     PolicyError,
     RateLimitError,
     ServiceError,
+    UnknownTaskError,
 )
 
 
@@ -56,13 +57,20 @@ CODES: dict[int | str, Meaning] = {
     5000: Meaning(ServiceError, Retry.QUERIES),
     5001: Meaning(ServiceError, Retry.ANYTHING),
     5002: Meaning(ServiceError, Retry.QUERIES),
+    "task_not_exist": Meaning(UnknownTaskError),
 }
 STATUSES = {401: Meaning(AuthenticationError), 403: Meaning(AccountError), 429: Meaning(RateLimitError)}
 """What a status below 500 means where the code says nothing, as with the words of the gateway."""
 
 
-def meaning_of(code: int | str, http_status: int) -> Meaning:
+UNKNOWN_TASK = "task not found by id"
+"""How the vendor's own API begins to say that there is no such task, under the code of any illegal value."""
+
+
+def meaning_of(code: int | str, http_status: int, message: str = "") -> Meaning:
     """Return what a refusal means: by its code, else by its status."""
+    if code == 1201 and message.lower().startswith(UNKNOWN_TASK):
+        return Meaning(UnknownTaskError)
     if code in CODES:
         return CODES[code]
     if http_status >= 500:

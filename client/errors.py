@@ -5,7 +5,8 @@ KlingError
 |-- ApiError                   the service refused: code, message, request_id, http_status, retryable
 |   |-- AuthenticationError    the key
 |   |-- AccountError           balance, quota, permission
-|   |-- InvalidRequestError    a rule of the API is broken, or the task is unknown; every other 4xx too
+|   |-- InvalidRequestError    a rule of the API is broken; every other 4xx too
+|   |   `-- UnknownTaskError   no task of this account has that id
 |   |-- PolicyError            a policy
 |   |-- RateLimitError         too many requests or tasks
 |   `-- ServiceError           the service failed
@@ -64,7 +65,11 @@ class AccountError(ApiError):
 
 
 class InvalidRequestError(ApiError):
-    """The request breaks a rule of the API, or names a task that does not exist."""
+    """The request breaks a rule of the API."""
+
+
+class UnknownTaskError(InvalidRequestError):
+    """No task of this account has the id that was asked for; its record may have expired."""
 
 
 class PolicyError(ApiError):

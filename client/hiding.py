@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import re
-from typing import Self
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
 
 SHORTEST_SECRET = 8
 """Characters; a shorter key, such as the `any` of an open simulator, is no secret."""
@@ -43,41 +46,66 @@ class Hidden(str):
 
 
 class Cleaner:
-    """Makes of what came from outside one line that can be shown, without the key, in whatever way it is written there."""
+    """Makes of what came from outside one line that can be shown, without the secrets, in whatever way one is written there.
 
-    def __init__(self, key: str = "") -> None:
-        self._key = Hidden(key)
-        data = key.encode()
-        self._spelt = Hidden(_NOT_IN_A_KEY.sub("", key).lower() or key)
-        self._encoded = [Hidden(data.hex()), *(Hidden(_base64_core(data, before)) for before in range(3))]
+    `secrets` gives those of the moment, since tokens are replaced.
+    """
+
+    def __init__(self, secrets: Callable[[], Iterable[str]] = tuple) -> None:
+        self._current = secrets
+        self._known: tuple[_Secret, ...] = ()
 
     def __call__(self, value: object, longest: int | None = LONGEST) -> str:
         """Return a text or number in one line of so many characters at most; what is neither becomes an empty one."""
         text = value if isinstance(value, str) else str(value) if _is_number(value) else ""
-        read = len(text) if longest is None else 10 * longest
+        read = len(text) if longest is None else 10 * longest + self._longest_form()
         text = self._without_end(self.hide(" ".join(text[:read].split())), cut=len(text) > read)
         if not text.isprintable():
             text = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
         return text if longest is None or len(text) <= longest else text[: longest - 3] + "..."
 
     def beginning(self, text: str, longest: int) -> str:
-        """Return a text as it is, without the key, and of one that is longer than so many characters what comes first."""
+        """Return a text as it is, without the secrets, and of one that is longer than so many characters what comes first."""
         return self._without_end(self.hide(text[:longest]), cut=len(text) > longest)
 
+    def hide(self, text: str) -> str:
+        """Return a text that can be encoded: without the secrets, or nothing of it if one stands there in another form."""
+        text = text.encode(errors="backslashreplace").decode()
+        for secret in self._secrets():
+            text = secret.hide(text)
+        return text
+
+    def _secrets(self) -> tuple[_Secret, ...]:
+        texts = tuple(self._current())
+        if texts != tuple(secret.text for secret in self._known):
+            self._known = tuple(_Secret(text) for text in texts)
+        return self._known
+
+    def _longest_form(self) -> int:
+        return _LONGEST_FORM * max((len(secret.text) for secret in self._secrets()), default=0)
+
     def _without_end(self, text: str, *, cut: bool) -> str:
-        """Leave out the end of a text that was cut: it may be a part of the key, in any form, which nobody can tell."""
-        return text[: -_LONGEST_FORM * len(self._key) or None] if cut else text
+        """Leave out the end of a text that was cut: it may be a part of a secret, in any form, which nobody can tell."""
+        return text[: -self._longest_form() or None] if cut else text
+
+
+class _Secret:
+    """One secret, and how it can be written."""
+
+    def __init__(self, text: str) -> None:
+        self.text = Hidden(text)
+        data = text.encode()
+        self._spelt = Hidden(_NOT_IN_A_KEY.sub("", text).lower() or text)
+        self._encoded = [Hidden(data.hex()), *(Hidden(_base64_core(data, before)) for before in range(3))]
 
     def hide(self, text: str) -> str:
-        """Return a text that can be encoded: without the key, or nothing of it if the key stands there in another form."""
-        text = text.encode(errors="backslashreplace").decode()
-        if len(self._key) < SHORTEST_SECRET:
+        if len(self.text) < SHORTEST_SECRET:
             return text
-        text = re.sub(re.escape(self._key), HIDDEN, text, flags=re.IGNORECASE)
+        text = re.sub(re.escape(self.text), HIDDEN, text, flags=re.IGNORECASE)
         return HIDDEN if self._is_in(text) else text
 
     def _is_in(self, text: str) -> bool:
-        """Tell whether the key stands in a text, with characters escaped or others between, in hexadecimal, or in Base64."""
+        """Tell whether it stands in a text, with characters escaped or others between, in hexadecimal, or in Base64."""
         for _ in range(_ROUNDS):
             text = _ESCAPED.sub(_unescaped, text)
         text = _NOT_IN_A_KEY.sub("", text)

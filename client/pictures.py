@@ -13,10 +13,12 @@ from .hiding import one_line
 MAX_BYTES = 10 * 1024 * 1024
 MIN_PIXELS = 300
 MAX_RATIO = 2.5
+Picture = str | Path | bytes
+"""A URL, a file, or the bytes of a file."""
 EXTENSIONS = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg"}
 
 
-def encode_picture(picture: str | Path | bytes) -> str:
+def encode_picture(picture: Picture) -> str:
     """Return the wire form of a URL, a file or the bytes of a file.
 
     Files are checked as the service documents it (PNG or JPEG, 10 MB, 300 px, 1:2.5 to 2.5:1). Raises InputError, before

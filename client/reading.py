@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .codes import Retry, meaning_of
 from .errors import ApiError, KlingError, UnexpectedAnswerError
-from .task import Task
+from .task import BalanceDeduction, Task
 
 if TYPE_CHECKING:
     from .exchange import Reply
@@ -44,10 +44,10 @@ def _read_answer(reply: Reply, clean: Cleaner) -> Any:
     """Return `data`, or what is to be raised: out here would be variables with all that the service has said."""
     status = reply.status
     body = parse_json(reply.content)
-    if not isinstance(body, dict):
-        if status >= 500:
-            return _api_error(reply, f"the service failed with HTTP {status}", status, "")
-        return UnexpectedAnswerError(_describe(reply, body))
+    if not isinstance(body, dict) and status >= 500:
+        return _api_error(reply, f"the service failed with HTTP {status}", status, "")
+    if not isinstance(body, dict) or _names_a_wrong_path(status, body):
+        return UnexpectedAnswerError(_describe(reply, body, clean))
     if isinstance(error := body.get("error"), dict):
         return _api_error(reply, _message(error, clean), _code(error.get("code"), clean), "")
     code = _code(body.get("code", 0), clean)
@@ -64,6 +64,14 @@ def parse_json(content: bytes | str) -> Any:
         return json.loads(content)
     except (ValueError, RecursionError):
         return None
+
+
+def read_tasks(data: Any, clean: Cleaner) -> list[Task]:
+    """Read the tasks of a list's `data`. Raises UnexpectedAnswerError if it is none."""
+    __tracebackhide__ = True
+    if not isinstance(data, list):
+        raise UnexpectedAnswerError("this is no list of tasks: it is not a JSON array")
+    return [read_task(item, clean) for item in data]
 
 
 def read_task(data: Any, clean: Cleaner, wanted: str | None = None) -> Task:
@@ -91,10 +99,11 @@ def _read_task(data: Any, clean: Cleaner) -> Task | str:
     if not TASK_ID.fullmatch(task_id) or clean.hide(task_id) != task_id:
         return f"its id is {clean(given, 200)!r}"
     try:
-        images = _object(data.get("task_result")).get("images") or []
-        urls = [image["url"] for image in images if image.get("url")]
+        images = [image for image in _object(data.get("task_result")).get("images") or [] if image.get("url")]
+        urls = [image["url"] for image in images]
         if len(urls) > MAX_PICTURES or max(map(len, urls), default=0) > LONGEST_URL:
             return "it has too many pictures, or too long a URL of one"
+        marked = [_watermark_url(image, clean) for image in images]
         return Task(
             task_id=task_id,
             status=clean(_text(data["task_status"]), 200),
@@ -105,6 +114,9 @@ def _read_task(data: Any, clean: Cleaner) -> Task | str:
             ),
             created_at=_milliseconds(data.get("created_at")),
             updated_at=_milliseconds(data.get("updated_at")),
+            watermark_urls=tuple(marked) if any(marked) else (),
+            final_unit_deduction=clean(data.get("final_unit_deduction"), 100),
+            final_balance_deduction=_balance_deduction(data.get("final_balance_deduction"), clean),
         )
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
         return "a field has another type than documented"
@@ -114,6 +126,18 @@ def _object(value: Any) -> dict[str, Any]:
     if value is not None and not isinstance(value, dict):
         raise TypeError
     return value or {}
+
+
+def _watermark_url(image: dict[str, Any], clean: Cleaner) -> str:
+    url = image.get("watermark_url")
+    return clean(url.strip(), None) if isinstance(url, str) and len(url) <= LONGEST_URL else ""
+
+
+def _balance_deduction(value: Any, clean: Cleaner) -> BalanceDeduction | None:
+    """Return what was taken; what is of another form than documented makes no task unreadable that was paid for."""
+    if not isinstance(value, dict):
+        return None
+    return BalanceDeduction(clean(value.get("quota"), 100), clean(value.get("list_price"), 100))
 
 
 def _text(value: Any) -> str | float:
@@ -131,7 +155,7 @@ def _milliseconds(value: Any) -> int:
 
 
 def _api_error(reply: Reply, message: str, code: int | str, request_id: str) -> ApiError:
-    meaning = meaning_of(code, reply.status)
+    meaning = meaning_of(code, reply.status, message)
     error = meaning.error(
         message,
         code=code,
@@ -143,7 +167,14 @@ def _api_error(reply: Reply, message: str, code: int | str, request_id: str) -> 
     return error
 
 
-def _describe(reply: Reply, body: object) -> str:
+def _names_a_wrong_path(status: int, body: dict[str, Any]) -> bool:
+    """Tell whether this is how the vendor's own API answers on a path that it does not have."""
+    return status == 404 and "code" not in body and isinstance(body.get("path"), str)
+
+
+def _describe(reply: Reply, body: object, clean: Cleaner) -> str:
+    if isinstance(body, dict):
+        return f"HTTP 404: the service has no path {clean(body['path'], 200)!r}; check the base URL and the contract"
     if 300 <= reply.status < 400:
         return f"HTTP {reply.status}, a redirect; check the base URL and the path"
     if body is not None:

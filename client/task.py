@@ -9,6 +9,14 @@ FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)
+class BalanceDeduction:
+    """What an ended task took from a balance, in the words and numbers of the vendor."""
+
+    quota: str
+    list_price: str
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """A submitted job, as one answer or callback showed it."""
 
@@ -26,6 +34,12 @@ class Task:
     """Time of the submission, Unix ms."""
     updated_at: int = 0
     """Time of the last change, Unix ms."""
+    watermark_urls: tuple[str, ...] = ()
+    """The same pictures with a watermark, where one was asked for (`kling`); an empty text for one that has none."""
+    final_unit_deduction: str = ""
+    """Units that the task took, a number as the service wrote it; empty where it says nothing."""
+    final_balance_deduction: BalanceDeduction | None = None
+    """What the task took from a balance; None where the service says nothing."""
 
     @property
     def succeeded(self) -> bool:

@@ -35,5 +35,6 @@ for command in (
     client_commands.submit,
     client_commands.get,
     client_commands.wait,
+    client_commands.list_tasks,
 ):
     main.add_command(command)

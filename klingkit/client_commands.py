@@ -3,38 +3,21 @@
 from __future__ import annotations
 
 import json
-import socket
 import sys
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import click
 
-from .command_errors import LOCAL, CommandFailed, TimedOut, WrongUsage, finite
-from .secret_options import secret_option
+from .command_errors import CommandFailed, TimedOut, WrongUsage, finite
+from .service_options import ServiceOptions, connected, service_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from klingkit.client import KlingClient, Task
-
-
-def service_options(command: Any) -> Any:
-    """Add the options that choose service and key."""
-    url = click.option(
-        "--base-url",
-        envvar="COMETAPI_BASE_URL",
-        show_envvar=True,
-        default=LOCAL,
-        show_default=True,
-        help="The service.",
-    )
-    key = secret_option("--key", variable="COMETAPI_KEY", help_text="For the simulator here any will do.")
-    as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-    return url(key(as_json(command)))
 
 
 def wait_options(command: Any) -> Any:
@@ -52,13 +35,15 @@ def wait_options(command: Any) -> Any:
 
 
 @click.command(short_help="Submit a task.")
-@click.argument("pictures", nargs=-1, required=True, metavar="PICTURE PICTURE...")
+@click.argument("pictures", nargs=-1, required=True, metavar="PICTURE...")
 @click.option("--prompt", help="What the picture should show.")
 @click.option("--n", type=int, help="Number of pictures.")
 @click.option("--aspect-ratio", help="Width to height, such as 1:1.")
 @click.option("--scene", help="Scene picture.")
 @click.option("--style", help="Style picture.")
 @click.option("--model", help="Model name.")
+@click.option("--negative-prompt", help="What it should not show; not with the contract cometapi.")
+@click.option("--watermark/--no-watermark", default=None, help="Likewise; the pictures with a watermark are others.")
 @click.option("--external-task-id", help="An id of your own, unique per account.")
 @click.option("--callback-url", help="Where the service posts status changes.")
 @click.option("--wait", "waits", is_flag=True, help="Wait until the task ends.")
@@ -72,8 +57,7 @@ def submit(
     model: str | None,
     timeout: float,
     out: Path | None,
-    base_url: str,
-    key: str | None,
+    service: ServiceOptions,
     waits: bool,
     as_json: bool,
     **fields: Any,
@@ -82,7 +66,7 @@ def submit(
     if out and not waits:
         raise WrongUsage("--out needs --wait: there are no pictures before the end")
     make_folder(out)
-    with connected(base_url, key) as client, one_line_errors(as_json=as_json):
+    with connected(service) as client, one_line_errors(as_json=as_json):
         task = client.create(
             [picture(text) for text in pictures],
             scene_image=picture(scene) if scene else None,
@@ -97,12 +81,15 @@ def submit(
 
 
 @click.command(short_help="Show a task.")
-@click.argument("task_id")
+@click.argument("task_id", required=False)
+@click.option("--external-id", help="Instead of TASK_ID: the id that you gave it; with the contract kling.")
 @service_options
-def get(task_id: str, base_url: str, key: str | None, *, as_json: bool) -> None:
+def get(task_id: str | None, external_id: str | None, service: ServiceOptions, *, as_json: bool) -> None:
     """Show a task as it stands."""
-    with connected(base_url, key) as client, one_line_errors(as_json=as_json):
-        task = client.get(task_id)
+    if (task_id is None) == (external_id is None):
+        raise WrongUsage("pass a TASK_ID, or --external-id, and not both")
+    with connected(service) as client, one_line_errors(as_json=as_json):
+        task = client.get(task_id, external_task_id=external_id)
         print_task(task, as_json=as_json)
     if task.failed:
         raise click.exceptions.Exit(CommandFailed.exit_code)
@@ -112,41 +99,26 @@ def get(task_id: str, base_url: str, key: str | None, *, as_json: bool) -> None:
 @click.argument("task_id")
 @wait_options
 @service_options
-def wait(task_id: str, timeout: float, out: Path | None, base_url: str, key: str | None, *, as_json: bool) -> None:
+def wait(task_id: str, timeout: float, out: Path | None, service: ServiceOptions, *, as_json: bool) -> None:
     """Wait for a task to end, and save its pictures with --out."""
     make_folder(out)
-    with connected(base_url, key) as client, one_line_errors(as_json=as_json):
+    with connected(service) as client, one_line_errors(as_json=as_json):
         finish(client, task_id, timeout, out, as_json=as_json)
 
 
-@contextmanager
-def connected(base_url: str, key: str | None) -> Iterator[KlingClient]:
-    """Give a client for a service; the simulator on this machine takes any key and must answer at once."""
-    from klingkit.client import InputError, KlingClient
-
-    if not base_url.lower().startswith(("http://", "https://")):
-        raise WrongUsage(f"--base-url {base_url!r} does not begin with http:// or https://")
-    try:
-        parts = urlsplit(base_url)
-        host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-    except ValueError:
-        raise WrongUsage(f"--base-url {base_url!r} is not a URL") from None
-    if parts.username is not None:
-        raise WrongUsage("leave user and password out of --base-url, since it is shown: set COMETAPI_KEY")
-    local = host in {"localhost", "::1"} or host.startswith("127.")
-    if not key and not local:
-        raise WrongUsage(f"no key for {host or base_url}: set COMETAPI_KEY, or pass --key")
-    try:
-        client = KlingClient(key or "any", base_url)
-    except InputError as error:
-        raise WrongUsage(str(error)) from None
-    if local:
-        try:
-            socket.create_connection((host, port), timeout=5).close()
-        except (OSError, ValueError, OverflowError):  # the latter two for what is no host or port
-            raise CommandFailed(f"nothing answers at {base_url}: start it with `klingkit serve`") from None
-    with client:
-        yield client
+@click.command("list", short_help="List tasks.")
+@click.option("--page", default=1, show_default=True, help="1 to 1000.")
+@click.option("--page-size", default=30, show_default=True, help="1 to 500.")
+@service_options
+def list_tasks(page: int, page_size: int, service: ServiceOptions, *, as_json: bool) -> None:
+    """List the tasks of an account, a page of them; the contract kling alone has a list."""
+    with connected(service) as client, one_line_errors(as_json=as_json):
+        tasks = client.list(page, page_size)
+    if as_json:
+        print_json({"tasks": [asdict(task) for task in tasks]})
+    else:
+        for task in tasks:
+            print_line(f"task {task.task_id}: {task.status}  {task.external_task_id}".rstrip())
 
 
 @contextmanager
@@ -213,16 +185,29 @@ def finish(client: KlingClient, task: Task | str, timeout: float, out: Path | No
 
 def print_task(task: Task, files: list[Path] | None = None, *, as_json: bool) -> None:
     """Print a task to stdout: as JSON, or a line for each thing known of it."""
-    from klingkit.contract.printable import printable
-
     saved = [str(file) for file in files or []]
     if as_json:
-        text = json.dumps({**asdict(task), "files": saved}, ensure_ascii=False)
-        as_it_is = printable(text) == text and sys.stdout.encoding.lower() == "utf-8"
-        click.echo(text if as_it_is else json.dumps(json.loads(text)))
+        print_json({**asdict(task), "files": saved})
         return
-    click.echo(printable(f"task {task.task_id}: {task.status}"))
-    for line in (task.message, *([] if saved else task.image_urls), *saved):
+    print_line(f"task {task.task_id}: {task.status}")
+    units = task.final_unit_deduction and f"units taken: {task.final_unit_deduction}"
+    for line in (task.message, units, *([] if saved else task.image_urls), *saved):
         if line:
-            encoding = sys.stdout.encoding  # a folder's name may have what it cannot express
-            click.echo(f"  {printable(line)}".encode(encoding, "backslashreplace").decode(encoding))
+            print_line(f"  {line}")
+
+
+def print_json(said: dict[str, Any]) -> None:
+    """Print one JSON object in one line, escaped where the output could not show it."""
+    from klingkit.contract.printable import printable
+
+    text = json.dumps(said, ensure_ascii=False)
+    as_it_is = printable(text) == text and sys.stdout.encoding.lower() == "utf-8"
+    click.echo(text if as_it_is else json.dumps(said))
+
+
+def print_line(text: str) -> None:
+    """Print a line that a terminal can take; a folder's name may have what its encoding cannot express."""
+    from klingkit.contract.printable import printable
+
+    encoding = sys.stdout.encoding
+    click.echo(printable(text).encode(encoding, "backslashreplace").decode(encoding))

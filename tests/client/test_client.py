@@ -207,7 +207,7 @@ def test_pictures_at_the_limits_are_sent(client: KlingClient, service: responses
     assert len(service.calls) == 1
 
 
-@pytest.mark.parametrize("task_id", ["", "../x", "a/b", "a?b", "a b", "\n", 7.97e17, None], ids=repr)
+@pytest.mark.parametrize("task_id", ["", "../x", "a/b", "a?b", "a b", "\n", 7.97e17], ids=repr)
 def test_a_wrong_task_id_is_not_sent(client: KlingClient, task_id: Any) -> None:
     with pytest.raises(InputError, match="not a task id"):
         client.get(task_id)

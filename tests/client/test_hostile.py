@@ -39,6 +39,7 @@ from klingkit.client import (
 from klingkit.client.hiding import LONGEST, Cleaner
 from klingkit.client.reading import LONGEST_ID
 from tests.client.test_client import CREATE, ID, KEY, QUERY, VECTOR, FakeTime, signed, success, task_data
+from tests.client.test_contracts import KLING
 from tests.conftest import URL, png
 
 if TYPE_CHECKING:
@@ -576,26 +577,50 @@ leaves = (
     | st.floats()
     | st.sampled_from([10**300, 10**4000, -1, 0, 1201, 5000])
 )
-names = st.sampled_from(list(task_data(task_status_msg="", task_result={}))) | st.sampled_from(
-    ["code", "data", "error", "message", "request_id", "type", "images", "url", "index", "external_task_id"]
-)
+OTHERS = [
+    "code",
+    "data",
+    "error",
+    "message",
+    "request_id",
+    "type",
+    "images",
+    "url",
+    "index",
+    "external_task_id",
+    "watermark_url",
+    "quota",
+    "path",
+    "status",
+]
+names = st.sampled_from([*task_data(task_status_msg="", task_result={}), "final_unit_deduction", *OTHERS])
 values = st.recursive(
     leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=4), max_leaves=12
 )
+pictures = st.fixed_dictionaries({"url": leaves}, optional={"watermark_url": leaves})
 tasks = st.fixed_dictionaries(
     {"task_id": st.just(ID) | leaves, "task_status": st.sampled_from(["submitted", "succeed", "failed"]) | leaves},
     optional={
         "task_status_msg": values,
         "created_at": values,
         "updated_at": values,
-        "task_info": values | st.fixed_dictionaries({"external_task_id": leaves}),
-        "task_result": values
-        | st.fixed_dictionaries({"images": st.lists(st.fixed_dictionaries({"url": leaves}), max_size=3)}),
+        "task_info": values | st.fixed_dictionaries({"external_task_id": st.just("order-1") | leaves}),
+        "task_result": values | st.fixed_dictionaries({"images": st.lists(pictures, max_size=3)}),
+        "final_unit_deduction": leaves,
+        "final_balance_deduction": leaves | st.fixed_dictionaries({"quota": leaves, "list_price": leaves}),
     },
 )
 answers = (
     values
-    | st.fixed_dictionaries({"code": st.just(0) | leaves, "message": values, "data": tasks, "request_id": leaves})
+    | st.fixed_dictionaries(
+        {
+            "code": st.just(0) | leaves,
+            "message": values,
+            "data": tasks | st.lists(tasks, max_size=2),
+            "request_id": leaves,
+        }
+    )
+    | st.fixed_dictionaries({"timestamp": leaves, "status": leaves, "error": leaves, "message": leaves, "path": leaves})
     | st.fixed_dictionaries({"error": st.fixed_dictionaries({"message": leaves, "code": leaves})})
 )
 bodies = answers.map(lambda answer: json.dumps(answer).encode()) | st.binary(max_size=50)
@@ -616,7 +641,8 @@ def shown(result: Task | KlingError | None) -> str:
         more = [str(getattr(result, name, "")) for name in ("message", "code", "request_id")]
         return "\n".join([str(result), repr(result), *more, repr(getattr(result, "task", ""))])
     if result is not None:
-        assert "".join([result.task_id, result.status, result.message, *result.image_urls]).isprintable()
+        texts = [result.task_id, result.status, result.message, *result.image_urls, *result.watermark_urls]
+        assert "".join([*texts, result.final_unit_deduction]).isprintable()
         result.external_task_id.encode()
     return repr(result)
 
@@ -633,7 +659,31 @@ def without_a_key(text: str) -> bool:
     return not any(form.lower().replace("\\", "") in plain for form in SECRET_FORMS) and KEY not in text
 
 
-@given(st.sampled_from([200, 201, 204, 302, 400, 401, 408, 429, 499, 500, 502, 503]), headers, bodies)
+statuses = st.sampled_from([200, 201, 204, 302, 400, 401, 404, 408, 429, 499, 500, 502, 503])
+
+
+@given(statuses, headers, bodies)
+@example(404, {}, json.dumps({"path": SECRET_FORMS[5]}).encode())
+@example(401, {}, json.dumps({"code": 1004, "message": f"{KEY} has expired"}).encode())
+def test_whatever_the_vendors_own_service_answers(status: int, headers: dict[str, str], body: bytes) -> None:
+    fake = FakeTime()
+    client = KlingClient(
+        access_key="AK", secret_key=KEY, sleep=fake.sleep, monotonic=fake.monotonic, rng=random.Random(0)
+    )
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as service, client:
+        for method, url in (("POST", KLING), ("GET", KLING), ("GET", f"{KLING}/{ID}"), ("GET", f"{KLING}/order-1")):
+            service.add(method, url, body, status=status, headers=headers)
+        results = [
+            call(lambda: client.get(ID)),
+            call(lambda: client.get(external_task_id="order-1")),
+            call(lambda: client.create([URL], external_task_id="order-1")),
+            call(lambda: client.wait(ID, timeout=20)),
+        ]
+        tasks = call(client.list)
+    assert without_a_key("\n".join(map(shown, [*results, *(tasks if isinstance(tasks, list) else [tasks])])))
+
+
+@given(statuses, headers, bodies)
 @example(200, {}, json.dumps(success() | {"code": KEY}).encode())
 @example(200, {"Content-Type": KEY}, b"<html>")
 @example(200, {}, json.dumps(success("failed", task_status_msg=SECRET_FORMS[3])).encode())
@@ -773,5 +823,6 @@ def test_no_part_of_the_key_stands_where_a_text_is_cut(before: str) -> None:
     for cut in (LONGEST_ID, 10 * LONGEST, 10 * 200):
         for left in range(1, len(key)):
             text = (before * cut)[: cut - len(key) + left] + key + before * 50
-            shown = [Cleaner(key)(text), Cleaner(key)(text, 200), Cleaner(key).beginning(text, LONGEST_ID)]
+            clean = Cleaner(lambda: (key,))
+            shown = [clean(text), clean(text, 200), clean.beginning(text, LONGEST_ID)]
             assert not any(key[:5] in line for line in shown)

@@ -20,6 +20,8 @@ pytest_plugins = ["pytester"]
 KEY = "sk-4711-very-secret"
 TOKEN = "token-of-the-control-api"
 SECRET = "whsec_dGVzdHNlY3JldHRlc3RzZWNyZXR0ZXN0c2VjcmV0MTI="
+SECRET_KEY = "SK-4711-signs-tokens"
+PAIR = (("KLING_ACCESS_KEY", "AK"), ("KLING_SECRET_KEY", SECRET_KEY))
 DEAD = "http://127.0.0.1:9"
 TESTS = f"""
 import os
@@ -53,6 +55,27 @@ def test_an_echo(task_id):
 
 def test_an_echo_of_a_create():
     KlingClient(base_url=ECHO, retry_for=0).create([URL, URL])
+
+@pytest.mark.parametrize("ask", ["get", "wait", "list", "create", "external"])
+def test_a_pair_of_keys(ask):
+    client = KlingClient(base_url=ECHO, contract="kling", retry_for=0)
+    if ask == "list":
+        client.list()
+    if ask == "create":
+        client.create([URL], external_task_id="refusal")
+    if ask == "external":
+        client.get(external_task_id="refusal")
+    getattr(client, ask)("refusal")
+
+def test_a_wrong_secret_key():
+    KlingClient(access_key="AK", secret_key=os.environ["KLING_SECRET_KEY"] + "\\n")
+
+def test_a_signer_that_breaks(monkeypatch):
+    def broken(*_, **__):
+        raise RuntimeError("no tokens here")
+
+    monkeypatch.setattr("jwt.api_jws.json.dumps", broken)
+    KlingClient(access_key="AK", secret_key=os.environ["KLING_SECRET_KEY"])
 
 def test_saving(tmp_path):
     KlingClient(base_url=ECHO, retry_for=0).save(Task("1", "succeed", (DEAD,)), tmp_path)
@@ -134,11 +157,13 @@ def assert_nothing_secret(text: str) -> None:
     forms = [
         KEY,
         TOKEN,
+        SECRET_KEY,
         SECRET[6:],
         base64.b64decode(SECRET[6:]).decode(),
         base64.b64encode(KEY.encode()).decode()[:-4],
     ]
-    lines = [line for line in text.splitlines() if any(form in line for form in forms)]
+    tokens = re.compile(r"eyJ[\w-]+\.eyJ[\w-]+\.[\w-]{43}")
+    lines = [line for line in text.splitlines() if any(form in line for form in forms) or tokens.search(line)]
     assert lines == []
 
 
@@ -148,9 +173,9 @@ def assert_nothing_secret(text: str) -> None:
 def test_a_failed_call_shows_no_key(
     pytester: pytest.Pytester, echo: str, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
 ) -> None:
-    for name in [name for name in os.environ if name.startswith(("PYTEST", "COMETAPI", "KLINGKIT"))]:
+    for name in [name for name in os.environ if name.startswith(("PYTEST", "COMETAPI", "KLING"))]:
         monkeypatch.delenv(name)
-    for name, value in (("COMETAPI_KEY", KEY), ("TOKEN", TOKEN), ("HOOK", SECRET), ("ECHO", echo)):
+    for name, value in (("COMETAPI_KEY", KEY), ("TOKEN", TOKEN), ("HOOK", SECRET), ("ECHO", echo), *PAIR):
         monkeypatch.setenv(name, value)
     pytester.makepyfile(test_it=TESTS)
     done = pytester.runpytest_subprocess("-p", "no:randomly", "-p", "no:asyncio", *arguments)
