@@ -1,0 +1,156 @@
+"""The client on the stand-in: two readings of the API, made apart, that understand each other in each contract."""
+
+from __future__ import annotations
+
+import time
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests
+from requests.adapters import BaseAdapter
+from werkzeug.test import Client
+
+from klingkit.client import (
+    AuthenticationError,
+    InvalidRequestError,
+    KlingClient,
+    TaskExistsError,
+    TaskFailedError,
+    UnexpectedAnswerError,
+    UnknownTaskError,
+)
+from tests.conftest import URL, png
+from tests.stand_in.habits import AS_INFERRED
+from tests.stand_in.service import StandIn
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ACCESS_KEY, SECRET_KEY = "AKaccess", "SKvery-secret-key"
+CONTRACTS = ("cometapi", "cometapi-2026", "kling")
+BROKEN = "https://broken.invalid/a.png"
+
+
+class Wire(BaseAdapter):
+    """Carries what requests sends to a service in this process; an answer can be lost on its way."""
+
+    def __init__(self, service: StandIn) -> None:
+        super().__init__()
+        self._client = Client(service)
+        self.sent: list[str] = []
+        self.lost = 0
+        """How many of the next answers to a create are lost."""
+
+    def send(self, request: requests.PreparedRequest, *_: object, **__: object) -> requests.Response:
+        self.sent.append(f"{request.method} {request.path_url}")
+        headers = [*request.headers.items()]
+        said = self._client.open(request.path_url, method=request.method, headers=headers, data=request.body)
+        if self.lost and request.method == "POST":
+            self.lost -= 1
+            raise requests.ConnectionError("reset")
+        answer = requests.Response()
+        answer.status_code = said.status_code
+        answer.headers.update(said.headers)
+        answer.raw = BytesIO(said.data)
+        answer.request, answer.url = request, request.url or ""
+        return answer
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class Place:
+    """A stand-in, and clients of it that wait on its clock."""
+
+    def __init__(self, contract: str, **habits: Any) -> None:
+        self.contract = contract
+        self.service = StandIn(contract, AS_INFERRED, access_keys={ACCESS_KEY: SECRET_KEY}, **habits)
+        self.wire = Wire(self.service)
+
+    def client(self, *, signed: bool = False, secret_key: str = SECRET_KEY, **options: Any) -> KlingClient:
+        session = requests.Session()
+        session.mount("https://", self.wire)
+        options |= {"access_key": ACCESS_KEY, "secret_key": secret_key} if signed else {"key": "sk-first"}
+        clock = self.service.clock
+        return KlingClient(contract=self.contract, session=session, sleep=clock.advance, monotonic=clock.now, **options)
+
+
+@pytest.fixture
+def kling() -> Place:
+    return Place("kling")
+
+
+@pytest.mark.parametrize("contract", CONTRACTS)
+def test_the_same_python_brings_pictures_in_each_contract(contract: str, tmp_path: Path) -> None:
+    place = Place(contract)
+    with place.client(signed=contract == "kling") as client:
+        task = client.create([png(), URL], prompt="two friends", scene_image=URL, n=2, external_task_id="order-1")
+        done = client.wait(task)
+        files = client.save(done, tmp_path)
+        assert done.external_task_id == "order-1"
+        assert len(files) == 2
+        with pytest.raises(InvalidRequestError, match="External_task_id order-1 already exists"):
+            client.create([URL, URL], external_task_id="order-1")
+        with pytest.raises(UnknownTaskError):
+            client.get("100000000000000000")
+        with pytest.raises(TaskFailedError):
+            client.wait(client.create([URL, BROKEN]))
+    [made] = [task for task in place.service.store.tasks.values() if task.external_id]
+    assert made.number == 2
+
+
+@pytest.mark.parametrize("contract", CONTRACTS)
+def test_a_wrong_path_is_no_answer_of_the_api(contract: str) -> None:
+    client = Place(contract).client(base_url="https://api.example.com/v2")
+    with pytest.raises(UnexpectedAnswerError, match="check the base URL"):
+        client.get("1")
+
+
+def test_a_watermark_is_asked_for_and_read(kling: Place) -> None:
+    client = kling.client()
+    task = client.wait(client.create([URL], watermark=True))
+    assert len(task.watermark_urls) == len(task.image_urls) == 1
+    assert task.final_unit_deduction
+
+
+def test_tasks_are_listed_and_found(kling: Place) -> None:
+    client = kling.client(signed=True)
+    made = [client.create([URL], external_task_id=f"order {number}/") for number in range(3)]
+    assert [task.task_id for task in client.list(page=1, page_size=2)] == [made[2].task_id, made[1].task_id]
+    assert [task.task_id for task in client.list(page=2, page_size=2)] == [made[0].task_id]
+    named = client.create([URL], external_task_id="a b?ж")
+    assert client.get(external_task_id="a b?ж").task_id == named.task_id
+    with pytest.raises(UnknownTaskError):
+        client.get(external_task_id="nobody")
+
+
+@pytest.mark.parametrize("retry_for", [0.0, 60.0])
+def test_a_create_whose_answer_was_lost_is_found_and_made_once(kling: Place, retry_for: float) -> None:
+    kling.wire.lost = 1
+    task = kling.client(retry_for=retry_for).create([URL], external_task_id="order-1")
+    assert list(kling.service.store.tasks) == [task.task_id]
+    assert kling.wire.sent[-1].endswith("/order-1")
+
+
+def test_cometapi_cannot_find_it() -> None:
+    place = Place("cometapi")
+    place.wire.lost = 1
+    with pytest.raises(TaskExistsError):
+        place.client().create([URL, URL], external_task_id="order-1")
+    assert len(place.service.store.tasks) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "asked"),
+    [
+        ({"secret_key": "another-secret-key"}, 1002, 1),
+        ({"now": lambda: time.time() + 600}, 1003, 1),
+        ({"now": lambda: time.time() - 3600}, 1004, 2),
+    ],
+)
+def test_a_token_that_is_not_taken_says_why(kling: Place, options: dict[str, Any], code: int, asked: int) -> None:
+    with pytest.raises(AuthenticationError) as error:
+        kling.client(signed=True, **options).list()
+    assert error.value.code == code
+    assert len(kling.wire.sent) == asked
