@@ -21,7 +21,7 @@ from klingkit.client import (
     UnknownTaskError,
 )
 from tests.conftest import URL, png
-from tests.stand_in.habits import AS_INFERRED
+from tests.stand_in.habits import AS_INFERRED, OTHERWISE, Habits, by_chance
 from tests.stand_in.service import StandIn
 
 if TYPE_CHECKING:
@@ -63,15 +63,16 @@ class Wire(BaseAdapter):
 class Place:
     """A stand-in, and clients of it that wait on its clock."""
 
-    def __init__(self, contract: str, **habits: Any) -> None:
+    def __init__(self, contract: str, habits: Habits = AS_INFERRED) -> None:
         self.contract = contract
-        self.service = StandIn(contract, AS_INFERRED, access_keys={ACCESS_KEY: SECRET_KEY}, **habits)
+        self.service = StandIn(contract, habits, access_keys={ACCESS_KEY: SECRET_KEY})
         self.wire = Wire(self.service)
 
     def client(self, *, signed: bool = False, secret_key: str = SECRET_KEY, **options: Any) -> KlingClient:
         session = requests.Session()
         session.mount("https://", self.wire)
-        options |= {"access_key": ACCESS_KEY, "secret_key": secret_key} if signed else {"key": "sk-first"}
+        credential = {"access_key": ACCESS_KEY, "secret_key": secret_key} if signed else {"key": "sk-first"}
+        options = credential | options
         clock = self.service.clock
         return KlingClient(contract=self.contract, session=session, sleep=clock.advance, monotonic=clock.now, **options)
 
@@ -98,6 +99,26 @@ def test_the_same_python_brings_pictures_in_each_contract(contract: str, tmp_pat
             client.wait(client.create([URL, BROKEN]))
     [made] = [task for task in place.service.store.tasks.values() if task.external_id]
     assert made.number == 2
+
+
+@pytest.mark.parametrize("contract", CONTRACTS)
+@pytest.mark.parametrize("habits", [OTHERWISE, *map(by_chance, range(6))])
+def test_errors_are_told_apart_by_what_is_known_alone(contract: str, habits: Habits) -> None:
+    """Whatever else the service answers them with."""
+    place = Place(contract, habits)
+    with place.client() as client:
+        task = client.wait(client.create([URL, URL], n=2, external_task_id="order-1"))
+        assert len(task.image_urls) == 2
+        with pytest.raises(TaskFailedError, match="Something went wrong when we tried"):
+            client.wait(client.create([URL, BROKEN]))
+        with pytest.raises(InvalidRequestError, match="order-1 already exists"):
+            client.create([URL, URL], external_task_id="order-1")
+        with pytest.raises(InvalidRequestError, match="size must be between 0 and 2500"):
+            client.create([URL, URL], prompt="x" * 2501)
+        with pytest.raises(InvalidRequestError if habits.unknown_task == "404" else UnknownTaskError):
+            client.get("100000000000000000")
+    with place.client(key="sk-nobody") as stranger, pytest.raises(AuthenticationError):
+        stranger.get(task.task_id)
 
 
 @pytest.mark.parametrize("contract", CONTRACTS)
