@@ -27,9 +27,11 @@ from click.testing import CliRunner
 import klingkit
 from klingkit.cli import main
 from klingkit.client import KlingClient
+from klingkit.client.dialect import DIALECTS, MOST_SUBJECTS
 from klingkit.contract import load_contract
 from klingkit.contract.recordings.files import save
 from klingkit.contract.recordings.secret import Secret
+from klingkit.environment import environment
 from klingkit.mock_server.control.client import Control
 from klingkit.mock_server.scenario_choice import parse_scenario
 from klingkit.mock_server.scenarios import scenario_table
@@ -301,6 +303,22 @@ def test_the_fixtures_have_the_type_it_names(kling_server: klingkit.Kling) -> No
     assert isinstance(kling_server, klingkit.Kling)
     with klingkit.mock() as kling:
         assert isinstance(kling, klingkit.Kling)
+
+
+def test_the_table_of_the_contracts_is_how_the_client_speaks_them() -> None:
+    names = "|".join(DIALECTS)
+    rows = re.findall(
+        rf"^\| `({names})` \| `(https.*?)` \| (\d) to (\d) \| (.*?) \| (.*?) \|(.*?)\|$", README, re.MULTILINE
+    )
+
+    assert [name for name, *_ in rows] == list(DIALECTS)
+    for name, url, fewest, most, models, variables, fields in rows:
+        dialect = DIALECTS[name]
+        assert (url, int(fewest), int(most)) == (dialect.base_url, dialect.fewest_subjects, MOST_SUBJECTS)
+        assert set(re.findall(r"`(.*?)`", models)) == dialect.models
+        assert {*re.findall(r"`(.*?)`", fields), "scene_image"} == dialect.fields.keys()
+        with environment(**dict.fromkeys(re.findall(r"`(.*?)`", variables), "a-key")):
+            assert KlingClient(contract=name).contract == name
 
 
 def test_accounts_share_the_clock_and_nothing_else() -> None:
