@@ -147,6 +147,11 @@ class Contract:
         self.rules |= {rule.id: rule for request in self.requests.values() for rule in request.rules.values()}
 
     @property
+    def routes(self) -> dict[str, Operation]:
+        """The operations that have a method and path of their own, by id; what else is served there is told apart by the body."""
+        return {name: operation for name, operation in self.operations.items() if operation.when is None}
+
+    @property
     def bad_request(self) -> ErrorSpec:
         """The error that answers a request that cannot be read."""
         return self.rules["body.json"].require_error()

@@ -12,6 +12,7 @@ class TaskView:
 
     task_id: str
     account: str
+    contract: str
     status: str
     progression: str
     scenario: str | None

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 class AccountSettings:
     """Settings of an account, or of the server for every account that has none of its own."""
 
+    contract: str | None = None
+    """By which of the contracts with the same paths it is answered; None: the one that the server serves."""
+    plain_generation: bool = False
+    """Whether a create without subject pictures makes a plain picture, where the contract has that."""
     balance: Decimal | None = None
     """Money in the currency of the contract; None: unlimited."""
     quota: Decimal | None = None

@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Any
 
+from klingkit.contract.choice import WITH_PLAIN
 from klingkit.contract.nearest import nearest_names
 
+from .contracts import create_path
 from .field_hints import MAX_NAMED, texts_for_objects
 from .foreign_text import plain
+from .handlers import CREATES
 from .picture_hints import refused_pictures
 from .refused_again import advise_refused
 from .scenario_arguments import UnknownNameError
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 
     from .field_hints import Named
     from .journal import Entry
+    from .request_state import RequestState
     from .simulator import Simulator
 
 REQUEST_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -35,7 +39,7 @@ FAST_POLLS = 4
 REMEDIES = {
     "unknown-field": "the service ignores the field in silence: correct its name or leave it out",
     "unknown-scenario": "correct the name of the scenario in the prompt; `klingkit scenarios` lists them",
-    "plain-picture": "put the pictures into subject_image_list; without one this simulator refuses what the service may bill",
+    "plain-picture": "put the pictures into subject_image_list, or let the simulator make plain pictures too: --plain-generation",
     "text-for-object": "put each picture into an object of its own",
     "picture": "check pictures before they are sent, as KlingClient does",
     "empty-picture": "leave the field out, or give it a picture",
@@ -77,19 +81,24 @@ class Advice:
     """Number in the journal; 0 if it is no single request."""
 
 
-def on_refusal(simulator: Simulator, account: str, body: dict[str, Any] | None, task_id: str) -> list[Named]:
+def on_refusal(simulator: Simulator, state: RequestState, task_id: str) -> list[Named]:
     """Name what a refused request shows: pictures of a wrong form, an id that a float has changed, a request_id taken for a task's."""
-    found = []
+    found, body, contract = [], state.body, state.contract
     if body is not None:
-        found += refused_pictures(simulator.contract, body)
-        found += texts_for_objects(simulator.contract, body)
-        if body.get("subject_image_list") is None and (body.get("prompt") or body.get("image")):
+        asked = contract.requests[state.operation]
+        found += refused_pictures(asked, body)
+        found += texts_for_objects(asked, body)
+        if _wants_plain(body) and contract.name in WITH_PLAIN and not contract.choice.plain_generation:
             found.append(("plain-picture", f"subject_image_list is missing: {PLAIN}"))
     if REQUEST_ID.fullmatch(task_id):
         found.append(("request-id", "the id looks like a request_id; a task's is data.task_id of the create's answer"))
-    if task_id and (near := simulator.store.near_id(account, task_id)):
+    if task_id and (near := simulator.store.near_id(state.account, task_id)):
         found.append(("mangled-id", f"there is a task {near}: the id was probably read as a number"))
     return found
+
+
+def _wants_plain(body: dict[str, Any]) -> bool:
+    return body.get("subject_image_list") is None and bool(body.get("prompt") or body.get("image"))
 
 
 def unknown_markers(contract: Contract, prompt: str) -> list[Named]:
@@ -108,9 +117,9 @@ def unknown_markers(contract: Contract, prompt: str) -> list[Named]:
     return found
 
 
-def wrong_path(simulator: Simulator, path: str) -> list[Named]:
+def wrong_path(simulator: Simulator, contract: Contract, path: str) -> list[Named]:
     """Name an invented path: one that ends in the id of a task, or shares a word with the path of the create."""
-    create = next(operation.path for operation in simulator.contract.operations.values() if "{" not in operation.path)
+    create = create_path(contract)
     words = path.strip("/").split("/")
     if set(words) & set(create.split("/")) - {""} or simulator.store.get(words[-1]):
         return [("wrong-path", f"there is no such path; tasks are made at {create} and queried at {create}/TASK_ID")]
@@ -133,7 +142,7 @@ def advise(simulator: Simulator, account: str | None = None) -> list[Advice]:
     found += _too_fast(entries)
     found += _same_again(entries)
     found += _retried_1102(entries)
-    refused = advise_refused(simulator.contract, entries)
+    refused = advise_refused(simulator.contracts.served, entries)
     found += [Advice(kind, text, entry.account, entry.number) for kind, text, entry in refused]
     found.sort(key=lambda mistake: mistake.request)
     return found + list(_never_fetched(simulator, account))
@@ -158,7 +167,7 @@ def _too_fast(entries: list[Entry]) -> Iterator[Advice]:
 def _same_again(entries: list[Entry]) -> Iterator[Advice]:
     seen: dict[tuple[str, int], int] = {}
     for entry in entries:
-        if entry.operation != "create_task" or not entry.task_id:
+        if entry.operation not in CREATES or not entry.task_id:
             continue  # an external_task_id makes no second task
         key = (entry.account, entry.fingerprint)
         if key in seen:
@@ -170,7 +179,7 @@ def _same_again(entries: list[Entry]) -> Iterator[Advice]:
 def _retried_1102(entries: list[Entry]) -> Iterator[Advice]:
     broke: dict[str, int] = {}
     for entry in entries:
-        if entry.operation == "create_task":
+        if entry.operation in CREATES:
             if entry.error != "1102":
                 broke.pop(entry.account, None)
             elif entry.account in broke:
@@ -186,5 +195,5 @@ def _never_fetched(simulator: Simulator, account: str | None) -> Iterator[Advice
         task = record.task
         if not record.end_seen or record.fetched:
             continue
-        if snapshot(task, now).status == simulator.contract.lifecycle.succeeded:
+        if snapshot(task, now).status == simulator.contract_of(task).lifecycle.succeeded:
             yield Advice("never-fetched", f"the pictures of task {task.task_id} were not fetched", task.account, 0)

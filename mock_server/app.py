@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
-from klingkit.contract import ApiError, Operation
+from klingkit.contract import ApiError
 from klingkit.contract.api_error import render
 
 from . import advice, request_log
@@ -24,6 +25,7 @@ from .field_hints import unknown_fields
 from .foreign_pages import refusal_for_api
 from .foreign_text import header_value, log
 from .handlers import HANDLERS, Call
+from .journal import SHORT
 from .request_state import CRASH, FAULT, STATE, RequestState
 from .scenario_choice import read_prefer
 from .simulator import Chosen
@@ -32,7 +34,8 @@ from .task_bodies import SHAPES
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .handlers import Handled
+    from klingkit.contract import Contract, Operation
+
     from .scenario import Scenario
     from .simulator import Simulator
     from .tasks import Snapshot
@@ -46,42 +49,39 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def create_app(simulator: Simulator) -> Flask:
-    """Return the WSGI application of a simulator; its routes come from the contract.
+    """Return the WSGI application of a simulator; its routes come from the contracts that it serves.
 
-    Raises ValueError if an operation of the contract has no handler, or a handler no operation.
+    Raises ValueError if an operation of a contract has no handler.
     """
-    contract = simulator.contract
-    if HANDLERS.keys() != contract.operations.keys():
-        unmatched = ", ".join(sorted(HANDLERS.keys() ^ contract.operations.keys()))
-        raise ValueError(
-            f"openapi.yaml and mock_server/handlers.py must name the same operations; only in one: {unmatched}"
-        )
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = simulator.settings.max_body
     app.url_map.merge_slashes = False
     app.extensions["klingkit"] = simulator
-    for operation in contract.operations.values():
-        app.add_url_rule(
-            operation.path.replace("{", "<").replace("}", ">"),
-            operation.operation_id,
-            _endpoint(simulator, operation, HANDLERS[operation.operation_id]),
-            methods=[operation.method],
-            provide_automatic_options=False,
-        )
+    for contract in simulator.contracts.served:
+        if unknown := ", ".join(contract.operations.keys() - HANDLERS.keys()):
+            raise ValueError(f"mock_server/handlers.py has no function for operations of {contract.name}: {unknown}")
+        for operation in contract.routes.values():
+            app.add_url_rule(
+                operation.path.replace("{", "<").replace("}", ">"),
+                f"{contract.name} {operation.operation_id}",
+                _endpoint(simulator, operation.operation_id),
+                methods=[operation.method],
+                provide_automatic_options=False,
+            )
     app.register_blueprint(control_routes(simulator))
     app.before_request(lambda: _begin(simulator))
     app.after_request(lambda response: _finish(simulator, response))
     app.register_error_handler(ApiError, lambda error: _refuse(simulator, error))
     app.register_error_handler(NotFound, lambda _: _wrong_path(simulator))
     app.register_error_handler(MethodNotAllowed, lambda error: _wrong_method(simulator, error))
-    app.register_error_handler(RequestEntityTooLarge, lambda _: _refuse(simulator, _too_large(simulator)))
+    app.register_error_handler(RequestEntityTooLarge, lambda _: _refuse_size(simulator))
     app.register_error_handler(Exception, lambda error: _crash(simulator, error))
     return app
 
 
-def _endpoint(simulator: Simulator, operation: Operation, handler: Callable[..., Handled]) -> Callable[..., Response]:
+def _endpoint(simulator: Simulator, operation_id: str) -> Callable[..., Response]:
     def endpoint(**path_arguments: str) -> Response:
-        return _serve(simulator, operation, handler, path_arguments)
+        return _serve(simulator, operation_id, path_arguments)
 
     return endpoint
 
@@ -90,65 +90,75 @@ def _endpoint(simulator: Simulator, operation: Operation, handler: Callable[...,
 
 
 def _begin(simulator: Simulator) -> None:
-    """Number the request, and give it the gateway's id."""
+    """Number the request, find the contract of its path, and give it the gateway's id."""
     environ = request.environ
     path = environ["PATH_INFO"]
     number = 0 if path.startswith(PREFIX) else simulator.store.journal.next_number()
     gateway_request_id = simulator.ids.gateway_request_id(simulator.clock.now())
-    id_header = simulator.contract.request_id_header
-    environ[STATE] = RequestState(environ, time.perf_counter(), number, id_header, gateway_request_id)
+    contract = simulator.contracts.at(path)
+    environ[STATE] = RequestState(environ, time.perf_counter(), number, contract, gateway_request_id)
     if number and (refusal := refusal_for_api(environ, simulator.settings)):
-        raise ApiError(replace(simulator.contract.errors["invalid_request"], http=403, message=refusal))
+        raise ApiError(replace(contract.bad_request, http=403, message=refusal))
     if path.startswith("//"):  # a base URL with a slash too many; werkzeug would forgive it
-        raise ApiError(simulator.contract.rules["path.known"])
+        raise ApiError(contract.rules["path.known"])
 
 
-def _serve(
-    simulator: Simulator, operation: Operation, handler: Callable[..., Handled], arguments: dict[str, Any]
-) -> Response:
+def _serve(simulator: Simulator, operation_id: str, arguments: dict[str, Any]) -> Response:
     """Answer one operation: who asks, what for, which scenario applies, and what the engine says.
 
     Refusals are raised as ApiError.
     """
     state: RequestState = request.environ[STATE]
-    state.operation = operation.operation_id
-    state.account = authenticate(state.environ.get(request_log.AUTHORIZATION), simulator)
+    state.operation = operation_id
+    state.account = authenticate(state.environ.get(request_log.AUTHORIZATION), simulator, state.contract)
+    state.contract = contract = simulator.contracts.of(state.contract, simulator.store.settings(state.account))
     if not simulator.store.count_request(state.account, simulator.clock.now()):
-        raise ApiError(simulator.contract.rules["account.rate"])
-    refusal = _read_body(simulator, state, operation.media_type) if operation.media_type else None
-    scenario, progression = _choose(simulator, state)
+        raise ApiError(contract.rules["account.rate"])
+    operation = contract.operations[operation_id]
+    refusal = _read_body(simulator, state, operation) if operation.media_type else None
+    scenario, progression = _choose(simulator, state, operation)
     if scenario and scenario.error:
-        error = simulator.contract.errors[scenario.error]
+        error = contract.errors[scenario.error]
         raise ApiError(replace(error, http=scenario.http or error.http, message=scenario.message or error.message))
-    call = Call(state.account, _base_url(simulator, state.environ), state.number, scenario, progression)
+    call = Call(contract, state.account, _base_url(simulator, state.environ), state.number, scenario, progression)
     if state.body is not None:
         arguments["body"] = state.body
+    elif operation_id in contract.requests:
+        arguments["query"] = request.args
     try:
         if refusal:
             raise refusal
-        view, data = handler(simulator, call, **arguments)
+        view, data = HANDLERS[state.operation](simulator, call, **arguments)
     except ApiError:
-        _note_refusal(simulator, state, arguments.get("task_id", ""))
+        _note_refusal(simulator, state, operation, arguments.get("task_id", ""))
         raise
-    _note_task(simulator, state, view)
+    if view:
+        _note_task(simulator, state, view)
     return _succeed(simulator, state, data)
 
 
-def _read_body(simulator: Simulator, state: RequestState, media_type: str) -> ApiError | None:
-    """Read the request's body; return the refusal of one that cannot be read, since a scenario may overrule it."""
-    rules = simulator.contract.rules
+def _read_body(simulator: Simulator, state: RequestState, operation: Operation) -> ApiError | None:
+    """Read the request's body; return the refusal of one that cannot be read, since a scenario may overrule it.
+
+    Of the operations with that method and path, the request is of the one that its body is for.
+    """
+    contract = state.contract
+    rules = contract.rules
     state.raw = raw = _whole_body(state.environ, simulator.settings.max_body)
     if len(raw) >= simulator.settings.max_body and state.environ["wsgi.input"].read(1):
-        return _too_large(simulator)  # a chunked body, which announced no length: werkzeug cuts it at the limit
+        return _too_large(
+            simulator, contract
+        )  # a chunked body, which announced no length: werkzeug cuts it at the limit
     if len(raw) < (request.content_length or 0):
         return ApiError(rules["body.json"])  # the client broke off: what came may be whole JSON, and is not all
-    if request.mimetype != media_type:
-        return ApiError(rules["body.mediaType"], mediaType=media_type)
+    if request.mimetype != operation.media_type:
+        return ApiError(rules["body.mediaType"], mediaType=operation.media_type)
     try:
-        state.body = read_json_object(raw, simulator.contract)
+        state.body = read_json_object(raw, contract)
     except ApiError as error:
         return error
-    state.advice += unknown_fields(simulator.contract, state.body)
+    state.operation = contract.operation_for(operation, state.body).operation_id
+    state.advice += unknown_fields(contract.requests[state.operation], state.body)
     return None
 
 
@@ -161,17 +171,17 @@ def _whole_body(environ: dict[str, Any], limit: int) -> bytes:
     return data
 
 
-def _too_large(simulator: Simulator) -> ApiError:
+def _too_large(simulator: Simulator, contract: Contract) -> ApiError:
     """Read the rest of the body and return the refusal: a client that still sends would get a reset, not the answer."""
     limit = simulator.settings.max_body
     rest = request.environ["wsgi.input"]
     for _ in range(DRAINED_LIMITS * limit // CHUNK):
         if not rest.read(CHUNK):
             break
-    return ApiError(simulator.contract.rules["body.size"], limit=limit)
+    return ApiError(contract.rules["body.size"], limit=limit)
 
 
-def _choose(simulator: Simulator, state: RequestState) -> tuple[Scenario | None, str | None]:
+def _choose(simulator: Simulator, state: RequestState, operation: Operation) -> tuple[Scenario | None, str | None]:
     """Return scenario and progression of this request.
 
     Raises ApiError for a `Prefer` header that names one that there is not.
@@ -180,14 +190,14 @@ def _choose(simulator: Simulator, state: RequestState) -> tuple[Scenario | None,
     progression: str | None = None
     if header := state.environ.get("HTTP_PREFER"):
         try:
-            preferred, progression = read_prefer(header, simulator.contract, state.operation)
+            preferred, progression = read_prefer(header, state.contract, operation.operation_id)
         except ValueError as error:
-            spec = simulator.contract.errors["invalid_request"]
+            spec = state.contract.bad_request
             raise ApiError(replace(spec, message=f"Prefer header of klingkit: {error}")) from error
     prompt = state.body.get("prompt") if state.body else None
     if isinstance(prompt, str) and "[[" in prompt:
-        state.advice += advice.unknown_markers(simulator.contract, prompt)
-    state.chosen = simulator.choose(state.operation, state.account, preferred, prompt)
+        state.advice += advice.unknown_markers(state.contract, prompt)
+    state.chosen = simulator.choose(state.contract, operation.operation_id, state.account, preferred, prompt)
     return state.chosen.scenario if state.chosen else None, progression
 
 
@@ -201,15 +211,15 @@ def _base_url(simulator: Simulator, environ: dict[str, Any]) -> str:
     return f"{environ['wsgi.url_scheme']}://{host}"
 
 
-def _note_refusal(simulator: Simulator, state: RequestState, task_id: str) -> None:
+def _note_refusal(simulator: Simulator, state: RequestState, operation: Operation, task_id: str) -> None:
     """Give a queued scenario back, which did not come to pass, and note what explains the refusal."""
     if state.chosen and not state.chosen.scenario.fault:
-        simulator.give_back(state.operation, state.chosen)
+        simulator.give_back(operation.operation_id, state.chosen)
         state.chosen = None
     task = simulator.store.get(task_id)
     if task and task.account == state.account and task.scenario:
         state.chosen = Chosen(task.scenario, "task")  # it hides the task
-    state.advice += advice.on_refusal(simulator, state.account, state.body, task_id)
+    state.advice += advice.on_refusal(simulator, state, task_id)
 
 
 def _note_task(simulator: Simulator, state: RequestState, view: Snapshot) -> None:
@@ -219,15 +229,15 @@ def _note_task(simulator: Simulator, state: RequestState, view: Snapshot) -> Non
         state.advice.append(advice.after_the_end(task.task_id))
     state.task_id = task.task_id
     if view.ended and task.plan.rule:
-        state.rule = simulator.contract.rules[task.plan.rule].explanation
+        state.rule = simulator.contract_of(task).rules[task.plan.rule].explanation
     if task.plan.why and (view.ended or state.body is not None):
         state.advice.append(("picture", task.plan.why))
     if state.chosen is None and task.scenario:
         state.chosen = Chosen(task.scenario, "task")
 
 
-def _succeed(simulator: Simulator, state: RequestState, data: dict[str, Any]) -> Response:
-    success = simulator.contract.errors["0"]
+def _succeed(simulator: Simulator, state: RequestState, data: dict[str, Any] | list[dict[str, Any]]) -> Response:
+    success = state.contract.errors["0"]
     envelope = {
         "code": success.code,
         "message": success.message,
@@ -247,15 +257,22 @@ def _refuse(simulator: Simulator, error: ApiError) -> Response:
         state.rule = error.rule.explanation
     answer = render(
         error,
-        simulator.contract.gateway,
+        state.contract.gateway,
         request_id=simulator.ids.request_id(),
         gateway_request_id=state.gateway_request_id,
+        path=request.path[:SHORT],
+        at=datetime.fromtimestamp(simulator.clock.now() / 1000, UTC),
     )
     if isinstance(answer.body, str):
         location = [("Location", "/")] if 300 <= answer.http < 400 else []
         headers = [("Content-Type", "text/html; charset=utf-8"), *location]
         return _answer(state, answer.http, answer.body.encode(), headers)
     return _json(state, answer.http, answer.body)
+
+
+def _refuse_size(simulator: Simulator) -> Response:
+    state: RequestState = request.environ[STATE]
+    return _refuse(simulator, _too_large(simulator, state.contract))
 
 
 def _wrong_path(simulator: Simulator) -> Response:
@@ -265,8 +282,8 @@ def _wrong_path(simulator: Simulator) -> Response:
         return _answer(state, 302, b"", [("Location", f"{PREFIX}/")])
     if found := account_of(state.environ.get(request_log.AUTHORIZATION)):
         state.account = found[1]  # whose mistake it is
-    state.advice += advice.wrong_path(simulator, request.path)
-    return _refuse(simulator, ApiError(simulator.contract.rules["path.known"]))
+    state.advice += advice.wrong_path(simulator, state.contract, request.path)
+    return _refuse(simulator, ApiError(state.contract.rules["path.known"]))
 
 
 def _wrong_method(simulator: Simulator, error: MethodNotAllowed) -> Response | MethodNotAllowed:
@@ -274,10 +291,10 @@ def _wrong_method(simulator: Simulator, error: MethodNotAllowed) -> Response | M
         return error
     state: RequestState = request.environ[STATE]
     try:
-        state.account = authenticate(state.environ.get(request_log.AUTHORIZATION), simulator)
+        state.account = authenticate(state.environ.get(request_log.AUTHORIZATION), simulator, state.contract)
     except ApiError as refusal:
         return _refuse(simulator, refusal)
-    return _refuse(simulator, ApiError(simulator.contract.rules["path.method"]))
+    return _refuse(simulator, ApiError(state.contract.rules["path.method"]))
 
 
 def _crash(simulator: Simulator, error: Exception) -> Response | HTTPException:
@@ -285,7 +302,8 @@ def _crash(simulator: Simulator, error: Exception) -> Response | HTTPException:
         return error
     log.error("a bug in klingkit: please report it", exc_info=error)
     request.environ[CRASH] = error
-    return _refuse(simulator, ApiError(simulator.contract.errors["5000"]))
+    state: RequestState = request.environ[STATE]
+    return _refuse(simulator, ApiError(state.contract.errors["5000"]))
 
 
 # Every answer of the API, and the end of every request
@@ -299,8 +317,8 @@ def _json(state: RequestState, http: int, body: dict[str, Any]) -> Response:
 
 def _answer(state: RequestState, http: int, body: bytes, headers: list[tuple[str, str]]) -> Response:
     """Return an answer with the headers that explain it."""
-    if state.number:
-        headers.append((state.id_header, state.gateway_request_id))
+    if state.number and state.contract.request_id_header:
+        headers.append((state.contract.request_id_header, state.gateway_request_id))
     if chosen := state.chosen:
         headers.append(("Klingkit-Scenario", header_value(state.scenario)))
         if chosen.source != "task" and chosen.scenario.fault:

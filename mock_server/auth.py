@@ -1,4 +1,4 @@
-"""Who sends a request: the key is the account."""
+"""Who sends a request: the key is the account; of a signed token it is the access key, so that a renewed one is the same account."""
 
 from __future__ import annotations
 
@@ -7,20 +7,33 @@ from typing import TYPE_CHECKING
 
 from klingkit.contract import ApiError
 
+from .tokens import check_form, check_signed, read_token
+
 if TYPE_CHECKING:
+    from klingkit.contract import Contract
+
+    from .settings import Settings
     from .simulator import Simulator
 
 
 def account_of(header: str | None) -> tuple[str, str] | None:
     """Return key and account of an `Authorization` header; None if it is missing or malformed.
 
-    The account's name is derived from the key and does not reveal it. The scheme word is case-insensitive (api-facts 6.4).
+    The account's name is derived from the key and does not reveal it. Nothing is verified.
     """
-    scheme, _, key = (header or "").strip().partition(" ")
-    key = key.strip()
-    if scheme.lower() != "bearer" or not key or " " in key:
+    text = _bearer(header)
+    if text is None:
         return None
+    token = read_token(text) if "." in text else None
+    key = (token and token.access_key) or text
     return key, account_name(key)
+
+
+def _bearer(header: str | None) -> str | None:
+    """Return what stands after `Bearer`, in capitals or not (api-facts 6.4); None if that is not one word."""
+    scheme, _, text = (header or "").strip().partition(" ")
+    text = text.strip()
+    return None if scheme.lower() != "bearer" or not text or " " in text else text
 
 
 def fits_header(text: str) -> bool:
@@ -33,9 +46,10 @@ def is_key(text: str) -> bool:
     return fits_header(text) and " " not in text
 
 
-def is_accepted(key: str, keys: frozenset[str]) -> bool:
-    """Tell whether a simulator takes a key; without keys of its own it takes every one."""
-    return not keys or key in keys
+def is_accepted(key: str, settings: Settings) -> bool:
+    """Tell whether a simulator takes a key, or an access key; without any of its own it takes every one."""
+    names = [name for name, _ in settings.access_keys]
+    return not (settings.keys or names) or key in settings.keys or key in names
 
 
 def account_name(key: str) -> str:
@@ -43,14 +57,39 @@ def account_name(key: str) -> str:
     return "acct-" + hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
-def authenticate(header: str | None, simulator: Simulator) -> str:
+def authenticate(header: str | None, simulator: Simulator, contract: Contract) -> str:
     """Return the account that sends a request.
 
     Raises ApiError for a header that is missing or malformed, and for a key that is unknown, disabled or expired.
     """
+    if contract.jwt is None:
+        return _by_key(header, simulator, contract)
+    if not (header or "").strip():
+        raise ApiError(contract.rules["authorization.bearer"])
+    text = _bearer(header) or ""
+    account = account_name(_signed_or_key(text, simulator, contract))
+    settings = simulator.store.settings(account)
+    if settings.disabled or settings.expired:
+        raise ApiError(contract.rules["authorization.access_key"])
+    return account
+
+
+def _by_key(header: str | None, simulator: Simulator, contract: Contract) -> str:
     if found := account_of(header):
-        key, account = found
+        account = found[1]
         settings = simulator.store.settings(account)
-        if is_accepted(key, simulator.settings.keys) and not settings.disabled and not settings.expired:
+        keys = simulator.settings.keys
+        if (not keys or _bearer(header) in keys) and not settings.disabled and not settings.expired:
             return account
-    raise ApiError(simulator.contract.rules["authorization.bearer"])
+    raise ApiError(contract.rules["authorization.bearer"])
+
+
+def _signed_or_key(text: str, simulator: Simulator, contract: Contract) -> str:
+    """Return whose token or API key it is. Raises ApiError."""
+    keys, secrets = simulator.settings.keys, simulator.secrets
+    if text in keys or (text and "." not in text and not keys and not secrets):
+        return text
+    token = check_form(text, contract)
+    if keys or secrets:
+        check_signed(token, contract, secrets)
+    return token.access_key

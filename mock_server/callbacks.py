@@ -22,7 +22,7 @@ from .task_bodies import callback_body
 from .tasks import LONGEST_CALLBACK_URL, at_step
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from klingkit.contract import Contract
 
@@ -53,12 +53,17 @@ class Callbacks:
     """Delivers what the store holds as due: by `deliver_due`, or by threads of its own that wait for the clock."""
 
     def __init__(
-        self, store: MemoryStore, clock: Clock, contract: Contract, send: SendCallback, *, speed: float
+        self,
+        store: MemoryStore,
+        clock: Clock,
+        contract_of: Callable[[Task], Contract],
+        send: SendCallback,
+        *,
+        speed: float,
     ) -> None:
         self._store = store
         self._clock = clock
-        self._contract = contract
-        self._policy = contract.callbacks
+        self._contract_of = contract_of
         self._speed = speed
         self.send = send
         self.in_background = False
@@ -185,7 +190,7 @@ class Callbacks:
         view = at_step(task, delivery.step)
         attempt = self._send(delivery, task, view)
         fault = task.scenario.callback if task.scenario else ""
-        follows = sequel(attempt, delivery.attempts, self._pauses_ms(task.account), twice=fault == "twice")
+        follows = sequel(attempt, delivery.attempts, self._pauses_ms(task), twice=fault == "twice")
         where = f"callback of task {task.task_id} ({view.status}) to {host_and_path(task.callback_url)}"
         _log(where, attempt, follows, failures=1 + sum(bool(made.problem) for made in delivery.attempts))
         retry_at = None if follows.pause_ms is None else attempt.at + follows.pause_ms
@@ -197,21 +202,22 @@ class Callbacks:
         fault = task.scenario.callback if task.scenario else ""
         if fault == "lost-all" or (fault == "lost" and not delivery.attempts):
             return Attempt(self._clock.now(), None, "lost on its way, as the scenario wants")
-        body = _encode(callback_body(view, self._contract.lifecycle)).encode()
-        headers = {"Content-Type": self._policy.content_type, **self._signature(delivery, body)}
+        contract = self._contract_of(task)
+        body = _encode(callback_body(view, contract)).encode()
+        headers = {"Content-Type": contract.callbacks.content_type, **self._signature(delivery, body)}
         try:
             if len(task.callback_url) > LONGEST_CALLBACK_URL:
                 raise NotAllowedError(f"it is longer than {LONGEST_CALLBACK_URL} characters")  # noqa: TRY301
-            status = self.send(task.callback_url, body, headers, timeout_ms=self._policy.timeout_ms)
+            status = self.send(task.callback_url, body, headers, timeout_ms=contract.callbacks.timeout_ms)
         except NotAllowedError as error:
             return Attempt(self._clock.now(), None, f"not sent, {plain(str(error))}", refused=True)
         except OutboundError as error:
             return Attempt(self._clock.now(), None, f"failed, {plain(str(error))}")
         return Attempt(self._clock.now(), status, "" if 200 <= status < 300 else f"answered {status}")
 
-    def _pauses_ms(self, account: str) -> list[int]:
-        """Return the retry schedule of an account."""
-        schedule = self._policy.retry_after_ms[self._store.settings(account).callback_retries]
+    def _pauses_ms(self, task: Task) -> list[int]:
+        """Return the retry schedule of a task's account."""
+        schedule = self._contract_of(task).callbacks.retry_after_ms[self._store.settings(task.account).callback_retries]
         return [int(pause / self._speed) for pause in schedule]
 
     def _signature(self, delivery: Delivery, body: bytes) -> dict[str, str]:

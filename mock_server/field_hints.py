@@ -12,7 +12,7 @@ from klingkit.contract.nearest import nearest_names
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from klingkit.contract import Contract
+    from klingkit.contract.rules import RequestRules
 
 MAX_NAMED = 5
 LONGEST_NAME = 60
@@ -21,22 +21,22 @@ Named = tuple[str, str]
 """Kind and text of a mistake."""
 
 
-def unknown_fields(contract: Contract, body: dict[str, Any]) -> list[Named]:
-    """Name each field that the contract does not know, with the known one that was probably meant."""
-    others = contract.request.nodes[()].get("x-other-fields", {})
+def unknown_fields(request: RequestRules, body: dict[str, Any]) -> list[Named]:
+    """Name each field that a request does not have, with the known one that was probably meant."""
+    others = request.nodes[()].get("x-other-fields", {})
     found = []
-    for place, name, known in islice(contract.request.unknown_fields(body), MAX_NAMED):
+    for place, name, known in islice(request.unknown_fields(body), MAX_NAMED):
         where = ascii(name[:LONGEST_NAME]) + (f" in {place}" if place else "")
         hint = _hint(name[:LONGEST_NAME], known, {} if place else others)
         found.append(("unknown-field", f"unknown field {where} is ignored{hint}"))
     return found
 
 
-def texts_for_objects(contract: Contract, body: dict[str, Any]) -> list[Named]:
+def texts_for_objects(request: RequestRules, body: dict[str, Any]) -> list[Named]:
     """Name the first text that stands where an object should, such as a bare URL in the list of pictures."""
     return [
         ("text-for-object", f'{place} is a text, and has to be an object: {{"{name}": ...}}')
-        for place, name in islice(contract.request.items_that_are_texts(body), 1)
+        for place, name in islice(request.items_that_are_texts(body), 1)
     ]
 
 

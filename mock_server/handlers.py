@@ -8,19 +8,25 @@ from typing import TYPE_CHECKING, Any
 from .task_bodies import create_data, query_data
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+
+    from klingkit.contract import Contract
 
     from .scenario import Scenario
     from .simulator import Simulator
     from .tasks import Snapshot
 
-Handled = tuple["Snapshot", dict[str, Any]]
+Handled = tuple["Snapshot | None", "dict[str, Any] | list[dict[str, Any]]"]
+"""The task that is shown, if it is one, and `data`."""
+CREATES = ("create_task", "create_plain_task")
+"""The operations that make a task."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
     """What a handler is told of a request, besides its arguments."""
 
+    contract: Contract
     account: str
     base_url: str
     """Of the server, as the client called it."""
@@ -30,16 +36,39 @@ class Call:
     progression: str | None
 
 
-def create_task(simulator: Simulator, call: Call, *, body: dict[str, Any]) -> Handled:
+def create_task(
+    simulator: Simulator, call: Call, *, body: dict[str, Any], operation_id: str = "create_task"
+) -> Handled:
     """Submit a task."""
-    view = simulator.create(call.account, body, call.base_url, scenario=call.scenario, progression=call.progression)
+    view = simulator.create(
+        call.account,
+        body,
+        call.base_url,
+        contract=call.contract,
+        operation_id=operation_id,
+        scenario=call.scenario,
+        progression=call.progression,
+    )
     return view, create_data(view)
+
+
+def create_plain_task(simulator: Simulator, call: Call, *, body: dict[str, Any]) -> Handled:
+    """Submit a task that makes a plain picture."""
+    return create_task(simulator, call, body=body, operation_id="create_plain_task")
 
 
 def get_task(simulator: Simulator, call: Call, *, task_id: str) -> Handled:
     """Query one task."""
-    view = simulator.query(call.account, task_id, call.number)
-    return view, query_data(view, simulator.contract.lifecycle, call.base_url)
+    view = simulator.query(call.account, task_id, call.number, contract=call.contract)
+    return view, query_data(view, simulator.contract_of(view.task), call.base_url)
 
 
-HANDLERS: dict[str, Callable[..., Handled]] = {handler.__name__: handler for handler in (create_task, get_task)}
+def list_tasks(simulator: Simulator, call: Call, *, query: Mapping[str, str]) -> Handled:
+    """List a page of tasks; that is no query of any of them."""
+    views = simulator.page(call.account, call.contract, query)
+    return None, [query_data(view, simulator.contract_of(view.task), call.base_url) for view in views]
+
+
+HANDLERS: dict[str, Callable[..., Handled]] = {
+    handler.__name__: handler for handler in (create_task, create_plain_task, get_task, list_tasks)
+}

@@ -40,6 +40,8 @@ class Entry:
     wall: float
     """Time of the machine in s, from an arbitrary start."""
     account: str
+    contract: str
+    """Text of the choice of the contract by which it was answered."""
     operation: str
     """Operation id; empty for a path that is none."""
     method: str

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from klingkit.contract import Contract, Picture, Rule
+    from klingkit.contract.rules import RequestRules
 
 MEGABYTE = 1024 * 1024
 LOOKED_AT = 10_000
@@ -48,14 +49,14 @@ SIGNATURES = (
 )
 
 
-def refused_pictures(contract: Contract, body: dict[str, Any]) -> list[Named]:
+def refused_pictures(request: RequestRules, body: dict[str, Any]) -> list[Named]:
     """Name the pictures that are refused at once, for their form or their size."""
-    return list(islice(_refused(contract, body), MAX_NAMED))
+    return list(islice(_refused(request, body), MAX_NAMED))
 
 
-def _refused(contract: Contract, body: dict[str, Any]) -> Iterator[Named]:
-    limits = contract.request.limits
-    for place, value in contract.request.picture_values(body):
+def _refused(request: RequestRules, body: dict[str, Any]) -> Iterator[Named]:
+    limits = request.limits
+    for place, value in request.picture_values(body):
         if limits.is_url(value):
             continue
         data = decode_base64(value)

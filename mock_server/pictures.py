@@ -49,18 +49,21 @@ WIDE_FONTS = (
 Image.core.set_block_size(64 * 1024 * 1024)  # type: ignore[attr-defined]
 
 
-def render(task: Task, index: int, pictures: Sequence[Picture]) -> bytes:
+def render(task: Task, index: int, pictures: Sequence[Picture], *, watermark: bool = False) -> bytes:
     """Return result `index` of a task as a PNG of the asked ratio (within 1 %).
 
-    The scene lies behind, the subjects side by side before it, the style tints both. A picture without bytes becomes a
-    labelled placeholder. The whole prompt also stands in the PNG's `prompt` text, in any script.
+    The scene lies behind, the subjects side by side before it, the style tints both; a plain picture has a reference in place of
+    subjects, or nothing. A picture without bytes becomes a labelled placeholder. A watermark runs across all of it. The whole prompt also stands in the PNG's `prompt` text, in any script.
     """
     canvas = _background(task, index, pictures)
-    subjects = [picture for picture in pictures if picture.role == "subject"]
-    first = index % len(subjects)
-    _place_subjects(canvas, subjects[first:] + subjects[:first])
+    subjects = [picture for picture in pictures if picture.role in {"subject", "reference"}]
+    if subjects:
+        first = index % len(subjects)
+        _place_subjects(canvas, subjects[first:] + subjects[:first])
     canvas = _tint(canvas, [picture for picture in pictures if picture.role == "style"])
     _stamp(canvas, task, index)
+    if watermark:
+        canvas = _watermarked(canvas)
     text = PngImagePlugin.PngInfo()
     text.add_itxt("prompt", task.prompt)
     text.add_itxt("task_id", task.task_id)
@@ -131,6 +134,16 @@ def _stamp(canvas: Image.Image, task: Task, index: int) -> None:
     while draw.textlength(prompt, font) > width - MARGIN:
         prompt = prompt[:-2] + "\u2026"
     draw.text((MARGIN / 2, y + band * 0.6), prompt, INK, font)
+
+
+def _watermarked(canvas: Image.Image) -> Image.Image:
+    """Return a picture with a word across it, again and again."""
+    layer = Image.new("L", canvas.size)
+    draw, font = ImageDraw.Draw(layer), ImageFont.load_default(canvas.width // 14)
+    for number, y in enumerate(range(0, canvas.height, canvas.width // 8)):
+        for x in range(-(number % 2) * canvas.width // 4, canvas.width, canvas.width // 2):
+            draw.text((x, y), "WATERMARK", 110, font)
+    return Image.composite(Image.new("RGB", canvas.size, INK), canvas, layer)
 
 
 def _font_for(text: str, size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:

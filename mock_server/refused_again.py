@@ -10,12 +10,17 @@ from collections import defaultdict, deque
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from .handlers import CREATES
 
-    from klingkit.contract import Contract
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from klingkit.contract import Contract, ErrorSpec
 
     from .journal import Entry
+
+    Errors = Mapping[str, ErrorSpec]
+    """The catalogue, by key."""
 
 Found = tuple[str, str, "Entry"]
 """Kind and text of a mistake, and the request that shows it."""
@@ -36,18 +41,20 @@ PATIENCE = 0.95
 """The part of Retry-After after which a request counts as one that has waited."""
 
 
-def advise_refused(contract: Contract, entries: list[Entry]) -> Iterator[Found]:
-    """Yield each mistake once, with the first request that shows it."""
+def advise_refused(contracts: Sequence[Contract], entries: list[Entry]) -> Iterator[Found]:
+    """Yield each mistake once, with the first request that shows it; an error is of the same status in each contract."""
+    errors = {key: error for contract in contracts for key, error in contract.errors.items()}
     hopeless = {
         str(row["code"])
+        for contract in contracts
         for row in contract.document["x-errors"]
         if row["http"] == 429 and row["action"] not in WAITING_HELPS
     }
     for requests in _by_request(entries).values():
         yield from _too_soon(requests)
-        yield from _without_backing_off(contract, requests, hopeless)
-        yield from _in_vain(contract, requests, hopeless)
-    yield from _storms(contract, entries, hopeless)
+        yield from _without_backing_off(errors, requests, hopeless)
+        yield from _in_vain(errors, requests, hopeless)
+    yield from _storms(errors, entries, hopeless)
 
 
 def _by_request(entries: list[Entry]) -> dict[tuple[str, str, str, int], list[Entry]]:
@@ -58,18 +65,18 @@ def _by_request(entries: list[Entry]) -> dict[tuple[str, str, str, int], list[En
     return same
 
 
-def _http(contract: Contract, entry: Entry) -> int:
+def _http(errors: Errors, entry: Entry) -> int:
     """Return the status of a refusal, its own where a scenario has put it under 200; 0 if nothing was refused."""
     if not entry.error:
         return 0
-    return contract.errors[entry.error].http if entry.status == 200 else entry.status
+    return errors[entry.error].http if entry.status == 200 else entry.status
 
 
-def _may_pass(contract: Contract, entry: Entry, hopeless: set[str]) -> bool:
+def _may_pass(errors: Errors, entry: Entry, hopeless: set[str]) -> bool:
     """Tell whether a request came to nothing for the client, and may succeed later."""
     if entry.fault in BROKEN:
         return True
-    http = _http(contract, entry)
+    http = _http(errors, entry)
     return http >= 500 or (http in PASSING and entry.error not in hopeless)
 
 
@@ -78,7 +85,9 @@ def _pause(before: Entry, after: Entry) -> float:
 
 
 def _what(entry: Entry) -> str:
-    return {"create_task": "a create", "get_task": "a query"}.get(entry.operation, "a request")
+    return {**dict.fromkeys(CREATES, "a create"), "get_task": "a query", "list_tasks": "a query of the list"}.get(
+        entry.operation, "a request"
+    )
 
 
 def _too_soon(requests: list[Entry]) -> Iterator[Found]:
@@ -90,11 +99,11 @@ def _too_soon(requests: list[Entry]) -> Iterator[Found]:
             return
 
 
-def _without_backing_off(contract: Contract, requests: list[Entry], hopeless: set[str]) -> Iterator[Found]:
+def _without_backing_off(errors: Errors, requests: list[Entry], hopeless: set[str]) -> Iterator[Found]:
     refused: list[Entry] = []
     for entry in requests:
-        if not _may_pass(contract, entry, hopeless):
-            if entry.operation == "create_task" and entry.task_id:
+        if not _may_pass(errors, entry, hopeless):
+            if entry.operation in CREATES and entry.task_id:
                 return  # what comes after a success is for another picture, maybe of another thread
             refused = []
             continue
@@ -113,9 +122,9 @@ def _hurries(pauses: list[float]) -> bool:
     return len(pauses) == HURRIED - 1 and max(pauses) < HURRIED_S and pauses[-1] < pauses[0] * 1.2
 
 
-def _in_vain(contract: Contract, requests: list[Entry], hopeless: set[str]) -> Iterator[Found]:
+def _in_vain(errors: Errors, requests: list[Entry], hopeless: set[str]) -> Iterator[Found]:
     for before, after in pairwise(requests):
-        if before.error == after.error and _is_final(contract, before, hopeless):
+        if before.error == after.error and _is_final(errors, before, hopeless):
             text = (
                 f"{_what(after)} was sent again as it was after {before.status}"
                 f" {before.rule.partition(';')[0] or before.error} (first: request {before.number})"
@@ -124,20 +133,20 @@ def _in_vain(contract: Contract, requests: list[Entry], hopeless: set[str]) -> I
             return
 
 
-def _is_final(contract: Contract, entry: Entry, hopeless: set[str]) -> bool:
+def _is_final(errors: Errors, entry: Entry, hopeless: set[str]) -> bool:
     """Tell whether the same request would be refused again; 1102 has advice of its own, and a scenario can hide a task for a while."""
     of_the_api = bool(entry.operation) or any(kind == "wrong-path" for kind, _ in entry.advice)
     if entry.error == "1102" or entry.scenario.endswith("source=task") or not of_the_api:
         return False
-    http = _http(contract, entry)
+    http = _http(errors, entry)
     return entry.error in hopeless or (400 <= http < 500 and http not in PASSING)
 
 
-def _storms(contract: Contract, entries: list[Entry], hopeless: set[str]) -> Iterator[Found]:
+def _storms(errors: Errors, entries: list[Entry], hopeless: set[str]) -> Iterator[Found]:
     last: dict[str, deque[Entry]] = defaultdict(lambda: deque(maxlen=STORM))
     told = set()
     for entry in entries:
-        if entry.account in told or not (_may_pass(contract, entry, hopeless) or entry.error in hopeless):
+        if entry.account in told or not (_may_pass(errors, entry, hopeless) or entry.error in hopeless):
             continue
         refused = last[entry.account]
         refused.append(entry)

@@ -27,6 +27,7 @@ def keep(simulator: Simulator, state: RequestState, http: int) -> None:
         wall=state.started,
         frozen=simulator.clock.frozen,
         account=state.account,
+        contract=str(state.contract.choice),
         operation=state.operation,
         method=state.environ["REQUEST_METHOD"],
         path=state.environ["PATH_INFO"][:SHORT],

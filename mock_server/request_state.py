@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from klingkit.contract import Contract
+
     from .simulator import Chosen
 
 STATE = "klingkit.state"
@@ -24,8 +26,8 @@ class RequestState:
     started: float
     number: int
     """In the journal; 0 for what is not of the API."""
-    id_header: str
-    """Name of the header for `gateway_request_id`."""
+    contract: Contract
+    """By which it is answered: that of its path, and once the account is known, that of the account."""
     gateway_request_id: str
     account: str = "-"
     operation: str = ""

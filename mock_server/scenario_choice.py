@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from .foreign_text import plain
 from .progressions import PROGRESSIONS
 from .scenario import Scenario
-from .scenario_arguments import check_known, printable
+from .scenario_arguments import UnknownNameError, check_known, printable
 from .scenarios import scenario_table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from klingkit.contract import Contract
 
     from .scenarios import ScenarioRow
@@ -51,6 +54,21 @@ def parse_scenario(text: str, contract: Contract, operation_id: str = "create_ta
     if operation_id != "create_task" and not scenario.fits_queries:
         raise ValueError(f"scenario {name} shapes the task that a create makes; it does nothing to {operation_id}")
     return scenario
+
+
+def is_known(scenario: Scenario, contract: Contract) -> bool:
+    """Tell whether a contract has the error and the rule that a scenario wants."""
+    return (not scenario.error or scenario.error in contract.errors) and (
+        not scenario.rule or scenario.rule in contract.rules
+    )
+
+
+def parse_for(text: str, contracts: Sequence[Contract], operation_id: str = "create_task") -> Scenario:
+    """Return a scenario that one of several contracts knows. Raises what the first of them says of it."""
+    for contract in contracts:
+        with suppress(UnknownNameError):
+            return parse_scenario(text, contract, operation_id)
+    return parse_scenario(text, contracts[0], operation_id)
 
 
 def _parts(text: str, table: dict[str, ScenarioRow]) -> tuple[str, str, str]:

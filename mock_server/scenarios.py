@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -34,10 +34,12 @@ class ScenarioRow:
     """What the argument is; empty if there is none."""
     is_text: bool = False
     """Whether the argument is any text, so that an @ in it need not begin a probability."""
+    error: str = "0"
+    """Key of the error that it answers, which a contract need not have."""
 
 
 def _fixed(name: str, summary: str, **fields: Any) -> ScenarioRow:
-    return ScenarioRow(name, summary, lambda _: fields)
+    return ScenarioRow(name, summary, lambda _: fields, error=fields.get("error", "0"))
 
 
 def _calling_back(name: str, summary: str, fault: CallbackFault) -> ScenarioRow:
@@ -110,6 +112,7 @@ def _answering(name: str, summary: str, error: str) -> ScenarioRow:
         lambda text: {"error": error, **({"message": text} if text else {})},
         "another text for it",
         is_text=True,
+        error=error,
     )
 
 
@@ -119,7 +122,7 @@ def _status(name: str, summary: str, error: str, statuses: Sequence[int], defaul
         message = {"message": page(http)} if error != "upstream_failed" else {}
         return {"argument": str(http), "error": error, "http": http, **message}
 
-    return ScenarioRow(name, summary, make, f"status, {default} if not given")
+    return ScenarioRow(name, summary, make, f"status, {default} if not given", error=error)
 
 
 def _under_200(contract: Contract, argument: str) -> dict[str, Any]:
@@ -174,9 +177,9 @@ def _late(argument: str) -> dict[str, Any]:
     return {"argument": duration_text(ms), "callback": fault, "callback_late_ms": ms}
 
 
-@cache
+@lru_cache(maxsize=64)
 def scenario_table(contract: Contract) -> dict[str, ScenarioRow]:
-    """Return the table of a contract, by name."""
+    """Return the table of a contract, by name: what answers an error that it has not is left out."""
     lifecycle = contract.lifecycle
     by_pixels, by_fetch = (
         next(rule.id for rule in contract.rules.values() if rule.id.endswith(end)) for end in (".pixels", ".fetch")
@@ -189,6 +192,7 @@ def scenario_table(contract: Contract) -> dict[str, ScenarioRow]:
     gateway = [
         _answering(f"gateway-{contract.errors[key].http}", f"the gateway answers: {contract.errors[key].message}", key)
         for key in ("invalid_token", "quota_exhausted", "saturated", "upstream_failed", "no_channel")
+        if key in contract.errors
     ]
     rows = [
         *errors,
@@ -291,4 +295,4 @@ def scenario_table(contract: Contract) -> dict[str, ScenarioRow]:
         _calling_back("callback-reordered", "the callback of the end comes before the one before it", "reordered"),
         _calling_back("callback-early", "each callback comes a step before a query shows it", "early"),
     ]
-    return {row.name: row for row in rows}
+    return {row.name: row for row in rows if row.error in contract.errors}

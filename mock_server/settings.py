@@ -13,6 +13,8 @@ MEGABYTE = 1024 * 1024
 class Settings:
     """Options of one simulator; sizes in bytes."""
 
+    contract: str = "cometapi"
+    """Which contract is served; `all`: the paths of each (`contracts.py`)."""
     speed: float = 10.0
     """Divides the durations of tasks and of callback retries; 1 gives the timings recorded of the real service."""
     instant: bool = False
@@ -21,6 +23,8 @@ class Settings:
     """Ids, timings and pictures follow from it."""
     keys: frozenset[str] = field(default=frozenset(), repr=False)
     """The keys that are accepted; empty: every key."""
+    access_keys: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """Pairs of access key and secret key: whose JWT are accepted; none: every one that is well-formed."""
     max_body: int = 100 * MEGABYTE
     public_url: str | None = None
     """Base of result URLs; None: the host that the client used."""

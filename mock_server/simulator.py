@@ -9,24 +9,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from klingkit.contract import ApiError, Picture, load_contract
+from klingkit.contract import ApiError, Picture
 from klingkit.contract.import_lock import importing
 
 from .cache import Workshop
 from .callbacks import Callbacks
 from .clock import Clock
+from .contracts import Contracts, create_path
 from .foreign_text import log
 from .ids import Ids
 from .outbound import NotAllowedError, Outbound, OutboundError, host_and_path
 from .picture_hints import why_it_fails
-from .scenario_choice import find_marker
+from .scenario_choice import find_marker, is_known
 from .settings import Settings
 from .store import MemoryStore, RefusedError, TakenIdError
 from .tasks import LONGEST_CALLBACK_URL, Plan, Snapshot, Task, at_step, shortened, snapshot
 from .time_travel import Traveller
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from klingkit.contract import Contract, Rule
+    from klingkit.contract.rules import RequestRules
 
     from .callbacks import SendCallback
     from .scenario import Scenario
@@ -34,7 +38,9 @@ if TYPE_CHECKING:
 
 FETCH_TIMEOUT_MS = 5000
 DEFAULT_SCENARIO_SETTING = {"create_task": "scenario", "get_task": "query_scenario"}
-"""By operation."""
+"""By operation; others have no default."""
+WATERMARKED = ("watermark",)
+"""What is added to the key of a result with a watermark."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +67,11 @@ class Simulator:
     ) -> None:
         self.settings = settings or Settings()
         self.clock = clock or Clock()
-        self.contract = contract or load_contract()
-        if self.settings.recording:
-            self.contract = _recorded(self.contract, self.settings.recording, self.clock)
+        self.contracts = Contracts(self.settings.contract, contract, self._recorded)
+        self.contract = self.contracts.served[0]
+        """By which a request is answered where nothing says another one."""
+        self.secrets = dict(self.settings.access_keys)
+        """Secret key by access key."""
         self.started = time.monotonic()
         self.ids = Ids(self.settings.seed, epoch_ms=self.contract.task_id_epoch_ms, shift=self.contract.task_id_shift)
         self.store = MemoryStore(self.settings)
@@ -74,25 +82,37 @@ class Simulator:
         self._fetcher = self._outbound(self.settings.allow_fetch, "--allow-fetch")
         send = send or self._outbound(self.settings.allow_callback, "--allow-callback").post
         speed = self.settings.speed
-        self.callbacks = Callbacks(self.store, self.clock, self.contract, send, speed=speed)
+        self.callbacks = Callbacks(self.store, self.clock, self.contract_of, send, speed=speed)
         if not self.clock.frozen:
             self.callbacks.run_in_background()
-        self.traveller = Traveller(self.clock, self.store, self.callbacks, self.contract.lifecycle)
+        self.traveller = Traveller(self.clock, self.store, self.callbacks, self.contract_of)
 
-    def choose(self, operation_id: str, account: str, preferred: Scenario | None, prompt: object) -> Chosen | None:
-        """Return the scenario that applies to a request; the first that is chosen wins, and may leave it to chance."""
+    def contract_of(self, task: Task) -> Contract:
+        """Return the contract by which a task was made."""
+        return self.contracts.by_text(task.contract) if task.contract else self.contract
+
+    def choose(
+        self, contract: Contract, operation_id: str, account: str, preferred: Scenario | None, prompt: object
+    ) -> Chosen | None:
+        """Return the scenario that applies to a request; the first that is chosen wins, and may leave it to chance.
+
+        One that was chosen for another contract, and answers what this one has not, does not apply.
+        """
         settings = self.store.settings(account)
-        setting = DEFAULT_SCENARIO_SETTING[operation_id]
-        default: Scenario | None = getattr(settings, setting)
+        setting = DEFAULT_SCENARIO_SETTING.get(operation_id, "")
+        default: Scenario | None = getattr(settings, setting) if setting else None
         chosen: Chosen | None = None
         if preferred:
             chosen = Chosen(preferred, "prefer")
         elif taken := self.store.take_scenario(account, operation_id):
             chosen = Chosen(taken[0], "queue", taken[1])
-        elif isinstance(prompt, str) and "[[" in prompt and (marked := find_marker(prompt, self.contract)):
+        elif isinstance(prompt, str) and "[[" in prompt and (marked := find_marker(prompt, contract)):
             chosen = Chosen(marked, "prompt")
         elif default:
             chosen = Chosen(default, self.store.default_source(account, setting))
+        if chosen and not is_known(chosen.scenario, contract):
+            self.give_back(operation_id, chosen)
+            return None
         if chosen and not self.ids.happens(chosen.scenario.probability):
             return None
         return chosen
@@ -108,23 +128,27 @@ class Simulator:
         body: dict[str, Any],
         base_url: str,
         *,
+        contract: Contract | None = None,
+        operation_id: str = "create_task",
         scenario: Scenario | None = None,
         progression: str | None = None,
     ) -> Snapshot:
-        """Judge a create request and submit its task; the answer always shows the first status.
+        """Judge the request of an operation that creates, and submit its task; the answer always shows the first status.
 
-        Raises ApiError for the first broken rule.
+        Raises ApiError for the first broken rule of the contract.
         """
-        violations, pictures = self.contract.request.judge(body)
+        contract = contract or self.contract
+        request = contract.requests[operation_id]
+        violations, pictures = request.judge(body)
         if violations:
             raise violations[0].error
-        pictures, failed_rule, why = self._look_at(pictures, scenario)
-        body = {**self.contract.request.defaults, **body}
+        pictures, failed_rule, why = self._look_at(pictures, scenario, contract, request)
+        body = {**request.defaults, **body}
         now = self.clock.now()
         task = Task(
             task_id=self.ids.task_id(now),
             account=account,
-            plan=self._plan(now, failed_rule, scenario, why),
+            plan=self._plan(contract, now, failed_rule, scenario, why),
             prompt=(body.get("prompt") or ""),
             n=body["n"],
             aspect_ratio=body["aspect_ratio"],
@@ -134,59 +158,91 @@ class Simulator:
             external_task_id=shortened(body.get("external_task_id") or ""),
             callback_url=(body.get("callback_url") or "")[: LONGEST_CALLBACK_URL + 1],
             base_url=base_url,
-            cost=self.contract.price_per_picture * body["n"],
+            cost=contract.price_per_picture * body["n"],
+            contract=str(contract.choice),
+            path=create_path(contract),
+            watermark=bool((body.get("watermark_info") or {}).get("enabled")),
             progression=progression or self.store.settings(account).progression,
             scenario=scenario,
         )
         task = self._submit(task, now, pictures if failed_rule is None else [])
         return at_step(task, 0)
 
-    def query(self, account: str, task_id: str, number: int = 0) -> Snapshot:
+    def query(self, account: str, name: str, number: int = 0, *, contract: Contract | None = None) -> Snapshot:
         """Return a task of the account as it stands now; `number` is that of the request in the journal.
 
-        Raises ApiError if the account has no such task: unknown, another account's, dropped, or not visible yet.
+        It is named by an id that the contract takes. Raises ApiError if the account has no such task there: unknown, another
+        account's, dropped, or not visible yet.
         """
+        contract = contract or self.contract
         now = self.clock.now()
-        task = self.store.poll(task_id, account, now, number)
+        task_id = self._task_id(account, name, contract)
+        task = self.store.poll(task_id, account, now, number) if task_id else None
         if task is None:
-            raise ApiError(self.contract.rules["task_id.exists"])
+            raise ApiError(contract.rules["task_id.exists"], value=name)
         if task.progression == "polls" and task.callback_url:
             self.callbacks.wake()
         return snapshot(task, now)
 
-    def picture(self, task_id: str, index: int) -> bytes | None:
+    def _task_id(self, account: str, name: str, contract: Contract) -> str:
+        """Return the id of the task that a name means under a contract; empty if there is none."""
+        path = create_path(contract)
+        task = self.store.get(name)
+        if task and task.account == account and task.path == path:
+            return name
+        return self.store.find(account, path, name) if "external_task_id" in contract.found_by else ""
+
+    def page(self, account: str, contract: Contract, query: Mapping[str, str]) -> list[Snapshot]:
+        """Return a page of the account's tasks as they stand now, the newest first. Raises ApiError for a page that there cannot be."""
+        request = contract.requests["list_tasks"]
+        values = request.read_query(query)
+        violations, _ = request.judge(values)
+        if violations:
+            raise violations[0].error
+        values = {**request.defaults, **values}
+        number, size = values["pageNum"], values["pageSize"]
+        now = self.clock.now()
+        tasks = self.store.page(account, create_path(contract), (number - 1) * size, size)
+        return [snapshot(task, now) for task in tasks]
+
+    def picture(self, task_id: str, index: int, *, watermark: bool = False) -> bytes | None:
         """Return result `index` of a task as PNG, rendered on the first call; None if there is no such result (yet).
 
         Raises ResultExpiredError when it is no longer kept.
         """
         task = self.store.get(task_id)
-        lifecycle = self.contract.lifecycle
+        if task is None or not 0 <= index < task.n:
+            return None
+        lifecycle = self.contract_of(task).lifecycle
         now = self.clock.now()
-        if task is None or not 0 <= index < task.n or (view := snapshot(task, now)).status != lifecycle.succeeded:
+        if (view := snapshot(task, now)).status != lifecycle.succeeded:
             return None
         self.store.mark_fetched(task_id)
         expires = task.scenario is not None and task.scenario.urls == "expired"
         life_ms = task.scenario.url_life_ms if task.scenario and expires else lifecycle.result_ms
         if now >= view.updated_at + life_ms:
             raise ResultExpiredError
-        if (cached := self.store.results.get((task_id, index))) is not None:
+        if (cached := self.store.results.get((task_id, index, *WATERMARKED * watermark))) is not None:
             return cached
         # By the task itself: after a reset another one may have its id.
-        return self._workshop.get((id(task.plan), index), lambda: self._render(task, index))
+        return self._workshop.get(
+            (id(task.plan), index, watermark), lambda: self._render(task, index, watermark=watermark)
+        )
 
-    def _render(self, task: Task, index: int) -> bytes:
+    def _render(self, task: Task, index: int, *, watermark: bool) -> bytes:
         with importing:
             from .pictures import render  # noqa: PLC0415 - start-up does not wait for Pillow
 
         results = self.store.results
-        if (cached := results.get((task.task_id, index))) is not None:
+        key = (task.task_id, index, *WATERMARKED * watermark)
+        if (cached := results.get(key)) is not None:
             return cached
         inputs = [
             replace(picture, data=self.store.inputs.get((task.task_id, number)))
             for number, picture in enumerate(task.pictures)
         ]
-        data = render(task, index, inputs)
-        results.put((task.task_id, index), data)
+        data = render(task, index, inputs, watermark=watermark)
+        results.put(key, data)
         return data
 
     def move(self, task_id: str) -> Snapshot | None:
@@ -217,6 +273,12 @@ class Simulator:
                 self.ids.reseed(self.settings.seed)
             self._warned_of_drops = False
 
+    def _recorded(self, contract: Contract) -> Contract:
+        """Return a contract with the answers of the recording that was chosen, if one was."""
+        if not self.settings.recording:
+            return contract
+        return _with_recording(contract, self.settings.recording, self.clock)
+
     def close(self) -> None:
         """End everything that waits: the server stops."""
         self.traveller.close()
@@ -225,20 +287,21 @@ class Simulator:
     def _outbound(self, allowed: frozenset[str], option: str) -> Outbound:
         return Outbound(allowed, option, own_ports=self.own_ports, own_url=self.settings.public_url)
 
-    def _look_at(self, pictures: list[Picture], scenario: Scenario | None) -> tuple[list[Picture], Rule | None, str]:
+    def _look_at(
+        self, pictures: list[Picture], scenario: Scenario | None, contract: Contract, request: RequestRules
+    ) -> tuple[list[Picture], Rule | None, str]:
         """Return the pictures, fetched where that was chosen, the rule by which the task will fail, and why it does."""
-        if self.settings.fetch_inputs:
-            pictures, lost = self._fetch(pictures)
+        if self.settings.fetch_inputs and pictures:
+            pictures, lost = self._fetch(pictures, request.limits.max_bytes)
         else:
             lost = self._unreachable(pictures)
         if scenario and (scenario.rule or scenario.reason or scenario.path):
-            return pictures, self.contract.rules[scenario.rule] if scenario.rule else None, ""
-        request = self.contract.request
+            return pictures, contract.rules[scenario.rule] if scenario.rule else None, ""
         broken = [(lost, request.picture_rule(lost, "fetch"))] if lost else []
         broken += [(picture, rule) for picture in pictures if (rule := request.async_violation(picture))]
         if not broken:
             return pictures, None, ""
-        return pictures, broken[0][1], why_it_fails(self.contract, *broken[0])
+        return pictures, broken[0][1], why_it_fails(contract, *broken[0])
 
     def _submit(self, task: Task, now: int, pictures: list[Picture]) -> Task:
         """Keep a task, under another id if its own is taken, and return it. Raises ApiError if it is refused."""
@@ -247,7 +310,7 @@ class Simulator:
         except TakenIdError:
             return self._submit(replace(task, task_id=self.ids.task_id(now)), now, pictures)
         except RefusedError as error:
-            raise ApiError(self.contract.rules[error.rule_id], value=task.external_task_id) from None
+            raise ApiError(self.contract_of(task).rules[error.rule_id], value=task.external_task_id) from None
         if dropped and not self._warned_of_drops:
             self._warned_of_drops = True
             number = self.store.count_tasks()
@@ -259,15 +322,17 @@ class Simulator:
             self.callbacks.wake()
         return task
 
-    def _plan(self, now: int, failed_rule: Rule | None, scenario: Scenario | None, why: str) -> Plan:
-        lifecycle = self.contract.lifecycle
+    def _plan(
+        self, contract: Contract, now: int, failed_rule: Rule | None, scenario: Scenario | None, why: str
+    ) -> Plan:
+        lifecycle = contract.lifecycle
         reason = scenario.reason if scenario else ""
         end = lifecycle.failed if failed_rule or reason else lifecycle.succeeded
         path = (scenario.path if scenario else ()) or (lifecycle.submitted, lifecycle.processing, end)
         slowdown = scenario.slowdown if scenario else 1
         steps = [(path[0], now)]
         for status in path[1:]:
-            at = now + int(self._duration(lifecycle.roles[status]) * slowdown)
+            at = now + int(self._duration(lifecycle.timings[lifecycle.roles[status]]) * slowdown)
             steps.append((status, max(at, steps[-1][1])))
         failed_rule = failed_rule if path[-1] == lifecycle.failed and not reason else None
         return Plan(
@@ -278,28 +343,27 @@ class Simulator:
             why=why,
         )
 
-    def _duration(self, role: str) -> int:
+    def _duration(self, between: tuple[int, int]) -> int:
         if self.settings.instant:
             return 0
-        return int(self.ids.duration(*self.contract.lifecycle.timings[role]) / self.settings.speed)
+        return int(self.ids.duration(*between) / self.settings.speed)
 
     def _unreachable(self, pictures: list[Picture]) -> Picture | None:
         """Return a picture that nobody could fetch: no host is ever named `.invalid` (RFC 6761)."""
         return next((picture for picture in pictures if picture.url and _host(picture.url).endswith(".invalid")), None)
 
-    def _fetch(self, pictures: list[Picture]) -> tuple[list[Picture], Picture | None]:
+    def _fetch(self, pictures: list[Picture], limit: int) -> tuple[list[Picture], Picture | None]:
         """Fetch the pictures given by URL, side by side; return them with the first that failed."""
         from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - only --fetch-inputs needs it
 
         with ThreadPoolExecutor(max_workers=len(pictures)) as pool:
-            fetched = list(pool.map(self._fetch_one, pictures))
+            fetched = list(pool.map(lambda picture: self._fetch_one(picture, limit), pictures))
         failed = next((picture for picture, ok in fetched if not ok), None)
         return [picture for picture, _ in fetched], failed
 
-    def _fetch_one(self, picture: Picture) -> tuple[Picture, bool]:
+    def _fetch_one(self, picture: Picture, limit: int) -> tuple[Picture, bool]:
         if picture.url is None:
             return picture, True
-        limit = self.contract.request.limits.max_bytes
         try:
             data = self._fetcher.get(picture.url, max_bytes=limit, timeout_ms=FETCH_TIMEOUT_MS)
         except NotAllowedError as error:
@@ -311,7 +375,7 @@ class Simulator:
         return replace(picture, data=data), True
 
 
-def _recorded(contract: Contract, folder: str, clock: Clock) -> Contract:
+def _with_recording(contract: Contract, folder: str, clock: Clock) -> Contract:
     """Return the contract with the answers of a recording; log what of them cannot be given. Raises BrokenRecordingError."""
     from klingkit.contract.recordings.files import load  # noqa: PLC0415
     from klingkit.contract.recordings.replay import apply  # noqa: PLC0415 - few simulators have one

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from klingkit.contract import Lifecycle
+    from klingkit.contract import Contract, Lifecycle
 
     from .tasks import Snapshot
 
 PICTURE_PATH = "/_mock/pictures/{task_id}/{index}.png"
+WATERMARKED_PATH = "/_mock/watermarked/{task_id}/{index}.png"
+"""The same picture with a watermark."""
 
 
 SHAPES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
@@ -55,7 +57,14 @@ def _no_index(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _watermarked(data: dict[str, Any]) -> dict[str, Any]:
-    return _each_image(data, lambda image: {**image, "watermark_url": image["url"] + "?watermark=1"})
+    return _each_image(data, lambda image: {**image, "watermark_url": _watermark_url(image["url"])})
+
+
+def _watermark_url(url: str) -> str:
+    """Return the URL of a result with a watermark, from that without one."""
+    beginning = PICTURE_PATH.partition("{")[0]
+    base, _, rest = url.rpartition(beginning)
+    return base + WATERMARKED_PATH.partition("{")[0] + rest
 
 
 def _with_units(data: dict[str, Any], units: str) -> dict[str, Any]:
@@ -89,9 +98,9 @@ def create_data(view: Snapshot) -> dict[str, Any]:
     }
 
 
-def query_data(view: Snapshot, lifecycle: Lifecycle, base_url: str) -> dict[str, Any]:
-    """Return `data` of a query's answer; result URLs begin with `base_url`."""
-    task = view.task
+def query_data(view: Snapshot, contract: Contract, base_url: str) -> dict[str, Any]:
+    """Return `data` of a query's answer by the contract of the task; result URLs begin with `base_url`."""
+    task, lifecycle = view.task, contract.lifecycle
     data = {
         "task_id": task.task_id,
         "task_info": _task_info(view),
@@ -102,12 +111,23 @@ def query_data(view: Snapshot, lifecycle: Lifecycle, base_url: str) -> dict[str,
     }
     if view.ended:
         data["task_status_msg"] = task.plan.message
-    return _shaped(data, view, lifecycle)
+    return _shaped({**data, **_extras(view, contract)}, view, lifecycle)
 
 
-def callback_body(view: Snapshot, lifecycle: Lifecycle) -> dict[str, Any]:
-    """Return the body of a callback: the bare task; result URLs begin with the host that the submitter used."""
+def _extras(view: Snapshot, contract: Contract) -> dict[str, Any]:
+    """Return what the answers of a contract carry beside what each has: what was asked for, and of a success what it cost."""
     task = view.task
+    extras: dict[str, Any] = {"watermark_info": {"enabled": task.watermark}}
+    if view.status == contract.lifecycle.succeeded:
+        extras["final_unit_deduction"] = f"{task.cost.normalize():f}"
+        # Units of a pack pay for it, so that nothing is taken of a balance in money (inferred).
+        extras["final_balance_deduction"] = {"quota": "0", "list_price": "0"}
+    return {name: extras[name] for name in contract.answer_extras if name in extras}
+
+
+def callback_body(view: Snapshot, contract: Contract) -> dict[str, Any]:
+    """Return the body of a callback: the bare task; result URLs begin with the host that the submitter used."""
+    task, lifecycle = view.task, contract.lifecycle
     data = {
         "task_id": task.task_id,
         "task_status": view.status,
@@ -143,7 +163,10 @@ def _task_result(view: Snapshot, lifecycle: Lifecycle, base_url: str) -> dict[st
     paths = (PICTURE_PATH.format(task_id=task.task_id, index=index) for index in range(number))
     if scenario and scenario.urls == "none":
         return {"images": [_without_url(index, scenario.no_url) for index in range(number)]}
-    return {"images": [{"index": index, "url": base_url + path} for index, path in enumerate(paths)]}
+    images = [{"index": index, "url": base_url + path} for index, path in enumerate(paths)]
+    if task.watermark:
+        images = [{**image, "watermark_url": _watermark_url(str(image["url"]))} for image in images]
+    return {"images": images}
 
 
 def _without_url(index: int, form: str) -> dict[str, Any]:

@@ -71,6 +71,12 @@ class Task:
     """Of the server, as the submitter called it; no slash at the end."""
     cost: Decimal = Decimal(0)
     """In the currency of the contract; given back when the task fails."""
+    contract: str = ""
+    """Text of the choice of the contract by which it was made."""
+    path: str = ""
+    """Where it was made; it is found under this path only, and its external id is unique there."""
+    watermark: bool = False
+    """Whether its request asked for pictures with a watermark too."""
     progression: str = "time"
     """One of `progressions.py`."""
     scenario: Scenario | None = None

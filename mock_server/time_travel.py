@@ -14,7 +14,7 @@ from .tasks import snapshot
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from klingkit.contract import Lifecycle
+    from klingkit.contract import Contract
 
     from .callbacks import Callbacks
     from .clock import Clock
@@ -49,11 +49,13 @@ class _Due(NamedTuple):
 class Traveller:
     """Moves the clock of one simulator. Once it was moved, it stands still between two journeys."""
 
-    def __init__(self, clock: Clock, store: MemoryStore, callbacks: Callbacks, lifecycle: Lifecycle) -> None:
+    def __init__(
+        self, clock: Clock, store: MemoryStore, callbacks: Callbacks, contract_of: Callable[[Task], Contract]
+    ) -> None:
         self._clock = clock
         self._store = store
         self._callbacks = callbacks
-        self._lifecycle = lifecycle
+        self._contract_of = contract_of
         self._turn = threading.Condition()
         self._busy = False
         """Whether a journey or a reset is under way."""
@@ -203,7 +205,7 @@ class Traveller:
         return agenda
 
     def _agenda_of(self, task: Task, order: int, now: int) -> list[_Due]:
-        lifecycle = self._lifecycle
+        lifecycle = self._contract_of(task).lifecycle
         view = snapshot(task, now)
         # A task that queries move keeps its plan too: the clock brings it there when somebody moves the clock.
         ahead = range(view.step + 1, len(task.plan.steps)) if task.progression != "manual" else range(0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from ..handlers import CREATES
 from ..journal import masked_headers, readable
 from ..outbound import host_and_path
 from ..tasks import at_step, snapshot
@@ -42,6 +43,7 @@ def task_body(simulator: Simulator, task: Task) -> dict[str, Any]:
     return {
         "task_id": task.task_id,
         "account": task.account,
+        "contract": task.contract,
         "status": view.status,
         "progression": task.progression,
         "scenario": task.scenario.text if task.scenario else None,
@@ -79,11 +81,12 @@ def delivery_body(simulator: Simulator, delivery: Delivery) -> dict[str, Any]:
 
 def entry_body(simulator: Simulator, entry: Entry) -> dict[str, Any]:
     """Return a request and its answer."""
-    record = simulator.store.record(entry.task_id) if entry.operation == "create_task" else None
+    record = simulator.store.record(entry.task_id) if entry.operation in CREATES else None
     return {
         "number": entry.number,
         "at": entry.at,
         "account": entry.account,
+        "contract": entry.contract,
         "operation": entry.operation,
         "method": entry.method,
         "path": entry.path,

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from klingkit.contract.choice import CONTRACTS
 from klingkit.contract.spec import read_yaml
 
 from ..advice import REMEDIES
+from ..handlers import HANDLERS
 from ..progressions import PROGRESSIONS
 from ..scenario import FaultKind
 from ..scenarios import scenario_table
@@ -36,14 +38,17 @@ def control_operations() -> dict[str, tuple[str, str, dict[str, Any]]]:
     }
 
 
-@cache
-def described(contract: Contract) -> dict[str, Any]:
-    """Return the document with the names that a simulator of a contract knows."""
-    scenarios = list(scenario_table(contract))
+@lru_cache(maxsize=8)
+def described(contracts: tuple[Contract, ...]) -> dict[str, Any]:
+    """Return the document with the names that a simulator of these contracts knows, one for each family of paths."""
+    contract = contracts[0]
+    scenarios = list(dict.fromkeys(name for each in contracts for name in scenario_table(each)))
     chosen = "|".join(map(re.escape, scenarios))
     names: dict[str, dict[str, Any]] = {
-        "operations": {"enum": list(contract.operations)},
-        "rules": {"enum": list(contract.rules)},
+        "contracts": {"enum": list(CONTRACTS)},
+        "operations": {"enum": list(dict.fromkeys(name for each in contracts for name in each.routes))},
+        "journal_operations": {"enum": list(HANDLERS)},
+        "rules": {"enum": list(dict.fromkeys(rule for each in contracts for rule in each.rules))},
         "statuses": {"enum": list(contract.lifecycle.transitions)},
         "scenarios": {"enum": scenarios},
         "chosen_scenarios": {"anyOf": [{"enum": scenarios}, {"pattern": f"^({chosen})(:.*)?(@.*)?$"}]},

@@ -15,9 +15,10 @@ import jsonschema_rs
 from ..advice import REMEDIES, advise
 from ..callbacks import check_secret
 from ..clock import parse_duration
+from ..handlers import HANDLERS
 from ..progressions import PROGRESSIONS
 from ..scenario_arguments import check_known
-from ..scenario_choice import parse_scenario
+from ..scenario_choice import parse_for
 from ..scenarios import scenario_table
 from ..store import TooManyError
 from ..time_travel import JourneyEndedError
@@ -26,6 +27,8 @@ from .document import control_document, control_operations, described
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from klingkit.contract import Contract
 
     from ..journal import Entry
     from ..simulator import Simulator
@@ -49,7 +52,6 @@ class Operations:
 
     def __init__(self, simulator: Simulator) -> None:
         self._simulator = simulator
-        self._contract = simulator.contract
         self._validators: dict[str, Any] = {}
 
     def call(self, operation_id: str, account: str | None, arguments: dict[str, Any], body: Any = None) -> Any:
@@ -74,7 +76,7 @@ class Operations:
         there = control_operations() if self._simulator.settings.control else OPEN
         operations = [control_operations()[operation_id] for operation_id in there]
         return {
-            "contract": self._contract.name,
+            "contract": self._names(),
             "version": _version(),
             "operations": [
                 {"method": method, "path": path, "summary": operation["summary"]}
@@ -82,9 +84,14 @@ class Operations:
             ],
         }
 
-    def get_api(self, _: str | None) -> dict[str, Any]:
-        """Return the document of the API."""
-        return self._contract.document
+    def get_api(self, account: str | None, *, contract: str | None = None) -> dict[str, Any]:
+        """Return the document of a contract, of several by its name."""
+        served = {found.name: found for found in self._contracts(account)}
+        try:
+            check_known("contract", contract or next(iter(served)), served)
+        except ValueError as error:
+            raise ControlError(str(error)) from None
+        return served[contract or next(iter(served))].document
 
     def get_health(self, _: str | None) -> dict[str, Any]:
         """Tell that the server runs, which contract it follows, since when (s), and what it holds."""
@@ -94,18 +101,18 @@ class Operations:
         return {
             "status": "ok",
             "version": _version(),
-            "contract": self._contract.name,
+            "contract": self._names(),
             "seed": simulator.ids.seed,
             "uptime_s": round(time.monotonic() - simulator.started, 3),
             "clock": clock_state(simulator.clock),
-            "tasks": {status: statuses.get(status, 0) for status in self._contract.lifecycle.transitions},
+            "tasks": {status: statuses.get(status, 0) for status in simulator.contract.lifecycle.transitions},
             "callbacks": simulator.store.delivery_counts(),
             "requests": simulator.store.journal.count,
         }
 
     def get_openapi(self, _: str | None) -> dict[str, Any]:
         """Return the document."""
-        return described(self._contract)
+        return described(self._simulator.contracts.served)
 
     def get_account(self, account: str | None) -> dict[str, Any]:
         """Return settings, money and slots."""
@@ -115,10 +122,12 @@ class Operations:
         used = spent if account else Decimal(0)
         return {
             "account": account,
+            "contract": " and ".join(found.name for found in self._contracts(account)),
+            "plain_generation": settings.plain_generation,
             "balance": None if settings.balance is None else f"{settings.balance - used:f}",
             "quota": None if settings.quota is None else f"{settings.quota - used:f}",
             "spent": f"{spent:f}",
-            "currency": self._contract.currency,
+            "currency": " and ".join(dict.fromkeys(found.currency for found in self._contracts(account))),
             "concurrency": settings.concurrency,
             "slots_held": store.slots(account, now)
             if account
@@ -149,10 +158,14 @@ class Operations:
                     raise ValueError("window: a window of no time limits nothing; give a second or more")  # noqa: TRY301
             for name, operation_id in (("scenario", "create_task"), ("query_scenario", "get_task")):
                 if changes.get(name) is not None:
-                    changes[name] = parse_scenario(changes[name], self._contract, operation_id)
+                    changes[name] = parse_for(changes[name], self._contracts(account), operation_id)
+            if changes.get("contract") is not None:
+                self._simulator.contracts.check_own(changes["contract"])
             check_known("progression", changes.get("progression", "time"), PROGRESSIONS)
             check_known(
-                "callback_retries", changes.get("callback_retries", "default"), self._contract.callbacks.retry_after_ms
+                "callback_retries",
+                changes.get("callback_retries", "default"),
+                self._simulator.contract.callbacks.retry_after_ms,
             )
             if changes.get("callback_secret") is not None:
                 check_secret(changes["callback_secret"])
@@ -179,7 +192,9 @@ class Operations:
         """Return the table, and what is queued."""
         rows = [
             {"name": row.name, "summary": row.summary, "argument": row.argument}
-            for row in scenario_table(self._contract).values()
+            for row in {
+                name: row for found in self._contracts(account) for name, row in scenario_table(found).items()
+            }.values()
         ]
         return {"scenarios": rows, "queued": self._queued(account)}
 
@@ -188,8 +203,9 @@ class Operations:
     ) -> list[dict[str, Any]]:
         """Let a scenario apply to the next requests for an operation."""
         try:
-            check_known("operation", operation, self._contract.operations)
-            parsed = parse_scenario(scenario, self._contract, operation)
+            contracts = self._contracts(account)
+            check_known("operation", operation, dict.fromkeys(name for found in contracts for name in found.routes))
+            parsed = parse_for(scenario, contracts, operation)
             self._simulator.store.queue_scenario(account or "", operation, parsed, times)
         except (ValueError, TooManyError) as error:
             raise ControlError(str(error)) from None
@@ -314,8 +330,13 @@ class Operations:
 
     def _filter(self, account: str | None, wanted: dict[str, Any]) -> Callable[[Entry], bool]:
         try:
-            check_known("operation", wanted.get("operation", "create_task"), self._contract.operations)
-            check_known("rule", wanted.get("rule", "path.known"), self._contract.rules)
+            contracts = self._contracts(account)
+            check_known("operation", wanted.get("operation", "create_task"), HANDLERS)
+            check_known(
+                "rule",
+                wanted.get("rule", "path.known"),
+                dict.fromkeys(rule for found in contracts for rule in found.rules),
+            )
         except ValueError as error:
             raise ControlError(str(error)) from None
 
@@ -335,6 +356,15 @@ class Operations:
         if task is None or account not in {None, task.account}:
             raise ControlError(f"there is no task {task_id[:60]!r}" + (" of that key" if account else ""), 404)
         return task
+
+    def _contracts(self, account: str | None) -> list[Contract]:
+        """Return the contracts that answer an account, one for each family of paths."""
+        simulator = self._simulator
+        settings = simulator.store.settings(account or "")
+        return [simulator.contracts.of(served, settings) for served in simulator.contracts.served]
+
+    def _names(self) -> str:
+        return " and ".join(found.name for found in self._contracts(None))
 
     def _queued(self, account: str | None) -> list[dict[str, Any]]:
         return [

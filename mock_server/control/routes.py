@@ -16,7 +16,7 @@ from klingkit.contract import ApiError
 from ..auth import account_of, is_accepted
 from ..foreign_pages import refusal_for_control
 from ..simulator import ResultExpiredError
-from ..task_bodies import PICTURE_PATH
+from ..task_bodies import PICTURE_PATH, WATERMARKED_PATH
 from .document import control_operations
 from .index_page import index_page
 from .operations import ControlError, Operations
@@ -50,6 +50,7 @@ def control_routes(simulator: Simulator) -> Blueprint:
         return _json(operations.get_health(None), 200)
 
     @routes.get(PREFIX + "/pictures/<path:_>")
+    @routes.get(PREFIX + "/watermarked/<path:_>")
     def no_picture(_: str) -> Response:
         """Answer as the real CDN does, not as the control API."""
         abort(404)
@@ -76,10 +77,11 @@ def control_routes(simulator: Simulator) -> Blueprint:
                 return _json({"error": "the body is not JSON"}, 400)
 
     @routes.get(PICTURE_PATH.format(task_id="<task_id>", index="<int:index>"))
-    def picture(task_id: str, index: int) -> BaseResponse:
+    @routes.get(WATERMARKED_PATH.format(task_id="<task_id>", index="<int:index>"), defaults={"watermark": True})
+    def picture(task_id: str, index: int, *, watermark: bool = False) -> BaseResponse:
         """Serve a result picture, without a key as the real CDN does; 403 once it has expired."""
         try:
-            data = simulator.picture(task_id, index)
+            data = simulator.picture(task_id, index, watermark=watermark)
         except ResultExpiredError:
             abort(403, "This result has expired.")
         if data is None:
@@ -118,8 +120,10 @@ def _account(simulator: Simulator) -> str | None:
     if found is None:
         raise ControlError("Authorization is not `Bearer KEY`; leave it out to act on the server")
     key, account = found
-    if not is_accepted(key, simulator.settings.keys):
-        raise ControlError("there is no account of that key: it is none of those that --key allows")
+    if not is_accepted(key, simulator.settings):
+        raise ControlError(
+            "there is no account of that key: it is none of those that --key allows, nor of --access-key"
+        )
     return account
 
 

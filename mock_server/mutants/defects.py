@@ -93,17 +93,17 @@ def one_namespace(simulator: Simulator, add: Callable[..., bool], task: Task, *r
 
 
 def shows_all(
-    simulator: Simulator, query: Callable[..., Snapshot], account: str, task_id: str, number: int
+    simulator: Simulator, query: Callable[..., Snapshot], account: str, task_id: str, number: int, **more: Any
 ) -> Snapshot:
     task = simulator.store.get(task_id)
-    return query(task.account if task else account, task_id, number)
+    return query(task.account if task else account, task_id, number, **more)
 
 
 def finds_by_external_id(
-    simulator: Simulator, query: Callable[..., Snapshot], account: str, task_id: str, number: int
+    simulator: Simulator, query: Callable[..., Snapshot], account: str, task_id: str, number: int, **more: Any
 ) -> Snapshot:
     named = (task.task_id for task in simulator.store.tasks() if task.external_task_id == task_id)
-    return query(account, next(named, task_id), number)
+    return query(account, next(named, task_id), number, **more)
 
 
 def steps(change: Callable[[list[tuple[str, int]]], list[tuple[str, int]]]) -> Make:
@@ -142,9 +142,9 @@ def fails(simulator: Simulator, add: Callable[..., bool], task: Task, *rest: Any
 
 
 def leaves_its_end(
-    simulator: Simulator, query: Callable[..., Snapshot], account: str, task_id: str, number: int
+    simulator: Simulator, query: Callable[..., Snapshot], account: str, task_id: str, number: int, **more: Any
 ) -> Snapshot:
-    view = query(account, task_id, number)
+    view = query(account, task_id, number, **more)
     record = simulator.store.record(task_id)
     return at_step(view.task, 1) if view.ended and record and record.polls % 2 else view
 

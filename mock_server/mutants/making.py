@@ -50,9 +50,13 @@ def right(seed: int = 0, own: Contract | None = None, keys: Iterable[str] = (KEY
     return target
 
 
-def _draw_once(simulator: Simulator, picture: Callable[..., bytes | None], task_id: str, index: int) -> bytes | None:
+def _draw_once(
+    simulator: Simulator, picture: Callable[..., bytes | None], task_id: str, index: int, *, watermark: bool = False
+) -> bytes | None:
     """Spare mutants of the same seed, which make the same tasks, the drawing of their results."""
     task = simulator.store.get(task_id)
+    if watermark:
+        return picture(task_id, index, watermark=True)
     key = (task_id, index, task.n, task.prompt, task.aspect_ratio, task.pictures) if task else ()
     if data := _drawn.get(key):
         simulator.store.results.put((task_id, index), data)

@@ -113,7 +113,7 @@ def serve(settings: Settings, listener: socket.socket) -> None:
     address, port = listener.getsockname()[:2]
     listener.listen(BACKLOG)
     simulator.own_ports.add(port)
-    server = server_of(bridge, greeting=banner(simulator.contract, settings, address, port))
+    server = server_of(bridge, greeting=banner(simulator.contracts.served, settings, address, port))
     server.run([listener])
     _say_goodbye(simulator, server.ended_by)
 
@@ -184,7 +184,11 @@ def _say_goodbye(simulator: Simulator, ended_by: str) -> None:
         log.warning("stopped by SIGHUP, and with it %d tasks; `nohup` keeps it running", number)
     spent = simulator.store.spent(None, simulator.clock.now())
     if spent:
-        log.info("this run would have cost %.2f %s", spent, simulator.contract.currency)
+        log.info(
+            "this run would have cost %.2f %s",
+            spent,
+            " and ".join(dict.fromkeys(contract.currency for contract in simulator.contracts.served)),
+        )
     pending = [delivery for delivery in simulator.store.deliveries() if not delivery.outcome]
     if pending:
         tasks = ", ".join(dict.fromkeys(delivery.task_id for delivery in pending))

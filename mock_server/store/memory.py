@@ -98,6 +98,18 @@ class MemoryStore:
         """Return the tasks of an account or of all, oldest first."""
         return [record.task for record in self.records(account)]
 
+    def find(self, account: str, path: str, external_task_id: str) -> str:
+        """Return the id of the task that an account has made at a path with an external id; empty if there is none."""
+        with self._lock:
+            return self._tasks.find(account, path, external_task_id)
+
+    def page(self, account: str, path: str, first: int, size: int) -> list[Task]:
+        """Return `size` tasks that an account has made at a path, from the newest but `first` on, the newest first."""
+        with self._lock:
+            return [
+                record.task for record in self._tasks.page(account, path, first, size) if not record.hidden_in_lists
+            ]
+
     def records(self, account: str | None = None) -> list[Record]:
         """Return the tasks of an account or of all, oldest first, with what happened to them: to be read, not changed."""
         with self._lock:
@@ -186,6 +198,7 @@ class MemoryStore:
             self.inputs.discard((task_id, number))
         for index in range(task.n):
             self.results.discard((task_id, index))
+            self.results.discard((task_id, index, "watermark"))
 
     # Accounts
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from array import array
-from collections import Counter, OrderedDict
+from collections import Counter, OrderedDict, deque
 from dataclasses import dataclass, field, replace
 from sys import getsizeof
 from typing import TYPE_CHECKING
@@ -68,6 +68,11 @@ class Record:
         """Whether its scenario still hides the task."""
         return self.polls <= self._hidden_polls
 
+    @property
+    def hidden_in_lists(self) -> bool:
+        """The same before the first query."""
+        return bool(self._hidden_polls) and self.hidden
+
     def polls_ask_for_more(self, now: int) -> bool:
         """Whether the queries so far have earned a step that the task has not taken."""
         target = self.polls - self._hidden_polls - 1
@@ -93,8 +98,11 @@ class TaskRecords:
 
     def __init__(self) -> None:
         self._records: OrderedDict[str, Record] = OrderedDict()  # a dict is slow to give its first key while keys go
-        self._external_ids: dict[tuple[str, str], str] = {}
+        self._external_ids: dict[tuple[str, str, str], str] = {}
+        """By account and path."""
         self._of_account: dict[str, dict[str, Record]] = {}
+        self._pages: dict[tuple[str, str], deque[Record]] = {}
+        """Records by account and path, oldest first: that is also the order in which they go."""
         self._as_floats: dict[tuple[str, float], str] = {}
         """By account and what is left of the id when it passes through a float: the first that becomes so."""
         self._statuses: Counter[str] = Counter()
@@ -109,16 +117,26 @@ class TaskRecords:
 
     def has_external_id(self, task: Task) -> bool:
         """Tell whether the account has used the task's external id before."""
-        return bool(task.external_task_id) and (task.account, task.external_task_id) in self._external_ids
+        return bool(task.external_task_id) and _external(task) in self._external_ids
+
+    def find(self, account: str, path: str, external_task_id: str) -> str:
+        """Return the id of the task of that external id; empty if there is none."""
+        return self._external_ids.get((account, path, external_task_id), "")
+
+    def page(self, account: str, path: str, first: int, size: int) -> list[Record]:
+        """Return `size` records from the newest but `first` on, the newest first."""
+        found = self._pages.get((account, path), deque())
+        return [found[-1 - place] for place in range(first, min(first + size, len(found)))]
 
     def add(self, record: Record) -> None:
         """Keep a new task."""
         task = record.task
         self._records[task.task_id] = record
         self._of_account.setdefault(task.account, {})[task.task_id] = record
+        self._pages.setdefault((task.account, task.path), deque()).append(record)
         self._as_floats.setdefault((task.account, float(task.task_id)), task.task_id)
         if task.external_task_id:
-            self._external_ids[task.account, task.external_task_id] = task.task_id
+            self._external_ids[_external(task)] = task.task_id
         self.count(record, task.created_at)
         self.size += record.size
 
@@ -172,11 +190,19 @@ class TaskRecords:
         task = record.task
         self.size -= record.size
         self._statuses[record.counted] -= 1
-        self._external_ids.pop((task.account, task.external_task_id), None)
+        self._external_ids.pop(_external(task), None)
         if self._as_floats.get(as_float := (task.account, float(task_id))) == task_id:
             del self._as_floats[as_float]
+        pages = self._pages[task.account, task.path]
+        pages.popleft()
+        if not pages:
+            del self._pages[task.account, task.path]
         of_account = self._of_account[task.account]
         del of_account[task_id]
         if not of_account:
             del self._of_account[task.account]
         return record
+
+
+def _external(task: Task) -> tuple[str, str, str]:
+    return (task.account, task.path, task.external_task_id)

@@ -16,6 +16,7 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
 from klingkit.contract import load_contract
+from klingkit.contract.choice import CONTRACTS
 from klingkit.contract.evidence import ContractError, Evidence, told
 from klingkit.contract.spec import Contract
 from klingkit.mock_server.handlers import HANDLERS
@@ -210,8 +211,10 @@ def test_link_and_callback_are_described(contract: Contract) -> None:
     assert "{$request.body#/callback_url}" in create["callbacks"]["taskChanged"]
 
 
-def test_each_operation_has_its_handler(contract: Contract) -> None:
-    assert HANDLERS.keys() == contract.operations.keys()
+def test_each_operation_of_a_contract_has_its_handler() -> None:
+    choices = [*CONTRACTS, f"{CONTRACTS[0]}+plain-generation"]
+
+    assert HANDLERS.keys() == {name for choice in choices for name in load_contract(choice).operations}
 
 
 def test_statuses_of_the_lifecycle_are_those_of_the_schema(contract: Contract) -> None:

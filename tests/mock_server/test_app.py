@@ -11,6 +11,8 @@ from uuid import UUID
 import pytest
 
 from klingkit.mock_server.app import create_app
+from klingkit.mock_server.handlers import HANDLERS
+from klingkit.mock_server.settings import Settings
 from klingkit.mock_server.simulator import Simulator
 from tests.conftest import PATH, URL, Api, b64, body, data_of, png, subjects
 
@@ -328,15 +330,16 @@ def test_a_bug_is_answered_in_the_envelope_and_logged(
     make_api: Callable[..., Api], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     api = make_api()
-    monkeypatch.setattr(api.simulator.store, "poll", None)  # something that cannot happen
+    monkeypatch.setattr(api.simulator.store, "get", None)  # something that cannot happen
     response = api.query("1")
 
     assert (response.status_code, json.loads(response.data)["code"]) == (500, 5000)
     assert "Traceback" in caplog.text
 
 
-def test_start_refuses_an_operation_without_a_handler(contract: Contract, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(contract.operations, "get_task")
+def test_start_refuses_an_operation_without_a_handler(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(HANDLERS, "list_tasks")
+    create_app(Simulator())
 
-    with pytest.raises(ValueError, match="get_task"):
-        create_app(Simulator(contract=contract))
+    with pytest.raises(ValueError, match="operations of kling: list_tasks"):
+        create_app(Simulator(Settings(contract="all")))

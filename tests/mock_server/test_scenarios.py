@@ -210,7 +210,7 @@ SUCCESSES: dict[str, Callable[[dict[str, Any]], bool]] = {
     "shape-units:0.5": lambda data: data["final_unit_deduction"] == "0.5",
     "shape-no-message": lambda data: "task_status_msg" not in data,
     "shape-no-index": lambda data: [[*image] for image in data["task_result"]["images"]] == [["url"]] * 2,
-    "shape-watermark": lambda data: "/_mock/pictures/" in data["task_result"]["images"][1]["watermark_url"],
+    "shape-watermark": lambda data: "/_mock/watermarked/" in data["task_result"]["images"][1]["watermark_url"],
     "shape-page": lambda data: "task_status_msg" not in data and data["final_unit_deduction"] == "8",
     "shape-callback": lambda data: (
         data["task_result"]["videos"] == data["task_result"]["audios"] == []

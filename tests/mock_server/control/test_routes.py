@@ -47,7 +47,7 @@ def test_the_document_is_valid_and_names_just_what_there_is() -> None:
 
 def judge(operation_id: str, http: int, answer: Any) -> None:
     """Check an answer against the document."""
-    document = described(load_contract())
+    document = described((load_contract(),))
     method, path, _ = control_operations()[operation_id]
     response = document["paths"][path][method.lower()]["responses"][str(http)]
     while "$ref" in response:

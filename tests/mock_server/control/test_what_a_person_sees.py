@@ -126,7 +126,7 @@ def test_the_served_document_takes_what_the_operation_takes(
     scenario: str | None,
     valid: bool,
 ) -> None:
-    document = described(contract)
+    document = described((contract,))
     settings = {**document["components"]["schemas"]["Settings"], "components": document["components"]}
     answer = api.send("PATCH", "/_mock/account", json={"scenario": scenario}, headers={"Host": "localhost"})
 
@@ -136,7 +136,7 @@ def test_the_served_document_takes_what_the_operation_takes(
 
 @pytest.mark.parametrize("control", [True, False])
 def test_the_banner_says_where_to_look(contract: Contract, control: bool) -> None:
-    assert "http://127.0.0.1:8000/_mock/" in banner(contract, Settings(control=control), "127.0.0.1", 8000)
+    assert "http://127.0.0.1:8000/_mock/" in banner([contract], Settings(control=control), "127.0.0.1", 8000)
 
 
 def test_health_says_when_the_clock_was_touched(referee: OpenAPI) -> None:

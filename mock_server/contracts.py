@@ -1,0 +1,99 @@
+"""Which contract answers a request: the family of paths that it is sent to, then its account, then what the server serves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from klingkit.contract import load_contract
+from klingkit.contract.choice import CONTRACTS, WITH_PLAIN, Choice
+
+from .scenario_arguments import check_known
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from klingkit.contract import Contract
+
+    from .account_settings import AccountSettings
+
+ALL = "all"
+"""Serves the paths of every contract."""
+SERVED = (*CONTRACTS, ALL)
+"""What a server can serve."""
+MAX_COMPILED = 32
+"""Contracts that a simulator keeps compiled; another one takes some 20 ms."""
+
+
+class Contracts:
+    """The contracts of one simulator, compiled when they are asked for. Safe to call from many threads."""
+
+    def __init__(self, name: str, own: Contract | None, prepare: Callable[[Contract], Contract]) -> None:
+        """Serve the contract of a name, or of `all`, each as `prepare` changes it; with an `own` one, that in its place.
+
+        Raises ValueError, which names the valid ones, for a name that there is not.
+        """
+        self._prepare = prepare
+        self._own = prepare(own) if own else None
+        self.by_text = lru_cache(MAX_COMPILED)(self._compiled)
+        """From the text of a choice to its contract."""
+        self._chosen = lru_cache(MAX_COMPILED)(self._by_settings)
+        check_known("contract", name, SERVED)
+        self.served: tuple[Contract, ...] = (self._own,) if self._own else tuple(self._families(name))
+        """One for each family of paths, as it answers an account that has chosen nothing; the first is the server's."""
+        self._steps = [(contract, create_path(contract).split("/")) for contract in self.served]
+
+    def at(self, path: str) -> Contract:
+        """Return what is served at a path, be it known or not: the one whose own paths begin most alike."""
+        if len(self.served) == 1:
+            return self.served[0]
+        steps = path.split("/")
+        return max(self._steps, key=lambda known: _alike(known[1], steps))[0]
+
+    def of(self, served: Contract, settings: AccountSettings) -> Contract:
+        """Return the contract by which a family of paths answers an account."""
+        if settings.contract is None and not settings.plain_generation:
+            return served
+        return self._chosen(served, settings.contract, settings.plain_generation)
+
+    def check_own(self, name: str) -> None:
+        """Raise ValueError, which names the valid ones, for a contract that is none of the families that are served."""
+        check_known("contract of an account", name, [known for known in CONTRACTS if self._family_of(known)])
+
+    def _families(self, name: str) -> list[Contract]:
+        """Return the contracts of a name, of those with the same paths only the first."""
+        found: dict[str, Contract] = {}
+        for contract in map(self.by_text, CONTRACTS if name == ALL else [name]):
+            found.setdefault(create_path(contract), contract)
+        return list(found.values())
+
+    def _family_of(self, name: str) -> Contract | None:
+        path = create_path(self.by_text(name))
+        return next((served for served in self.served if create_path(served) == path), None)
+
+    def _by_settings(self, served: Contract, name: str | None, plain_generation: bool) -> Contract:
+        choice = served.choice
+        if name is not None and self._family_of(name) is served:
+            choice = replace(choice, name=name)
+        if plain_generation and choice.name in WITH_PLAIN:
+            choice = replace(choice, plain_generation=True)
+        return self.by_text(str(choice))
+
+    def _compiled(self, text: str) -> Contract:
+        if self._own and text == str(self._own.choice):
+            return self._own
+        return self._prepare(load_contract(Choice.parse(text)))
+
+
+def create_path(contract: Contract) -> str:
+    """Return the path at which tasks are made."""
+    return contract.operations["create_task"].path
+
+
+def _alike(known: list[str], steps: list[str]) -> int:
+    """Return with how many equal steps two paths begin."""
+    return next(
+        (number for number, (one, other) in enumerate(zip(known, steps, strict=False)) if one != other),
+        min(len(known), len(steps)),
+    )
