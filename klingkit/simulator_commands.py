@@ -58,33 +58,44 @@ def host_names(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -
     return frozenset(values)
 
 
-def accepted_keys(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> frozenset[str]:
+def accepted_keys(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
     """Refuse what no header can carry."""
     if not values:  # what nobody gave needs no check, whose import takes time
-        return frozenset()
+        return ()
     from klingkit.mock_server.auth import is_key
 
     for value in values:
         if not is_key(value):
             raise click.BadParameter("a key is one word of ASCII characters")  # and is not shown
-    return frozenset(values)
+    return values
 
 
-def checked(account: AccountSettings, scenario: str | None) -> AccountSettings:
-    """Return settings with a scenario, if all of them can be used."""
-    from klingkit.contract import load_contract
+def pairs(access_keys: tuple[str, ...], secret_keys: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Return each access key with its secret key."""
+    if len(access_keys) != len(secret_keys):
+        raise WrongUsage(
+            f"each --access-key needs its --secret-key: {len(access_keys)} of the one were given, and {len(secret_keys)} of the other"
+        )
+    if len(set(access_keys)) < len(access_keys):
+        raise WrongUsage("--access-key: one was given twice")
+    return tuple(zip(access_keys, secret_keys, strict=True))
+
+
+def checked(account: AccountSettings, scenario: str | None, served: str) -> AccountSettings:
+    """Return settings with a scenario, if all of them can be used by what is served."""
     from klingkit.mock_server.callbacks import check_secret
+    from klingkit.mock_server.contracts import Contracts
     from klingkit.mock_server.progressions import PROGRESSIONS
     from klingkit.mock_server.scenario_arguments import check_known
-    from klingkit.mock_server.scenario_choice import parse_scenario
+    from klingkit.mock_server.scenario_choice import parse_for
 
-    contract = load_contract()
     try:
+        contracts = Contracts(served).served
         check_known("progression", account.progression, PROGRESSIONS)
-        check_known("retry schedule", account.callback_retries, contract.callbacks.retry_after_ms)
+        check_known("retry schedule", account.callback_retries, contracts[0].callbacks.retry_after_ms)
         if account.callback_secret is not None:
             check_secret(account.callback_secret)
-        return replace(account, scenario=parse_scenario(scenario, contract) if scenario else None)
+        return replace(account, scenario=parse_for(scenario, contracts) if scenario else None)
     except ValueError as error:
         raise WrongUsage(str(error)) from None
 
@@ -104,6 +115,18 @@ def serve_option(name: str, *names: str, **settings: Any) -> Callable[[Any], Any
 
 @click.command(short_help="Run the simulator.")
 @serve_option("--host", default=DEFAULTS.bound_host, show_default=True, help="Address to listen on.")
+@serve_option(
+    "--contract",
+    default=DEFAULTS.contract,
+    show_default=True,
+    metavar="NAME",
+    help="What is served: cometapi, cometapi-2026, kling, or all of them, told apart by path.",
+)
+@serve_option(
+    "--plain-generation",
+    is_flag=True,
+    help="A create without subject pictures makes a plain picture, as on CometAPI, and is not refused.",
+)
 @serve_option("--port", default=8000, type=click.IntRange(0, 65535), show_default=True, help="0 takes a free one.")
 @serve_option(
     "--speed",
@@ -122,6 +145,22 @@ def serve_option(name: str, *names: str, **settings: Any) -> Callable[[Any], Any
     multiple=True,
     callback=accepted_keys,
     help_text="Accept only this key; repeat for more, or give several words.",
+)
+@secret_option(
+    "--access-key",
+    "access_keys",
+    variable="KLINGKIT_ACCESS_KEY",
+    multiple=True,
+    callback=accepted_keys,
+    help_text="Accept tokens (JWT) of this access key, which --secret-key signs; repeat both for more, or give several words.",
+)
+@secret_option(
+    "--secret-key",
+    "secret_keys",
+    variable="KLINGKIT_SECRET_KEY",
+    multiple=True,
+    callback=accepted_keys,
+    help_text="The secret key of each access key, in their order.",
 )
 @serve_option(
     "--max-body",
@@ -191,8 +230,12 @@ def serve(
     *,
     host: str,
     port: int,
+    contract: str,
+    plain_generation: bool,
     seed: int | None,
-    keys: frozenset[str],
+    keys: tuple[str, ...],
+    access_keys: tuple[str, ...],
+    secret_keys: tuple[str, ...],
     public_url: str | None,
     scenario: str | None,
     progression: str,
@@ -211,22 +254,26 @@ def serve(
     if public_url is not None and not re.match(r"https?://[^/?#\s]", public_url):
         raise WrongUsage(f"--public-url {public_url!r} does not begin with http:// or https:// and a host")
     account = AccountSettings(
-        balance=balance, progression=progression, callback_secret=callback_secret, callback_retries=callback_retries
+        plain_generation=plain_generation,
+        balance=balance,
+        progression=progression,
+        callback_secret=callback_secret,
+        callback_retries=callback_retries,
     )
-    if (scenario, account) != (
-        None,
-        AccountSettings(),
-    ):  # what nobody chose needs no contract, which takes time to read
-        account = checked(account, scenario)
+    # What nobody chose needs no contract, which takes time to read.
+    if (contract, scenario, account) != (DEFAULTS.contract, None, DEFAULTS.account):
+        account = checked(account, scenario, contract)
     if recording is not None:
-        check_recording(recording)
+        check_recording(recording, contract)
     settings = Settings(
+        contract=contract,
         account=account,
         recording=recording,
         control=not no_control,
         bound_host=host,
         seed=random.SystemRandom().getrandbits(32) if seed is None else seed,
-        keys=keys,
+        keys=frozenset(keys),
+        access_keys=pairs(access_keys, secret_keys),
         public_url=public_url.rstrip("/") if public_url else None,
         **options,
     )
@@ -237,15 +284,22 @@ def serve(
     run(settings, listener)
 
 
-def check_recording(folder: str) -> None:
-    """Refuse a broken recording before a worker process does."""
-    from klingkit.contract import load_contract
-    from klingkit.contract.recordings.files import BrokenRecordingError, load
+def check_recording(folder: str, served: str) -> None:
+    """Refuse a broken recording, and one of a contract that is not served, before a worker process does."""
+    from klingkit.contract.recordings.files import BrokenRecordingError, OtherContractError, load
+    from klingkit.mock_server.contracts import Contracts
 
-    try:
-        load(Path(folder), load_contract())
-    except BrokenRecordingError as error:
-        raise WrongUsage(f"--recording: {error}") from None
+    others: list[str] = []
+    for contract in Contracts(served).served:
+        try:
+            load(Path(folder), contract)
+        except OtherContractError as error:
+            others.append(str(error))
+        except BrokenRecordingError as error:
+            raise WrongUsage(f"--recording: {error}") from None
+        else:
+            return
+    raise WrongUsage(f"--recording: {others[0]}")
 
 
 @click.command(short_help="List the scenarios.")

@@ -29,7 +29,12 @@ MAX_COMPILED = 32
 class Contracts:
     """The contracts of one simulator, compiled when they are asked for. Safe to call from many threads."""
 
-    def __init__(self, name: str, own: Contract | None, prepare: Callable[[Contract], Contract]) -> None:
+    def __init__(
+        self,
+        name: str,
+        own: Contract | None = None,
+        prepare: Callable[[Contract], Contract] = lambda contract: contract,
+    ) -> None:
         """Serve the contract of a name, or of `all`, each as `prepare` changes it; with an `own` one, that in its place.
 
         Raises ValueError, which names the valid ones, for a name that there is not.
@@ -58,8 +63,8 @@ class Contracts:
         return self._chosen(served, settings.contract, settings.plain_generation)
 
     def check_own(self, name: str) -> None:
-        """Raise ValueError, which names the valid ones, for a contract that is none of the families that are served."""
-        check_known("contract of an account", name, [known for known in CONTRACTS if self._family_of(known)])
+        """Raise ValueError, which names the valid ones, for a contract that has other paths than the one that the server serves."""
+        check_known("contract of an account", name, [known for known in CONTRACTS if self._fits(known)])
 
     def _families(self, name: str) -> list[Contract]:
         """Return the contracts of a name, of those with the same paths only the first."""
@@ -68,13 +73,12 @@ class Contracts:
             found.setdefault(create_path(contract), contract)
         return list(found.values())
 
-    def _family_of(self, name: str) -> Contract | None:
-        path = create_path(self.by_text(name))
-        return next((served for served in self.served if create_path(served) == path), None)
+    def _fits(self, name: str) -> bool:
+        return create_path(self.by_text(name)) == create_path(self.served[0])
 
     def _by_settings(self, served: Contract, name: str | None, plain_generation: bool) -> Contract:
         choice = served.choice
-        if name is not None and self._family_of(name) is served:
+        if name is not None and served is self.served[0]:
             choice = replace(choice, name=name)
         if plain_generation and choice.name in WITH_PLAIN:
             choice = replace(choice, plain_generation=True)

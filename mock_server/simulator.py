@@ -67,7 +67,11 @@ class Simulator:
     ) -> None:
         self.settings = settings or Settings()
         self.clock = clock or Clock()
+        self._is_recorded = False
+        self._of_no_use: Exception | None = None
         self.contracts = Contracts(self.settings.contract, contract, self._recorded)
+        if self._of_no_use and not self._is_recorded:
+            raise self._of_no_use
         self.contract = self.contracts.served[0]
         """By which a request is answered where nothing says another one."""
         self.secrets = dict(self.settings.access_keys)
@@ -274,10 +278,21 @@ class Simulator:
             self._warned_of_drops = False
 
     def _recorded(self, contract: Contract) -> Contract:
-        """Return a contract with the answers of the recording that was chosen, if one was."""
+        """Return a contract with the answers of the recording that was chosen, if it is one of this contract.
+
+        Raises BrokenRecordingError.
+        """
         if not self.settings.recording:
             return contract
-        return _with_recording(contract, self.settings.recording, self.clock)
+        from klingkit.contract.recordings.files import OtherContractError  # noqa: PLC0415 - few simulators have one
+
+        try:
+            found = _with_recording(contract, self.settings.recording, self.clock)
+        except OtherContractError as error:
+            self._of_no_use = self._of_no_use or error
+            return contract
+        self._is_recorded = True
+        return found
 
     def close(self) -> None:
         """End everything that waits: the server stops."""

@@ -33,6 +33,10 @@ class BrokenRecordingError(Exception):
     """A recording cannot be read; the message names the file and what is wrong with it."""
 
 
+class OtherContractError(BrokenRecordingError):
+    """A recording is of another contract; the message names both."""
+
+
 class SecretFoundError(Exception):
     """A secret would have been written; the message says where it stands, and not what it is."""
 
@@ -120,7 +124,7 @@ def _strings(node: Any) -> Iterator[str]:
 
 
 def load(folder: Path, contract: Contract) -> Recording:
-    """Read a recording. Raises BrokenRecordingError."""
+    """Read a recording of a contract. Raises BrokenRecordingError; OtherContractError for one of another contract."""
     if not folder.is_dir():
         raise BrokenRecordingError(f"{folder} is no folder, so it is no recording")
     head = _read(folder / HEAD)
@@ -129,7 +133,7 @@ def load(folder: Path, contract: Contract) -> Recording:
             f"{folder / HEAD}: its format is {shown(head.get('format'))}; this klingkit reads {FORMAT}"
         )
     if head.get("contract") != contract.name:
-        raise BrokenRecordingError(
+        raise OtherContractError(
             f"{folder / HEAD}: it is of the contract {shown(head.get('contract'))}, and this is {contract.name!r}"
         )
     with _said_of(folder / HEAD):

@@ -10,6 +10,7 @@ import click
 import pytest
 
 from klingkit import simulator_commands
+from klingkit.contract.choice import CONTRACTS
 from klingkit.mock_server.account_settings import AccountSettings
 from klingkit.mock_server.settings import Settings
 from klingkit.simulator_commands import parse_size, serve, size_text
@@ -37,7 +38,8 @@ def test_a_default_is_not_given_a_second_time() -> None:
         if keyword.arg == "default" and name in FIELDS
     }
 
-    assert defaults.keys() == {"bound_host", "speed", "max_body", "max_memory", "progression", "callback_retries"}
+    expected = {"contract", "bound_host", "speed", "max_body", "max_memory", "progression", "callback_retries"}
+    assert defaults.keys() == expected
     assert [name for name, default in defaults.items() if "DEFAULTS" not in ast.unparse(default)] == []
 
 
@@ -45,6 +47,7 @@ def test_the_command_starts_with_the_defaults_of_the_settings() -> None:
     context = click.Context(serve)
     given = {option.name: option.get_default(context) for option in serve.params}
 
+    assert given["contract"] == Settings().contract == CONTRACTS[0]
     assert given["host"] == Settings().bound_host
     assert given["speed"] == Settings().speed
     assert parse_size(str(given["max_body"])) == Settings().max_body

@@ -222,7 +222,7 @@ class Service(RuleBasedStateMachine):
         """Compare with what was seen before of the same task."""
         before = self.seen.get(view.task.task_id)
         self.seen[view.task.task_id] = view
-        data: dict[str, Any] = query_data(view, self.simulator.contract.lifecycle, "http://host")
+        data: dict[str, Any] = query_data(view, self.simulator.contract, "http://host")
         assert ORDER.index(view.status) >= (ORDER.index(before.status) if before else 0)
         assert view.updated_at >= (before.updated_at if before else view.task.created_at)
         assert before is None or not before.ended or before.status == view.status, "never two ends"
