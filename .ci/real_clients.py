@@ -54,7 +54,7 @@ def cometapi(url: str) -> list[str]:
 async def cometapi_async(url: str) -> list[str]:
     """Multi-image with its asynchronous client."""
     async with AsyncCometAPI(api_key=KEY, base_url=f"{url}/kling/v1") as client:
-        created = await client.post(CREATE, cast_to=ANSWER, body=BODY)
+        created = await client.post(CREATE, cast_to=ANSWER, body=BODY | {"prompt": "two friends at sea"})
         return [picture_of(await client.get(f"{CREATE}/{created['data']['task_id']}", cast_to=ANSWER))]
 
 
