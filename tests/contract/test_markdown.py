@@ -19,8 +19,7 @@ from klingkit.contract.recordings.drift import Drift, DriftRow, compare
 from klingkit.contract.recordings.drift_report import as_markdown as drift_markdown
 from klingkit.contract.verify.report import as_markdown
 from klingkit.contract.verify.results import Report, Result
-from klingkit.mock_server.serving.in_process import in_process_target
-from tests.wrong_targets import PAID, recording_of, run
+from tests.wrong_targets import PAID, recording_of, right_target, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,7 +117,7 @@ def test_the_rule_that_a_recording_blames_is_code(right: Recording) -> None:
 
 @pytest.fixture(scope="module")
 def held() -> Report:
-    return run(in_process_target(), replace(PAID, only="n.maximum"))
+    return run(right_target(), replace(PAID, only="n.maximum"))
 
 
 @given(texts=st.lists(TEXTS, min_size=5, max_size=5), kind=st.sampled_from(sorted(DEVIATION_KINDS)))

@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from klingkit.contract import load_contract
 from klingkit.contract.cases.catalogue import build_cases
 from klingkit.contract.targets.target import NoAnswerError, Reply, Request
 from klingkit.contract.verify.stopping import MAX_SILENT_CREATES
 from klingkit.mock_server.auth import account_name
-from klingkit.mock_server.serving.in_process import in_process_target
-from tests.wrong_targets import FREE, PAID, PRICE, Wrong, recording_of, run
+from tests.wrong_targets import CONTRACT, FREE, PAID, PRICE, Wrong, recording_of, right_target, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +47,7 @@ def out(outage: Reply | NoAnswerError, hit: Callable[[Request], bool]) -> Callab
 
 
 def body_of(case_id: str) -> bytes:
-    return next(case.request.data for case in build_cases(load_contract(), PAID.run, None) if case.id == case_id)
+    return next(case.request.data for case in build_cases(CONTRACT, PAID.run, None) if case.id == case_id)
 
 
 def deviations(report: Report) -> set[tuple[str, str]]:
@@ -133,7 +131,7 @@ def test_a_failure_of_a_moment_is_no_answer_to_the_case() -> None:
 
     assert deviations(report) == set()
     assert report.incomplete == ""
-    assert report.spent == run(in_process_target()).spent + PRICE  # nobody knows whether it was carried out
+    assert report.spent == run(right_target()).spent + PRICE  # nobody knows whether it was carried out
 
 
 def test_a_create_that_is_to_be_accepted_is_not_sent_twice() -> None:
@@ -167,7 +165,7 @@ def test_a_picture_that_cannot_be_fetched_now_is_not_tested_and_one_at_no_addres
 
 def test_slots_are_waited_for_as_long_as_some_become_free() -> None:
     """Five slots, which nine pictures never find free, and tasks as long as the real ones: together longer than anybody waits."""
-    target = in_process_target()
+    target = right_target()
     target.callback_url = None
     target.simulator.store.configure(account_name("key"), {"concurrency": 5}, target.simulator.clock.now())
     report = run(target)

@@ -30,9 +30,8 @@ from klingkit.contract.verify.reproduce import curl, python
 from klingkit.contract.verify.results import MOST_VIEWS
 from klingkit.contract.verify.run import verify
 from klingkit.contract.verify.told import commands
-from klingkit.mock_server.serving.in_process import in_process_target
 from tests.conftest import serving
-from tests.wrong_targets import PAID, Wrong, rewritten, run
+from tests.wrong_targets import PAID, Wrong, rewritten, right_target, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +53,7 @@ def live() -> Iterator[Running]:
 
 def report_on(url: str, options: Options = PAID) -> Report:
     """A report in which every case deviates, as if it had been made at a URL."""
-    report = run(in_process_target(), options)
+    report = run(right_target(), options)
     report.url = url
     for result in report.results:
         result.add(Deviation(result.case.requirement or "answer.schema", "text", "a", "b", "inferred"))
@@ -280,7 +279,7 @@ def test_of_a_task_that_is_shown_otherwise_each_time_some_views_are_kept_and_the
 
 
 def test_a_task_that_is_shown_as_before_is_kept_once() -> None:
-    report = run(in_process_target(), replace(PAID, only="n.maximum"))
+    report = run(right_target(), replace(PAID, only="n.maximum"))
 
     assert {len(result.history) for result in report.results if result.history} == {3}  # submitted, processing, succeed
 
@@ -338,10 +337,10 @@ def test_two_rules_that_are_not_kept_are_two_causes() -> None:
 @pytest.mark.parametrize(
     ("make", "options", "first", "words"),
     [
-        (in_process_target, PAID, "# Holds: `simulator`", "It does what the contract cometapi says in all of"),
+        (right_target, PAID, "# Holds: `simulator`", "It does what the contract cometapi says in all of"),
         (lambda: Wrong(wrong_code), PAID, "# Deviates: `simulator`", "It deviates from the contract cometapi in one way, seen in"),
         (
-            in_process_target,
+            right_target,
             replace(PAID, budget=Decimal("0.1")),
             "# Incomplete: `simulator`",
             "but less was tested than was to be. Besides, the run is incomplete: the budget was too small for",
@@ -390,7 +389,7 @@ def test_junit_has_the_time_of_each_exchange_by_the_clock_of_the_target() -> Non
 
 
 def test_a_service_that_takes_any_key_is_told_what_that_means() -> None:
-    text = forms.as_text(run(in_process_target()))
+    text = forms.as_text(run(right_target()))
     assert (
         "the target takes any key: of a simulator that is as wanted; a real service that does so lets everybody in"
         in text

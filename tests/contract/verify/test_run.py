@@ -27,8 +27,7 @@ from klingkit.contract.verify.probing import UnusableTargetError
 from klingkit.contract.verify.run import verify
 from klingkit.contract.verify.selection import MAX_CREATES, Options, select_cases, why_not
 from klingkit.mock_server.clock import START
-from klingkit.mock_server.serving.in_process import in_process_target
-from tests.wrong_targets import FREE, PAID, PRICE, Wrong, rewritten, run
+from tests.wrong_targets import CONTRACT, FREE, PAID, PRICE, Wrong, rewritten, right_target, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -50,7 +49,7 @@ def accept_everything(request: Request, reply: Reply) -> Reply:
 
 @pytest.mark.parametrize("options", [FREE, PAID], ids=["free", "paid"])
 def test_the_simulator_keeps_the_contract(options: Options) -> None:
-    report = run(in_process_target(), options)
+    report = run(right_target(), options)
 
     assert report.counted("inferred") == []
     assert len(report.of("holds")) > 40
@@ -61,7 +60,7 @@ def test_the_simulator_keeps_the_contract(options: Options) -> None:
 def test_without_a_budget_only_what_must_be_refused_is_sent() -> None:
     target = Wrong(lambda _, reply: reply)
     report = run(target, FREE)
-    free = {case.id for case in build_cases(load_contract()) if case.cost == NEVER and not case.after}
+    free = {case.id for case in build_cases(CONTRACT) if case.cost == NEVER and not case.after}
 
     assert {result.case.id for result in report.of("holds")} == free
     assert all(result.reason for result in report.of("skipped"))
@@ -260,7 +259,7 @@ def test_a_success_without_a_task_ends_a_run_without_a_budget() -> None:
 
 def test_a_service_without_room_is_asked_again() -> None:
     """Nine slots, as a trial pack has: creates over them are refused with 1303 until tasks end."""
-    target = in_process_target()
+    target = right_target()
     from klingkit.mock_server.auth import account_name
 
     target.simulator.store.configure(account_name("key"), {"concurrency": 9}, target.simulator.clock.now())
@@ -351,7 +350,7 @@ def test_what_is_drawn_follows_from_the_seed() -> None:
 
 
 def test_one_rule_alone() -> None:
-    report = run(in_process_target(), replace(PAID, only="external_task_id.unique"))
+    report = run(right_target(), replace(PAID, only="external_task_id.unique"))
     ids = {result.case.id for result in report.results}
 
     assert {"external_task_id.unique/again", "external_task_id.unique/after-failure"} <= ids
@@ -380,7 +379,7 @@ def test_a_plan_is_what_a_run_costs() -> None:
     sent = [case for case in select_cases(contract, PAID) if not why_not(case, PAID)]
     plan = make_plan(contract, sent)
 
-    assert plan.best == run(in_process_target()).spent
+    assert plan.best == run(right_target()).spent
     assert plan.best == sum(PRICE * case.pictures for case in sent if case.cost == PICTURES)
     assert plan.worst > plan.best
     assert make_plan(contract, [case for case in sent if not why_not(case, FREE)]).best == 0
@@ -531,7 +530,7 @@ def test_a_connection_that_drops_says_nothing_of_a_task() -> None:
 
 
 def test_drawn_cases_that_were_accepted_are_reported_after_a_ctrl_c() -> None:
-    labelled = {case.request.data for case in build_cases(load_contract(), PAID.run, in_process_target().callback_url)}
+    labelled = {case.request.data for case in build_cases(CONTRACT, PAID.run, right_target().callback_url)}
     drawn: list[Request] = []
 
     def lenient(request: Request, reply: Reply) -> Reply:
@@ -581,9 +580,9 @@ def test_a_target_that_is_down_is_said_to_be_so() -> None:
 
 def test_a_key_that_is_not_accepted_is_said_to_be_so() -> None:
     with pytest.raises(UnusableTargetError, match="does not accept the key"):
-        run(in_process_target(keys=frozenset({"another"})), FREE)
+        run(right_target(keys=frozenset({"another"})), FREE)
     with pytest.raises(UnusableTargetError, match="does not accept the other key"):
-        run(in_process_target(keys=frozenset({"key"})))
+        run(right_target(keys=frozenset({"key"})))
 
 
 def test_a_service_that_is_out_of_order_is_said_to_be_so() -> None:
