@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,10 +18,10 @@ def _drawn_once() -> Iterator[None]:
     """Draw equal results once: runs of one seed make the same tasks, again and again."""
     drawn: dict[object, bytes] = {}
 
-    def render(task: Task, index: int, given: Sequence[Picture]) -> bytes:
-        key = (task.task_id, index, task.n, task.prompt, task.aspect_ratio, *(hash(picture) for picture in given))
+    def render(task: Task, index: int, given: Sequence[Picture], **more: Any) -> bytes:
+        key = (task.task_id, index, task.n, task.prompt, task.aspect_ratio, *map(hash, given), *more.items())
         if key not in drawn:
-            drawn[key] = draw(task, index, given)
+            drawn[key] = draw(task, index, given, **more)
         return drawn[key]
 
     draw = pictures.render
