@@ -21,6 +21,8 @@ from klingkit.mock_server.simulator import Simulator
 from tests.conftest import PATH, Api, Running, b64, body, data_of, png, subjects
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from openapi_core import OpenAPI
 
     from klingkit.mock_server.clock import Clock
@@ -124,6 +126,22 @@ def test_an_image_beside_the_list_is_told_what_it_would_be(api: Api) -> None:
         f"unknown field 'image' is ignored: {PLAIN}, where subject_image_list is missing"
     )
     assert "did you mean" not in api.create(body(negative_prompt="x")).headers["Klingkit-Warning"]
+
+
+def test_a_field_for_the_size_is_not_taken_for_the_shape(api: Api) -> None:
+    """As prompture sends it."""
+    warning = api.create(body(image_size="1k")).headers["Klingkit-Warning"]
+    assert "nothing here sets how large a picture is" in warning
+
+
+def test_where_plain_pictures_have_a_path_of_their_own_nobody_says_that_one_would_be_made(
+    make_api: Callable[..., Api],
+) -> None:
+    path = "/v1/images/multi-image2image"
+    answer = make_api(contract="kling").send_unchecked("POST", path, json={"image": "https://example.com/a.png"})
+    assert answer.headers["Klingkit-Warning"] == (
+        "unknown field 'image' is ignored: it belongs to plain pictures, which have a path of their own"
+    )
 
 
 def test_an_empty_body_is_no_plain_picture(api: Api) -> None:
