@@ -162,6 +162,13 @@ class Contract:
         get = self.operations["get_task"]
         return tuple(self.document["paths"][get.path]["get"].get("x-found-by", ["task_id"]))
 
+    def at(self, pointer: str) -> Any:
+        """Return what a JSON pointer into the document leads to."""
+        place: Any = self.document
+        for step in pointer.split("/")[1:]:
+            place = place[int(step) if isinstance(place, list) else step.replace("~1", "/").replace("~0", "~")]
+        return place
+
     def operation_for(self, operation: Operation, body: Mapping[str, Any]) -> Operation:
         """Return the operation that a body is for, of those with the method and path of this one."""
         return next((other for other, fits in self._siblings.get(operation.operation_id, ()) if fits(body)), operation)
@@ -180,7 +187,7 @@ class Contract:
     def _other_requests(self) -> dict[str, RequestRules]:
         """Compile the rules of bodies beside the create's, and of queries (`x-query`: the parameters as one object)."""
         found = {}
-        for _, _, operation_id, spec in _specs(self.document):
+        for _, _, operation_id, spec in operation_specs(self.document):
             if "x-when" in spec:
                 content = next(iter(spec["requestBody"]["content"].values()))
                 found[operation_id] = RequestRules(
@@ -279,7 +286,7 @@ def _promises(document: dict[str, Any], sources: Sources) -> Iterator[tuple[str,
         yield name, Promise(name, entry["text"], sources.evidence(entry.get("evidence"), f"the promise {name}"))
 
 
-def _specs(document: dict[str, Any]) -> Iterator[tuple[str, str, str, dict[str, Any]]]:
+def operation_specs(document: dict[str, Any]) -> Iterator[tuple[str, str, str, dict[str, Any]]]:
     """Yield method, path, id and description of each operation, and of each that shares method and path with it (`x-siblings`)."""
     for path, item in document["paths"].items():
         for method in (method for method in METHODS if method in item):
@@ -289,7 +296,7 @@ def _specs(document: dict[str, Any]) -> Iterator[tuple[str, str, str, dict[str, 
 
 
 def _operations(document: dict[str, Any]) -> Iterator[tuple[str, Operation]]:
-    for method, path, name, spec in _specs(document):
+    for method, path, name, spec in operation_specs(document):
         content = spec.get("requestBody", {}).get("content", {})
         media_type: str | None = next(iter(content), None)
         examples = content[media_type].get("examples", {}) if media_type else {}

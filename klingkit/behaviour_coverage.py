@@ -7,9 +7,13 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from klingkit.contract import load_contract
+from klingkit.contract.behaviours import aspects_of, count_grades
+from klingkit.contract.evidence import INFERRED, UNKNOWN
 from klingkit.mock_server.scenario_choice import parse_scenario
 from klingkit.mock_server.scenarios import scenario_table
 from klingkit.mock_server.tasks import at_step
+
+from .resting_on import behaviours_of_callback, behaviours_of_request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +24,7 @@ if TYPE_CHECKING:
     from klingkit.mock_server.tasks import Task
 
 Met = Counter[tuple[str, str]]
-"""How often each behaviour was met, by kind and name."""
+"""How often each behaviour was met, by kind and name; under a contract stands what of it was rested on."""
 BROKEN = ("reset", "reset-within", "cut")
 """Faults after which no caller has read an answer."""
 STATUS = re.compile(rb'"task_status":"(\w+)"')
@@ -50,8 +54,11 @@ def behaviours(contract: Contract) -> dict[str, list[str]]:
 def met(simulator: Simulator) -> Met:
     """Return what the code under test has met in a simulator since its last reset."""
     found: Met = Counter()
+    rests_on: Counter[str] = Counter()
     for entry in simulator.store.journal.entries():
         found.update(_of_request(entry, simulator.contract))
+        if entry.fault not in BROKEN:
+            rests_on.update(behaviours_of_request(entry, simulator.contract))
         task = simulator.store.get(entry.task_id)
         ends = {simulator.contract.lifecycle.succeeded, simulator.contract.lifecycle.failed}
         if task and ends & set(_statuses(entry)):
@@ -65,11 +72,16 @@ def met(simulator: Simulator) -> Met:
             found["callbacks", "delivered"] += 1
         if len(delivery.attempts) > 1:
             found["callbacks", "repeated"] += 1
+        if task and delivery.attempts:
+            rests_on.update(behaviours_of_callback(delivery, task, simulator.contract))
         if task and any(not attempt.problem for attempt in delivery.attempts):
             view = at_step(task, delivery.step)
             found["statuses", view.status] += 1
             if view.ended:
                 found["ends", _end(task, simulator.contract)] += 1
+    known = {aspect.behaviour for aspect in aspects_of(simulator.contract)}
+    choice = str(simulator.contract.choice)
+    found.update({(choice, name): times for name, times in rests_on.items() if name in known})
     return found
 
 
@@ -105,6 +117,10 @@ def _end(task: Task, contract: Contract) -> str:
 def summary(found: Met) -> dict[str, Any]:
     """Return what was met and what never, by kind, and the percentage of it all, as JSON."""
     table = behaviours(load_contract())
+    rested_on: dict[str, set[str]] = {}
+    for kind, name in found:
+        if kind not in table:
+            rested_on.setdefault(kind, set()).add(name)
     number = sum(bool(found[kind, name]) for kind, names in table.items() for name in names)
     return {
         "percent": round(100 * number / sum(map(len, table.values())), 1),
@@ -112,7 +128,15 @@ def summary(found: Met) -> dict[str, Any]:
             kind: {name: found[kind, name] for name in names if found[kind, name]} for kind, names in table.items()
         },
         "never": {kind: [name for name in names if not found[kind, name]] for kind, names in table.items()},
+        "evidence": {choice: _evidence(choice, names) for choice, names in rested_on.items()},
     }
+
+
+def _evidence(choice: str, rests_on: set[str]) -> dict[str, Any]:
+    """Return what was rested on of a contract, how well it is known, and what of it is no more than inferred, or unknown."""
+    aspects = [aspect for aspect in aspects_of(load_contract(choice)) if aspect.behaviour in rests_on]
+    weak = {grade: [aspect.id for aspect in aspects if aspect.evidence.grade == grade] for grade in (INFERRED, UNKNOWN)}
+    return {"grades": count_grades(aspects), **weak, "rests_on": sorted(rests_on)}
 
 
 def lines(result: dict[str, Any]) -> Iterator[str]:
@@ -124,4 +148,10 @@ def lines(result: dict[str, Any]) -> Iterator[str]:
             yield "  met: " + ", ".join(f"{name} ({times})" for name, times in result["met"][kind].items())
         if result["never"][kind]:
             yield "  never: " + ", ".join(result["never"][kind])
+    for choice, known in result["evidence"].items():
+        grades = ", ".join(f"{number} {grade}" for grade, number in known["grades"].items())
+        yield f"how well the contract {choice} is known in what was met: {grades}"
+        for grade in (INFERRED, UNKNOWN):
+            if known[grade]:
+                yield f"  {grade}: {'; '.join(known[grade])}"
     yield f"{result['percent']:g} % of the behaviour of the service was met"

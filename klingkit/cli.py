@@ -7,7 +7,14 @@ import sys
 
 import click
 
-from . import client_commands, contract_commands, contract_documents, recording_commands, simulator_commands
+from . import (
+    client_commands,
+    contract_commands,
+    contract_documents,
+    evidence_commands,
+    recording_commands,
+    simulator_commands,
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -26,6 +33,7 @@ for command in (
     simulator_commands.listen,
     contract_documents.contract,
     contract_commands.assumptions,
+    evidence_commands.evidence,
     contract_commands.rules,
     contract_commands.cases,
     contract_commands.verify,

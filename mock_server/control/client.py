@@ -137,6 +137,10 @@ class Control:
         """Return likely mistakes of the client."""
         return self._list("get_advice")
 
+    def evidence(self, contract: str | None = None) -> Json:
+        """Return every behaviour of a contract, of the simulator's without one, with how well each aspect of it is known."""
+        return self._object("get_evidence", {"contract": contract} if contract else {})
+
     def seed(self, seed: int) -> None:
         """Begin all randomness anew."""
         self._call("set_seed", {}, {"seed": seed})

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import jsonschema_rs
 
+from klingkit.contract import UnknownChoiceError, load_contract
+from klingkit.contract.behaviours import as_json, aspects_of
+
 from ..advice import REMEDIES, advise
 from ..callbacks import check_secret
 from ..clock import parse_duration
@@ -302,6 +305,14 @@ class Operations:
             }
             for mistake in advise(self._simulator, account)
         ]
+
+    def get_evidence(self, _: str | None, *, contract: str | None = None) -> dict[str, Any]:
+        """Return every aspect of every behaviour of a contract."""
+        try:
+            chosen = self._contract if contract in {None, str(self._contract.choice)} else load_contract(contract or "")
+        except UnknownChoiceError as error:
+            raise ControlError(str(error)) from None
+        return as_json(chosen, aspects_of(chosen))
 
     def set_seed(self, account: str | None, *, seed: int) -> dict[str, Any]:
         """Begin all randomness anew."""

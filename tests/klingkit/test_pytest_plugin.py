@@ -739,6 +739,9 @@ def test_coverage_of_behaviour_is_printed_and_written(pytester: pytest.Pytester,
             "  met: drip (1)",
             "  never: reset, *",
             "callbacks: 3 of 7",
+            "how well the contract cometapi is known in what was met: * documented, * recorded, * inferred, * unknown",
+            "  inferred: *rule n.maximum, text*callback.sequence*",
+            "  unknown: callbacks retryAfterMs",
             "*% of the behaviour of the service was met",
         ]
     )
@@ -749,6 +752,14 @@ def test_coverage_of_behaviour_is_printed_and_written(pytester: pytest.Pytester,
     number = sum(map(len, found["met"].values()))
     total = number + sum(map(len, found["never"].values()))
     assert found["percent"] == round(100 * number / total, 1)
+    evidence = found["evidence"]["cometapi"]
+    assert {"rule n.maximum", "error 1303", "rule moderation", "sent create_task.callback_url"} <= {
+        *evidence["rests_on"]
+    }
+    assert {"shown task_changed.task_id", "shown get_task.data.task_status_msg"} <= {*evidence["rests_on"]}
+    assert not {"error 1201", "sent create_task.style_image", "lifecycle resultDays"} & {*evidence["rests_on"]}
+    assert evidence["unknown"] == ["callbacks retryAfterMs"]
+    assert len(evidence["inferred"]) == evidence["grades"]["inferred"]
 
 
 @pytest.mark.parametrize(("minimum", "code"), [("5", 0), ("60", 1)])
@@ -788,9 +799,9 @@ def test(kling_mock):
         create()
 """
     run(pytester, tests, "--klingkit-coverage-json", "met.json")
-    met = json.loads((pytester.path / "met.json").read_text())["met"]
+    found = json.loads((pytester.path / "met.json").read_text())
 
-    assert (met["faults"], met["statuses"]) == ({"reset": 1}, {})
+    assert (found["met"]["faults"], found["met"]["statuses"], found["evidence"]) == ({"reset": 1}, {}, {})
 
 
 def test_a_run_that_does_not_use_it_loads_nothing(pytester: pytest.Pytester) -> None:

@@ -1,0 +1,128 @@
+"""`klingkit evidence`: every behaviour, how well each aspect of it is known, and what tests rest on."""
+
+from __future__ import annotations
+
+import json
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from .command_errors import CommandFailed, WrongUsage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from klingkit.contract.behaviours import Aspect
+
+COLOURS = {"documented": "green", "recorded": "cyan", "inferred": "yellow", "unknown": "red"}
+FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.command(short_help="Say of every behaviour how well it is known.")
+@click.argument("words", nargs=-1, metavar="[WORD]...")
+@click.option("--contract", "choice", metavar="NAME", help="Another contract; `klingkit contract list` has them.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--pin", "to", type=FILE, metavar="FILE", help="Write down what tests rest on; needs --met.")
+@click.option("--met", type=FILE, metavar="FILE", help="What `pytest --klingkit-coverage-json FILE` has written.")
+@click.option("--check", type=FILE, metavar="FILE", help="Say what has changed of what --pin has written down.")
+def evidence(
+    words: tuple[str, ...],
+    *,
+    choice: str | None,
+    as_json: bool,
+    to: Path | None,
+    met: Path | None,
+    check: Path | None,
+) -> None:
+    """List every behaviour of the contract with its aspects: what each says, its grade, source and date, and open questions.
+
+    WORDs leave those that have them all in name, grade, source or question, such as `klingkit evidence prompt inferred`.
+
+    --check exits with 0 if all is as it was pinned or better known; 1 if something has changed, lost its grade or is gone, and
+    says so in a line each; 2 if the file cannot be read. With --contract it is held against that contract.
+    """
+    if (to is None) != (met is None):
+        raise WrongUsage(
+            "--pin FILE and --met FILE belong together; pytest --klingkit-coverage-json FILE writes the latter"
+        )
+    if (to or check) and (words or as_json or (to and (check or choice))):
+        raise WrongUsage("--pin takes --met alone beside it, --check takes --contract")
+    if to and met:
+        write_pin(to, met)
+    elif check:
+        print_changes(check, choice)
+    else:
+        print_evidence(words, choice or "", as_json=as_json)
+
+
+def write_pin(to: Path, met: Path) -> None:
+    """Write down what tests met."""
+    from .pinned_evidence import pin, read_met
+
+    text = pin(read_met(met))
+    try:
+        to.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise CommandFailed(f"--pin {to} cannot be written: {error.strerror}") from None
+    click.echo(f"{to}: {text.count('says:')} aspects")
+
+
+def print_changes(check: Path, choice: str | None) -> None:
+    """Say what has changed of what was written down."""
+    from klingkit.contract.printable import printable
+
+    from .pinned_evidence import changes, read_pinned
+
+    found = changes(read_pinned(check), choice)
+    for line in found:
+        click.echo(printable(line))
+    if found:
+        raise click.exceptions.Exit(CommandFailed.exit_code)
+
+
+def print_evidence(words: tuple[str, ...], choice: str, *, as_json: bool) -> None:
+    """Print what the words leave of all aspects."""
+    from klingkit.contract.behaviours import as_json as jsoned
+    from klingkit.contract.behaviours import aspects_of
+    from klingkit.contract.choice import CONTRACTS
+
+    from .pinned_evidence import contract_of
+
+    contract = contract_of(choice or CONTRACTS[0])
+    found = [aspect for aspect in aspects_of(contract) if _has(aspect, words)]
+    if not found:
+        raise WrongUsage(f"no aspect of {contract.choice} has {' and '.join(map(repr, words))} in it")
+    if as_json:
+        click.echo(json.dumps(jsoned(contract, found)))
+        return
+    print_table(found)
+
+
+def _has(aspect: Aspect, words: Iterable[str]) -> bool:
+    known = aspect.evidence
+    text = " ".join([aspect.id, known.grade, known.source, *aspect.assumptions]).lower()
+    return all(word.lower() in text for word in words)
+
+
+def print_table(aspects: list[Aspect]) -> None:
+    """Print each behaviour with a line for each of its aspects, and how many there are of each grade."""
+    from klingkit.contract.behaviours import count_grades
+    from klingkit.contract.printable import printable
+
+    behaviours = {name: list(rows) for name, rows in groupby(aspects, lambda aspect: aspect.behaviour)}
+    for name, rows in behaviours.items():
+        lines = [click.style(name, bold=True)]
+        for row in rows:
+            known = row.evidence
+            grade = click.style(f"{known.grade:<10}", fg=COLOURS[known.grade])
+            note = f"; {known.note}" if known.note else ""
+            lines.append(
+                f"  {row.aspect or 'it':<6}  {grade}  {printable(row.says) or '-'}  ({known.source}, {known.date}{note})"
+            )
+        if questions := dict.fromkeys(question for row in rows for question in row.assumptions):
+            lines.append(f"  open    {', '.join(questions)}")
+        click.echo("\n".join(lines))
+    grades = ", ".join(f"{number} {grade}" for grade, number in count_grades(aspects).items())
+    click.echo(f"{len(aspects)} aspects of {len(behaviours)} behaviours: {grades}")

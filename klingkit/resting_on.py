@@ -1,0 +1,68 @@
+"""Which behaviours of the contract an exchange rests on: what was sent, what the answer shows, and what made it so."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from klingkit.contract.behaviours import CALLBACKS, ERROR, LIFECYCLE, PROMISE, RULE, SENT, SHOWN, fields_in
+from klingkit.contract.judge.answer_schema import ENVELOPES
+from klingkit.contract.judge.reading import envelope_of
+from klingkit.mock_server.task_bodies import callback_body
+from klingkit.mock_server.tasks import at_step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from klingkit.contract import Contract
+    from klingkit.mock_server.deliveries import Delivery
+    from klingkit.mock_server.journal import Entry
+    from klingkit.mock_server.tasks import Task
+
+CALLED = "task_changed"
+"""The operation of a callback."""
+
+
+def behaviours_of_request(entry: Entry, contract: Contract) -> Iterator[str]:
+    """Yield the behaviours that a request and its answer rest on, each once or more; some may be none that the contract knows."""
+    sent = dict(fields_in(entry.operation, _json(entry.body)))
+    yield from (f"{SENT} {place}" for place in sent)
+    if entry.operation in contract.requests and any(
+        place.count(".") == 1 and place.partition(".")[2] not in contract.requests[entry.operation].known_fields[()]
+        for place in sent
+    ):
+        yield f"{PROMISE} request.unknown_fields"
+    rule = entry.rule.partition(";")[0]
+    if rule:
+        yield f"{RULE} {rule}"
+    elif entry.error:
+        yield f"{ERROR} {entry.error}"
+    answer = _json(entry.answer)
+    name = ENVELOPES.get(envelope_of(answer), entry.operation)
+    yield from _of_fields(name, answer, contract)
+
+
+def behaviours_of_callback(delivery: Delivery, task: Task, contract: Contract) -> Iterator[str]:
+    """Yield the behaviours that a callback rests on which was sent."""
+    yield from (f"{CALLBACKS} contentType", f"{PROMISE} callback.body", f"{PROMISE} callback.sequence")
+    if len(delivery.attempts) > 1:
+        yield f"{CALLBACKS} retryAfterMs"
+    yield from _of_fields(CALLED, callback_body(at_step(task, delivery.step), contract.lifecycle), contract)
+
+
+def _of_fields(name: str, answer: Any, contract: Contract) -> Iterator[str]:
+    """Yield the fields of an answer, and what moves the task that it shows."""
+    roles = contract.lifecycle.roles
+    for place, value in fields_in(name, answer):
+        yield f"{SHOWN} {place}"
+        if place.endswith(".task_status") and isinstance(value, str):
+            yield f"{LIFECYCLE} transitions"
+            yield f"{LIFECYCLE} {roles.get(value, '')}"
+
+
+def _json(raw: bytes) -> Any:
+    """Return the JSON that was kept of a body; None if there is none."""
+    try:
+        return json.loads(raw)
+    except (ValueError, RecursionError):
+        return None
