@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from klingkit.contract import load_contract
 from klingkit.contract.behaviours import aspects_of, count_grades
+from klingkit.contract.choice import CONTRACTS
 from klingkit.contract.evidence import INFERRED, UNKNOWN
 from klingkit.mock_server.scenario_choice import parse_scenario
 from klingkit.mock_server.scenarios import scenario_table
@@ -16,9 +17,10 @@ from klingkit.mock_server.tasks import at_step
 from .resting_on import behaviours_of_callback, behaviours_of_request
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from klingkit.contract import Contract
+    from klingkit.mock_server.deliveries import Delivery
     from klingkit.mock_server.journal import Entry
     from klingkit.mock_server.simulator import Simulator
     from klingkit.mock_server.tasks import Task
@@ -54,35 +56,42 @@ def behaviours(contract: Contract) -> dict[str, list[str]]:
 def met(simulator: Simulator) -> Met:
     """Return what the code under test has met in a simulator since its last reset."""
     found: Met = Counter()
-    rests_on: Counter[str] = Counter()
     for entry in simulator.store.journal.entries():
-        found.update(_of_request(entry, simulator.contract))
+        contract = simulator.contracts.by_text(entry.contract)
+        found.update(_of_request(entry, contract))
         if entry.fault not in BROKEN:
-            rests_on.update(behaviours_of_request(entry, simulator.contract))
+            found.update(_known(behaviours_of_request(entry, contract), contract))
         task = simulator.store.get(entry.task_id)
-        ends = {simulator.contract.lifecycle.succeeded, simulator.contract.lifecycle.failed}
-        if task and ends & set(_statuses(entry)):
-            found["ends", _end(task, simulator.contract)] += 1
+        if task and {contract.lifecycle.succeeded, contract.lifecycle.failed} & set(_statuses(entry)):
+            found["ends", _end(task, contract)] += 1
     for delivery in simulator.store.deliveries():
-        task = simulator.store.get(delivery.task_id)
-        fault = task.scenario.callback.removesuffix("-all") if task and task.scenario else ""
-        if delivery.attempts and fault:
-            found["callbacks", fault] += 1
-        if delivery.outcome == "delivered":
-            found["callbacks", "delivered"] += 1
-        if len(delivery.attempts) > 1:
-            found["callbacks", "repeated"] += 1
-        if task and delivery.attempts:
-            rests_on.update(behaviours_of_callback(delivery, task, simulator.contract))
-        if task and any(not attempt.problem for attempt in delivery.attempts):
-            view = at_step(task, delivery.step)
-            found["statuses", view.status] += 1
-            if view.ended:
-                found["ends", _end(task, simulator.contract)] += 1
-    known = {aspect.behaviour for aspect in aspects_of(simulator.contract)}
-    choice = str(simulator.contract.choice)
-    found.update({(choice, name): times for name, times in rests_on.items() if name in known})
+        if task := simulator.store.get(delivery.task_id):
+            found.update(_of_delivery(delivery, task, simulator.contract_of(task)))
     return found
+
+
+def _of_delivery(delivery: Delivery, task: Task, contract: Contract) -> Iterator[tuple[str, str]]:
+    """Yield what one callback showed."""
+    if not delivery.attempts:
+        return
+    yield from _known(behaviours_of_callback(delivery, task, contract), contract)
+    if fault := task.scenario.callback.removesuffix("-all") if task.scenario else "":
+        yield "callbacks", fault
+    if delivery.outcome == "delivered":
+        yield "callbacks", "delivered"
+    if len(delivery.attempts) > 1:
+        yield "callbacks", "repeated"
+    if any(not attempt.problem for attempt in delivery.attempts):
+        view = at_step(task, delivery.step)
+        yield "statuses", view.status
+        if view.ended:
+            yield "ends", _end(task, contract)
+
+
+def _known(rests_on: Iterable[str], contract: Contract) -> Iterator[tuple[str, str]]:
+    """Yield of what was rested on what the contract knows, under its name: a faulty answer shows what there is not."""
+    behaviours = {aspect.behaviour for aspect in aspects_of(contract)}
+    yield from ((str(contract.choice), name) for name in rests_on if name in behaviours)
 
 
 def _of_request(entry: Entry, contract: Contract) -> Iterator[tuple[str, str]]:
@@ -116,11 +125,11 @@ def _end(task: Task, contract: Contract) -> str:
 
 def summary(found: Met) -> dict[str, Any]:
     """Return what was met and what never, by kind, and the percentage of it all, as JSON."""
-    table = behaviours(load_contract())
-    rested_on: dict[str, set[str]] = {}
-    for kind, name in found:
-        if kind not in table:
-            rested_on.setdefault(kind, set()).add(name)
+    choices = {kind for kind, _ in found} - set(behaviours(load_contract()))
+    table: dict[str, list[str]] = {}
+    for choice in sorted(choices) or CONTRACTS[:1]:
+        for kind, names in behaviours(load_contract(choice)).items():
+            table[kind] = list(dict.fromkeys([*table.get(kind, []), *names]))
     number = sum(bool(found[kind, name]) for kind, names in table.items() for name in names)
     return {
         "percent": round(100 * number / sum(map(len, table.values())), 1),
@@ -128,7 +137,9 @@ def summary(found: Met) -> dict[str, Any]:
             kind: {name: found[kind, name] for name in names if found[kind, name]} for kind, names in table.items()
         },
         "never": {kind: [name for name in names if not found[kind, name]] for kind, names in table.items()},
-        "evidence": {choice: _evidence(choice, names) for choice, names in rested_on.items()},
+        "evidence": {
+            choice: _evidence(choice, {name for kind, name in found if kind == choice}) for choice in sorted(choices)
+        },
     }
 
 

@@ -47,7 +47,7 @@ def behaviours_of_callback(delivery: Delivery, task: Task, contract: Contract) -
     yield from (f"{CALLBACKS} contentType", f"{PROMISE} callback.body", f"{PROMISE} callback.sequence")
     if len(delivery.attempts) > 1:
         yield f"{CALLBACKS} retryAfterMs"
-    yield from _of_fields(CALLED, callback_body(at_step(task, delivery.step), contract.lifecycle), contract)
+    yield from _of_fields(CALLED, callback_body(at_step(task, delivery.step), contract), contract)
 
 
 def _of_fields(name: str, answer: Any, contract: Contract) -> Iterator[str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import jsonschema_rs
 
-from klingkit.contract import UnknownChoiceError, load_contract
+from klingkit.contract import UnknownChoiceError
 from klingkit.contract.behaviours import as_json, aspects_of
 
 from ..advice import REMEDIES, advise
@@ -306,10 +306,10 @@ class Operations:
             for mistake in advise(self._simulator, account)
         ]
 
-    def get_evidence(self, _: str | None, *, contract: str | None = None) -> dict[str, Any]:
+    def get_evidence(self, account: str | None, *, contract: str | None = None) -> dict[str, Any]:
         """Return every aspect of every behaviour of a contract."""
         try:
-            chosen = self._contract if contract in {None, str(self._contract.choice)} else load_contract(contract or "")
+            chosen = self._simulator.contracts.by_text(contract) if contract else self._contracts(account)[0]
         except UnknownChoiceError as error:
             raise ControlError(str(error)) from None
         return as_json(chosen, aspects_of(chosen))
