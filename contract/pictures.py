@@ -1,11 +1,12 @@
 """What the contract asks of a picture: its form (URL or strict Base64), its size in bytes, its pixels.
 
-The limits are `x-image` of the contract. A picture is measured by its header; its pixels are never decoded here.
+The limits are `x-image` of the contract. What is sent is measured by its header; only of a result are the pixels decoded.
 """
 
 from __future__ import annotations
 
 import struct
+import zlib
 from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
 
 UNREADABLE = (OSError, SyntaxError, ValueError, IndexError, KeyError, TypeError, struct.error)
 """What Pillow's readers raise on a broken file."""
+
+
+END_OF_PNG = b"\0\0\0\0IEND\xaeB`\x82"
+MAX_DECODED = 64_000_000
+"""Pixels; of a larger picture the file is checked, and its pixels are not decoded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,3 +100,18 @@ def measure(data: bytes, formats: tuple[str, ...] = ("PNG", "JPEG")) -> tuple[in
             except UNREADABLE:
                 return None
     return None
+
+
+def is_whole(data: bytes) -> bool:
+    """Tell whether a PNG file is whole: its checksums are right to the end, and its pixels can be decoded."""
+    with importing:
+        from PIL.PngImagePlugin import PngImageFile  # noqa: PLC0415
+
+    try:
+        PngImageFile(BytesIO(data)).verify()
+        picture = PngImageFile(BytesIO(data))
+        if picture.width * picture.height <= MAX_DECODED:
+            picture.load()
+    except (*UNREADABLE, zlib.error):
+        return False
+    return END_OF_PNG in data  # of the last chunk Pillow reads no more than the name

@@ -31,7 +31,7 @@ class Listener(CallbackReceiver):
         self._numbers = itertools.count(1)
         super().__init__(self._print, port)
 
-    def _print(self, headers: Message, body: bytes) -> int:
+    def _print(self, headers: Message, body: bytes, _: str) -> int:
         """Print a callback, and return the status of the answer."""
         number = next(self._numbers)
         status, line = self._judge(headers, body)

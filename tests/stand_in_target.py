@@ -50,7 +50,7 @@ class StandInTarget:
         return Reply(answer.status, {name.lower(): value for name, value in answer.headers}, answer.body)
 
     def _receive(self, delivery: Delivery) -> None:
-        self.received.append(Received(delivery.headers["Content-Type"], delivery.body))
+        self.received.append(Received(delivery.headers["Content-Type"], delivery.body, delivery.url))
 
 
 def stand_in_target(contract: str = "cometapi", **options: Any) -> StandInTarget:

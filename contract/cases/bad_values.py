@@ -66,7 +66,9 @@ def bad_values(builder: Builder, keyword: str, node: Mapping[str, Any]) -> Itera
     elif keyword == "enum":
         first = node["enum"][0]
         wrong = (Bad("unknown", "klingkit"), Bad("space", f"{first} "), Bad("empty", "", sure=False))
-        yield from (bad for bad in (*wrong, Bad("case", first.swapcase())) if bad.value not in node["enum"])
+        near = (Bad(name, name, sure=False) for name in node.get("x-neighbours", ()))
+        every = (*wrong, Bad("case", first.swapcase()), *near)
+        yield from (bad for bad in every if bad.value not in node["enum"])
     elif keyword == "minimum":
         yield from (Bad("one-too-low", node["minimum"] - 1), Bad("negative", -node["minimum"]))
     elif keyword == "maximum":

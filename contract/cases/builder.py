@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from ..rules import path_of
 from ..targets.target import Request
@@ -34,15 +35,24 @@ class Builder:
         """The external id of refused creates, which a pack takes later: nothing of them must be left."""
         self.failed = f"{run}-failed"
         """The external id of a task that fails."""
+        self.theirs = f"{run}-theirs"
+        """The external id that another account takes before this one."""
         limits = self.rules.limits
         self.side = limits.min_pixels
         """The shortest side of a right picture, in px."""
         self.long = int(limits.min_pixels * limits.max_ratio)
         """The longest side that a right picture can have beside the shortest, in px."""
         self.square = encode(picture(self.side, self.side))
-        callback = {"callback_url": callback_url} if callback_url else {}
-        self.body = {"subject_image_list": self.subjects(self.square, self.square), **callback}
+        self._callback_url, self._run = callback_url, run
+        self.body = {"subject_image_list": self.subjects(self.square, self.square), **self.calling_back("")}
         """The right body with the fewest fields."""
+
+    def calling_back(self, case_id: str) -> dict[str, str]:
+        """Return the field by which an accepted case gets its callbacks at an address of its own; nothing if nobody receives any."""
+        if self._callback_url is None:
+            return {}
+        query = urlencode({"run": self._run, "case": case_id, "odd": "a b+c/d?e"})
+        return {"callback_url": f"{self._callback_url}{case_id}?{query}" if case_id else self._callback_url}
 
     def post(self, body: Mapping[str, Any]) -> Request:
         """Return a create."""

@@ -64,6 +64,8 @@ class Case:
     """Makes the request that tries other boundaries at once."""
     after: str = ""
     """The accepted case that must have gone before; `{task_id}` in the path stands for its task."""
+    late: bool = False
+    """Whether that task must have ended before."""
     promise: str = ""
     """The promise that it tests, if that is not its rule."""
     other_key: bool = False

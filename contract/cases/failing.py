@@ -23,6 +23,7 @@ def failing_cases(builder: Builder) -> Iterator[Case]:
     bad = {
         "pixels": (
             ("too-small", encode(picture(builder.side - 1, builder.side))),
+            ("too-low", encode(picture(builder.side, builder.side - 1))),
             ("too-wide", encode(picture(builder.long + 1, builder.side))),
             ("too-tall", encode(picture(builder.side, builder.long + 1))),
             ("no-picture", encode(b"klingkit")),
@@ -35,9 +36,10 @@ def failing_cases(builder: Builder) -> Iterator[Case]:
         few = builder.rules.nodes[path].get("x-role") != "subject"
         for label, value in few_bad.get(keyword, ())[:1] if few else bad.get(keyword, ()):
             place = tuple(1 if step == "items" else step for step in path)
-            body = put(builder.body, place, value)
+            case_id = f"{rule.id}/{label}"
+            body = put({**builder.body, **builder.calling_back(case_id)}, place, value)
             if label == "too-small" and not few:
                 body["external_task_id"] = builder.failed
             mended = builder.post(put(body, place, builder.square))
-            case = builder.case(f"{rule.id}/{label}", builder.post(body), rule, mended=mended)
+            case = builder.case(case_id, builder.post(body), rule, mended=mended)
             yield replace(case, cost=FAILS)

@@ -15,20 +15,38 @@ if TYPE_CHECKING:
 
 def follow_ups(builder: Builder, named: Case, failed: Case) -> Iterator[Case]:
     """Yield what is sent after the task `named` was made, and after the task `failed` has failed."""
-    unique = builder.contract.rules["external_task_id.unique"]
+    yield _again(builder, "again", named, sure=True)
+    yield from _isolation(builder, named)
+    yield replace(_again(builder, "after-success", named, sure=True), late=True)
+    yield replace(_again(builder, "after-failure", failed, sure=False), late=True)
+
+
+def _again(builder: Builder, label: str, taken: Case, *, sure: bool) -> Case:
+    """Return a create with the external id of a task of the same account."""
+    rule = builder.contract.rules["external_task_id.unique"]
+    value = (taken.request.body or {})["external_task_id"]
+    request = builder.post({**builder.body, "external_task_id": value})
+    mended = builder.post({**builder.body, "external_task_id": f"{value}-2"})
+    case = builder.case(f"{rule.id}/{label}", request, rule, sure=sure, value=value, mended=mended)
+    return replace(case, after=taken.id)
+
+
+def _isolation(builder: Builder, named: Case) -> Iterator[Case]:
+    """Yield what two accounts must not know of each other, whoever comes first."""
     exists = builder.contract.rules["task_id.exists"]
-    for label, case, sure in (("again", named, True), ("after-failure", failed, False)):
-        value = (case.request.body or {})["external_task_id"]
-        mended = builder.post({**builder.body, "external_task_id": f"{value}-2"})
-        request = builder.post({**builder.body, "external_task_id": value})
-        again = builder.case(f"external_task_id.unique/{label}", request, unique, sure=sure, value=value, mended=mended)
-        yield replace(again, after=case.id)
-    query = builder.case(
-        "task_id.exists/known-external-id", builder.get(builder.left), exists, mended=builder.get("{task_id}")
-    )
+    right = builder.get("{task_id}")
+    query = builder.case("task_id.exists/known-external-id", builder.get(builder.left), exists, mended=right)
     yield replace(query, after=named.id)
-    other = builder.case("account.isolation/query", builder.get("{task_id}"), exists, mended=builder.get("{task_id}"))
+    other = builder.case("account.isolation/query", right, exists, mended=right)
     yield replace(other, after=named.id, promise="account.isolation", other_key=True)
-    request = builder.post({**builder.body, "external_task_id": builder.left})
-    own = Case("account.isolation/external-id", request, builder.create.operation_id, PICTURES)
-    yield replace(own, after=named.id, promise="account.isolation", other_key=True)
+    yield _same_id(builder, "external-id", builder.left, named.id, other_key=True)
+    first = _same_id(builder, "external-id-first", builder.theirs, "", other_key=True)
+    yield first
+    yield _same_id(builder, "external-id-second", builder.theirs, first.id, other_key=False)
+
+
+def _same_id(builder: Builder, label: str, external_task_id: str, after: str, *, other_key: bool) -> Case:
+    """Return a create with an external id that only the other account has."""
+    request = builder.post({**builder.body, "external_task_id": external_task_id})
+    case = Case(f"account.isolation/{label}", request, builder.create.operation_id, PICTURES, after=after)
+    return replace(case, promise="account.isolation", other_key=other_key)

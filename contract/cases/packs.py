@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .boundaries import field_boundaries, wrappings
 from .builder import put
@@ -41,13 +41,13 @@ def _dealt(columns: list[list[Boundary]]) -> list[list[Boundary]]:
 
 
 def _pack(builder: Builder, case_id: str, covers: tuple[Boundary, ...]) -> Case:
-    request, repack = _pack_request(builder, covers), partial(_pack_request, builder)
+    body = {**builder.body, **builder.calling_back(case_id)}
+    request, repack = _pack_request(builder, body, covers), partial(_pack_request, builder, body)
     return Case(case_id, request, builder.create.operation_id, PICTURES, covers=covers, repack=repack)
 
 
-def _pack_request(builder: Builder, covers: tuple[Boundary, ...]) -> Request:
-    """Return the request that tries some boundaries at once."""
-    body = builder.body
+def _pack_request(builder: Builder, body: dict[str, Any], covers: tuple[Boundary, ...]) -> Request:
+    """Return a request with some boundaries tried at once."""
     for boundary in covers:
         if boundary.place:
             body = put(body, boundary.place, boundary.value)

@@ -27,10 +27,10 @@ def keyword_cases(builder: Builder) -> Iterator[Case]:
     """Yield the cases of the fields."""
     for (path, keyword), rule in builder.rules.rules.items():
         node = builder.rules.nodes[path]
-        # of the pictures, the subjects are tried in every way and the others in the most likely ones
+        # of the pictures, the subjects are tried in every way and the others in the most likely one
         few = "x-role" in node and node["x-role"] != "subject"
         place = tuple(1 if step == "items" else step for step in path)
-        for bad in islice(bad_values(builder, keyword, node), 2 if few else None):
+        for bad in islice(bad_values(builder, keyword, node), 1 if few else None):
             yield _broken(builder, rule, place, bad)
 
 

@@ -5,25 +5,35 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any
 
-from ..pictures import measure
 from .deviation import shown
-from .reading import images_of, size_of
+from .reading import images_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-    import jsonschema_rs
-
     from ..rule import Rule
     from ..spec import Contract, Lifecycle
-    from ..targets.callback_receiver import Received
-    from ..targets.target import Reply
 
 Finding = tuple[str, str, str]
 """Id of a promise, what was expected, what came."""
-RATIO_TOLERANCE = 0.01
+PROMISES = {
+    "task_id": "task.id",
+    "created_at": "task.times",
+    "updated_at": "task.times",
+    "task_info": "task.external_id",
+    "task_result": "task.result",
+}
+"""The promise that says what a field of a task must be."""
+STAYS = {"task_id", "created_at"}
 MAY_BE_LEFT_OUT = {"final_unit_deduction"}
 """Fields that one view of a task can have and another lack."""
+
+
+def promise_of(lifecycle: Lifecycle, field: str, data: dict[str, Any]) -> str:
+    """Return the promise that a field of a task, as it is shown, does not keep if it is wrong."""
+    if field == "task_status_msg":
+        return "task.failure" if data.get("task_status") == lifecycle.failed else "task.success"
+    return PROMISES.get(field, "task.status")
 
 
 def goes_on(lifecycle: Lifecycle, data: dict[str, Any]) -> bool:
@@ -82,8 +92,13 @@ def _judge_statuses(lifecycle: Lifecycle, history: Sequence[dict[str, Any]]) -> 
         if was != is_now and is_now not in _reachable(lifecycle, was):
             yield "task.status", f"no way from {was} to {is_now}", f"{was}, then {is_now}"
             return
-        if not lifecycle.transitions[was] and (differing := _differing(before, after)):
-            yield "task.status", f"an ended task as it was, {differing[0]}", differing[1]
+        if (
+            not lifecycle.transitions[was]
+            and was == is_now
+            and (changed := [each for each in differing(before, after) if each[0] not in STAYS])
+        ):
+            for name, once, now in changed:
+                yield promise_of(lifecycle, name, after), f"an ended task as it was, {name} {once}", f"{name} {now}"
             return
 
 
@@ -98,7 +113,7 @@ def _reachable(lifecycle: Lifecycle, status: str) -> set[str]:
 def _judge_times(history: Sequence[dict[str, Any]]) -> Iterator[Finding]:
     ids = {str(data.get("task_id")) for data in history}
     if len(ids) > 1:
-        yield "task.status", "one task_id", ", ".join(sorted(ids))
+        yield "task.id", "one task_id", ", ".join(sorted(ids))
     created = {str(data.get("created_at")) for data in history}
     if len(created) > 1:
         yield "task.times", "one created_at", ", ".join(sorted(created))
@@ -132,63 +147,17 @@ def _judge_success(last: dict[str, Any], n: int) -> Iterator[Finding]:
         yield "task.result", "a URL for each picture", "a URL that is missing, or is there twice"
 
 
-def judge_picture(contract: Contract, request: dict[str, Any], reply: Reply) -> Iterator[Finding]:
-    """Yield what is wrong with a result picture that was fetched."""
-    size = measure(reply.content, ("PNG",)) if reply.http == 200 else None
-    if size is None:
-        yield "task.picture", "a PNG", f"{reply.http}, {size_of(reply)}"
-        return
-    asked = request.get("aspect_ratio", contract.request.defaults["aspect_ratio"])
-    width, _, height = asked.partition(":")
-    wanted = int(width) / int(height)
-    if abs(size[0] / size[1] / wanted - 1) > RATIO_TOLERANCE:
-        yield "task.picture", f"ratio {asked}", f"{size[0]} x {size[1]} px"
+def differing(one: dict[str, Any], other: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Yield the fields in which two views of a task differ, each with both values.
 
-
-def judge_callbacks(contract: Contract, last: dict[str, Any], received: Sequence[Received]) -> Iterator[Finding]:
-    """Yield what is wrong with the callbacks of a task that ended as `last` shows it."""
-    lifecycle = contract.lifecycle
-    bodies = [callback.body for callback in received]
-    first: dict[str, Received] = {}
-    for callback in received:
-        earlier = first.setdefault(str(callback.body.get("task_status")), callback)
-        if earlier.body != callback.body:
-            yield "callback.sequence", "the same body again", "another body for the same status"
-    wanted = [lifecycle.submitted, lifecycle.processing, str(last.get("task_status"))]
-    if list(first) != wanted:
-        yield "callback.sequence", " > ".join(wanted), " > ".join(first) or "none"
-    validator = contract.callback_validator
-    for callback in received:
-        if callback.content_type != contract.callbacks.content_type:
-            yield "callback.body", f"Content-Type {contract.callbacks.content_type}", callback.content_type[:80]
-            break
-    if problem := next(filter(None, (_problem(validator, body) for body in bodies)), ""):
-        yield "callback.body", "the schema CallbackTask", problem
-    end = first.get(wanted[-1])
-    if end and (differing := _differing(end.body, last)):
-        yield "callback.body", f"the task as a query shows it, {differing[1]}", differing[0]
-
-
-def _problem(validator: jsonschema_rs.Draft202012Validator, body: dict[str, Any]) -> str:
-    """Say what is wrong with the body of a callback; empty if nothing is."""
-    try:
-        error = next(iter(validator.iter_errors(body)), None)
-    except ValueError:
-        return "a lone surrogate, which is no Unicode"
-    return f"{'.'.join(map(str, error.instance_path)) or 'the body'} breaks {error.kind.name}" if error else ""
-
-
-def _differing(one: dict[str, Any], other: dict[str, Any]) -> tuple[str, str] | None:
-    """Return what of two views of a task differs, but for its URLs, which may be signed anew each time."""
+    URLs may be signed anew each time, so of a result only the order of its pictures counts; how it is shown, too.
+    """
     views = [_comparable(view) for view in (one, other)]
     both = views[0].keys() & views[1].keys()
-    names = sorted(
-        name
-        for name in {*views[0], *views[1]}
-        if views[0].get(name) != views[1].get(name) and (name not in MAY_BE_LEFT_OUT or name in both)
-    )
-    first, second = (", ".join(f"{name} {shown(view.get(name))}" for name in names) for view in views)
-    return (first, second) if names else None
+    for name in sorted({*views[0], *views[1]}):
+        may_be_left_out = name in MAY_BE_LEFT_OUT and name not in both
+        if views[0].get(name) != views[1].get(name) and not may_be_left_out:
+            yield name, shown(views[0].get(name)), shown(views[1].get(name))
 
 
 def _comparable(view: dict[str, Any]) -> dict[str, Any]:

@@ -26,9 +26,10 @@ NO_FILES = (
 )
 
 
-def _not_listed(allowed: list[str]) -> SearchStrategy[str]:
-    near = [like for name in allowed for like in (f"{name} ", f"{name}0", name[:-1], name.swapcase())]
-    return SHORT | st.sampled_from([like for like in near if like not in allowed])
+def _not_listed(node: Node) -> SearchStrategy[str]:
+    allowed = node["enum"]
+    near = [like for name in allowed for like in (f"{name} ", f" {name}", f"{name}0", name[:-1], name.swapcase())]
+    return SHORT | st.sampled_from([like for like in (*near, *node.get("x-neighbours", ())) if like not in allowed])
 
 
 BREACHES: dict[str, Callable[[Node, SearchStrategy[Any]], SearchStrategy[Any]]] = {
@@ -43,7 +44,7 @@ BREACHES: dict[str, Callable[[Node, SearchStrategy[Any]], SearchStrategy[Any]]] 
     ),
     "minimum": lambda node, _: BEYOND.map(lambda under: node["minimum"] - under),
     "maximum": lambda node, _: BEYOND.map(lambda over: node["maximum"] + over),
-    "enum": lambda node, _: _not_listed(node["enum"]),
+    "enum": lambda node, _: _not_listed(node),
     "base64": lambda _, __: st.text(CHARACTERS, max_size=5) | st.sampled_from(NO_FILES),
 }
 """By keyword, what breaks it at a place with that schema and those items; little of it breaks something else."""

@@ -36,6 +36,8 @@ class Received:
 
     content_type: str
     content: bytes
+    url: str
+    """Where it was posted to."""
 
     @cached_property
     def body(self) -> dict[str, Any]:
@@ -48,12 +50,14 @@ class Received:
 
 
 class CallbackReceiver(ThreadingHTTPServer):
-    """Gives headers and body of each callback that comes to `take`, in a thread of its own, and answers the status that it returns.
+    """Gives headers, body and path (with its query) of each callback that comes to `take`, in a thread of its own, and answers the status that it returns.
 
     What does not arrive whole in time has not been received. Raises OSError if the port is taken.
     """
 
-    def __init__(self, take: Callable[[Message, bytes], int], port: int = 0, deadline_s: float = DEADLINE_S) -> None:
+    def __init__(
+        self, take: Callable[[Message, bytes, str], int], port: int = 0, deadline_s: float = DEADLINE_S
+    ) -> None:
         self.take = take
         self.deadline_s = deadline_s
         super().__init__(("127.0.0.1", port), _Handler)
@@ -68,17 +72,18 @@ class CallbackReceiver(ThreadingHTTPServer):
 @contextmanager
 def receiving(received: list[Received], deadline_s: float = DEADLINE_S) -> Iterator[str]:
     """Add what comes to a list, up to MOST_CALLBACKS and MOST_BYTES, and give the URL to post to."""
-    room = MOST_BYTES
+    room, origin = MOST_BYTES, ""
 
-    def take(headers: Message, content: bytes) -> int:
+    def take(headers: Message, content: bytes, target: str) -> int:
         nonlocal room
         if len(content) > room or len(received) >= MOST_CALLBACKS:
             return 413
         room -= len(content)
-        received.append(Received(headers.get("Content-Type", "")[:MAX_CONTENT_TYPE], content))
+        received.append(Received(headers.get("Content-Type", "")[:MAX_CONTENT_TYPE], content, origin + target))
         return 204
 
     with CallbackReceiver(take, deadline_s=deadline_s) as receiver:
+        origin = receiver.url.rstrip("/")
         threading.Thread(target=receiver.serve_forever, args=(0.01,), daemon=True).start()
         try:
             yield receiver.url
@@ -99,7 +104,7 @@ class _Handler(BaseHTTPRequestHandler):
         except ValueError:  # what are to be chunks are none
             status = 400
         else:
-            status = self.server.take(self.headers, content)
+            status = self.server.take(self.headers, content, self.path)
         self.send_response(status)
         self.end_headers()
 

@@ -33,8 +33,8 @@ SHORTEST_SECRET = 8
 HIDDEN = "(the key)"
 MAX_KEPT = 1024 * 1024
 """Bytes of an answer that are judged, and kept while a run lasts; of a longer one only so many are."""
-MAX_PICTURE = 64 * 1024 * 1024
-"""Bytes that are read of a picture, of which MAX_KEPT are kept: its size in px stands at its beginning."""
+MAX_PICTURE = 32 * 1024 * 1024
+"""Bytes of a picture, which is kept whole while it is looked at."""
 USUAL = 16 * 1024
 """Bytes of an answer that always may be kept."""
 ROOM = 16 * 1024 * 1024
@@ -160,7 +160,7 @@ class Target(Protocol):
 class HttpTarget:
     """A service at a URL. Redirects are not followed; an exchange takes `timeout` s at most, however slowly bytes drip.
 
-    What is kept of its answers is bounded: each by MAX_KEPT, all together by ROOM besides USUAL for each.
+    What is kept of its answers is bounded: each by MAX_KEPT, all together by ROOM besides USUAL for each; a picture by MAX_PICTURE.
     Proxies and certificates come from the environment, as `requests` reads it, except for this machine.
     """
 
@@ -200,10 +200,10 @@ class HttpTarget:
         """Sleep."""
         time.sleep(seconds)
 
-    def _exchange(self, method: str, url: str, data: bytes | None, auth: Callable[..., Any], read: int) -> Reply:
+    def _exchange(self, method: str, url: str, data: bytes | None, auth: Callable[..., Any], most: int) -> Reply:
         """Exchange in a thread that is left behind when the time is up: no timeout of a socket covers a drip.
 
-        Of the body `read` bytes are read, though they may be more than can be kept.
+        Of a picture `most` bytes are kept; 0 stands for what an answer may have.
         """
         __tracebackhide__ = True
         outcome: list[Reply | NoAnswerError] = []
@@ -215,7 +215,7 @@ class HttpTarget:
                 method, url, data=data, auth=auth, timeout=self._timeout, allow_redirects=False, stream=True
             )
 
-        thread = threading.Thread(target=lambda: outcome.append(self._answer(ask, read)), daemon=True)
+        thread = threading.Thread(target=lambda: outcome.append(self._answer(ask, most)), daemon=True)
         thread.start()
         thread.join(self._timeout)
         if not outcome:
@@ -225,31 +225,31 @@ class HttpTarget:
             raise outcome[0]
         return replace(outcome[0], seconds=self.now() - started)
 
-    def _answer(self, ask: Callable[[], requests.Response], read: int) -> Reply | NoAnswerError:
+    def _answer(self, ask: Callable[[], requests.Response], most: int) -> Reply | NoAnswerError:
         from .http_library import ERRORS, why_none  # noqa: PLC0415 - only who sends something waits for it
 
         try:
             with ask() as response:
                 if response.status_code not in STATUSES:
                     return NoAnswerError(f"the status {response.status_code}, which HTTP does not have")
-                return self._read(response, read)
+                return self._read(response, most)
         except ERRORS as error:
             words, arrived = why_none(error, self._timeout)
             return NoAnswerError(words, arrived=arrived)
 
-    def _read(self, response: requests.Response, read: int) -> Reply | NoAnswerError:
-        """Read an answer as far as it matters, and keep what there is room for."""
+    def _read(self, response: requests.Response, picture: int) -> Reply | NoAnswerError:
+        """Read an answer as far as it is kept; a picture of so many bytes is read whole or not at all."""
         end = time.monotonic() + self._timeout
-        most = MAX_KEPT if read or self._room > 0 else USUAL
+        most = picture or (MAX_KEPT if self._room > 0 else USUAL)
         kept, size = bytearray(), 0
         for chunk in response.iter_content(READ_AT_ONCE):
             size += len(chunk)
             kept += chunk[: most - len(kept)]
-            if size > max(most, read) or time.monotonic() > end:  # after the end nobody waits for it
+            if size > most or time.monotonic() > end:  # after the end nobody waits for it
                 break
-        if size > read > 0:
-            return NoAnswerError(f"a picture of more than {read // 1024**2} MB")
-        if not read:
+        if size > picture > 0:
+            return NoAnswerError(f"a picture of more than {picture // 1024**2} MB")
+        if not picture:
             self._room -= max(0, len(kept) - USUAL)
         headers = {name.lower(): printable(value[:MAX_HEADER]) for name, value in response.headers.items()}
         return Reply(response.status_code, headers, bytes(kept), more=size > len(kept))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ..judge.deviation import Deviation, clipped, shown
 from ..judge.reading import describe, images_of
 from ..judge.reply import limit_of
-from ..judge.task_history import goes_on, judge_callbacks, judge_history, judge_picture
+from ..judge.result_pictures import judge_picture
+from ..judge.task_callbacks import judge_callbacks
+from ..judge.task_history import goes_on, judge_history
 from ..targets.target import NoAnswerError
 from .results import DEVIATES, HOLDS
 from .sending import NotTestedError, UnavailableError
@@ -47,6 +50,8 @@ class Follower:
         """Ids of tasks that have cost nothing in the end."""
         self._lost: set[str] = set()
         """Ids of cases whose tasks cannot be followed any further."""
+        self._seen: dict[tuple[str, str], bytes] = {}
+        """A digest of each picture that was fetched, by the id of its case and its URL."""
         self._noting = threading.Lock()
         """Two pictures of one task can be looked at at once, both of which may be wrong."""
 
@@ -88,7 +93,7 @@ class Follower:
         return ended, left
 
     def _has_ended(self, result: Result) -> bool:
-        lost = any(deviation.requirement == "task.end" for deviation in result.deviations)
+        lost = any(deviation.requirement in {"task.end", "task.id"} for deviation in result.deviations)
         return lost or result.case.id in self._lost or not goes_on(self._contract.lifecycle, result.history[-1])
 
     def _query(self, result: Result) -> None:
@@ -103,7 +108,8 @@ class Follower:
             self._lose(result, str(error))
             return
         if not reply.data:
-            self.find(result, "task.end", "the task", describe(reply))
+            promise = "task.end" if len(result.history) > 1 else "task.id"  # by which nothing has been found yet
+            self.find(result, promise, f"task {result.task_id}", describe(reply))
             return
         result.see(reply.data)
         for deviation in self._schemas.judge("get_task", path, reply) if self._schemas else ():
@@ -118,8 +124,10 @@ class Follower:
                 self.find(result, *finding)
             self._give_back(result)
         if not (self._stops(results) or self._options.keep):
-            pictures = [(result, url) for result in results for url in _urls(result)]
+            pictures = [(result, url) for result in results for url in _urls(result.history[-1])]
             self._workers.for_each(self._fetch, pictures)
+            for result in results:
+                self._judge_likeness(result)
 
     def _lose(self, result: Result, reason: str) -> None:
         """Follow a task no further; what is known to be wrong with its case stays."""
@@ -151,13 +159,22 @@ class Follower:
         except NoAnswerError as error:
             self.find(result, "task.picture", "a PNG", str(error))
             return
+        with self._noting:
+            self._seen[result.case.id, url] = hashlib.sha256(reply.content).digest()
         for finding in judge_picture(self._contract, dict(result.case.request.body or {}), reply):
             self.find(result, *finding)
+
+    def _judge_likeness(self, result: Result) -> None:
+        """Look whether a result has one picture twice, at different URLs."""
+        found = [self._seen.get((result.case.id, url)) for url in set(_urls(result.history[-1]))]
+        seen = [digest for digest in found if digest]
+        if len(set(seen)) < len(seen):
+            self.find(result, "task.picture", f"{len(seen)} pictures that differ", f"{len(set(seen))} that do")
 
     # Callbacks
 
     def _calls_back(self, result: Result) -> bool:
-        return (result.case.request.body or {}).get("callback_url") == self._target.callback_url
+        return _asked(result).startswith(self._target.callback_url or "://")
 
     def _judge_callbacks(self, results: Sequence[Result]) -> None:
         started = self._target.now()
@@ -169,8 +186,25 @@ class Follower:
             if nameless and not mine:
                 self.find(result, "callback.body", "the bare task", "a body without task_id")
                 continue
-            for finding in judge_callbacks(self._contract, result.history[-1], mine):
+            for finding in judge_callbacks(self._contract, _asked(result), result.history, mine):
                 self.find(result, *finding)
+            for callback in mine:
+                self._judge_pictures_called_back(result, callback.body)
+
+    def _judge_pictures_called_back(self, result: Result, body: dict[str, Any]) -> None:
+        """Look whether a callback leads to the pictures that a query has led to; its URLs may be others."""
+        for known, told in zip(_urls(result.history[-1]), _urls(body), strict=False):
+            digest = self._seen.get((result.case.id, known))
+            if told == known or digest is None:
+                continue
+            try:
+                same = hashlib.sha256(self._sender.fetch(told).content).digest() == digest
+            except NoAnswerError:
+                same = False
+            except UnavailableError:
+                continue  # nothing is known of it
+            if not same:
+                self.find(result, "callback.body", "the pictures of a query", f"another one at {told}")
 
     def _called_back(self, result: Result) -> list[Received]:
         received = list(self._target.received)  # a copy, since callbacks go on coming
@@ -181,8 +215,14 @@ class Follower:
         return any(callback.body.get("task_status") == end for callback in self._called_back(result))
 
 
-def _urls(result: Result) -> list[str]:
-    return [image["url"] for image in images_of(result.history[-1]) if isinstance(image.get("url"), str)]
+def _urls(task: dict[str, Any]) -> list[str]:
+    return [image["url"] for image in images_of(task) if isinstance(image.get("url"), str)]
+
+
+def _asked(result: Result) -> str:
+    """Return where a task was to call back to; empty if nowhere."""
+    asked = (result.case.request.body or {}).get("callback_url")
+    return asked if isinstance(asked, str) else ""
 
 
 def _is_url(text: str) -> bool:

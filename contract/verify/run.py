@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ..bug import bug_line
-from ..cases.case import COSTS, FAILS, SMALLEST
+from ..cases.case import COSTS, SMALLEST
 from ..judge.answer_schema import schemas_of
 from ..judge.reading import describe, envelope_of, task_id_of
 from ..judge.reply import judge
@@ -79,6 +79,8 @@ class Run:
         self._report = Report(target.name, url, target.local, contract, options)
         self._results: dict[str, Result] = {}
         """By the id of the case."""
+        self._owners: dict[str, str] = {}
+        """The case that each task was made for first, by its id."""
 
     def execute(self) -> Report:
         """Run to the end, or until something stops it."""
@@ -122,10 +124,9 @@ class Run:
         enough = make_plan(self._contract, to_send(self._report.cases, self._options)).enough
         if self._options.budget < enough:  # what costs nothing goes first, before the money is spent
             results = sorted(results, key=lambda result: COSTS.index(result.case.cost))
-        failing = {result.case.id for result in results if result.case.cost == FAILS}
-        late = [result for result in results if result.case.after in failing]
-        self._try_all([result for result in results if not result.case.after])
-        self._try_all([result for result in results if result.case.after and result.case.after not in failing])
+        late = [result for result in results if result.case.late]
+        for turn in _turns([result for result in results if not result.case.late]):
+            self._try_all(turn)
         self._judge_replies()
         drawn = self._draw(sum(result.case.creates for result in late))
         self._follow()
@@ -250,6 +251,7 @@ class Run:
 
     def _judge(self, result: Result, reply: Reply) -> None:
         case = result.case
+        self._judge_owner(result)
         if takes_any_key(self._contract, self._options, case, reply):
             self._report.notes.append(ANY_KEY)
         else:
@@ -258,6 +260,13 @@ class Run:
                 search = deviation.kind == "refused" and not (self._refuses_all or self._stopping.reason)
                 result.add(self._bisection.blame(case, reply, deviation) if search else deviation)
         result.judged = True
+
+    def _judge_owner(self, result: Result) -> None:
+        """Look whether an accepted create has made a task of its own."""
+        if result.case.accepted and result.task_id:
+            owner = self._owners.setdefault(result.task_id, result.case.id)
+            if owner != result.case.id:
+                self._follower.find(result, "task.id", "a task of its own", f"task {result.task_id} of {owner}")
 
     @property
     def _refuses_all(self) -> bool:
@@ -290,3 +299,16 @@ class Run:
         if answered and (strangers := called - known):
             expected = "no callbacks but those of accepted tasks"
             self._follower.find(answered, "refusal.nothing", expected, f"task {min(strangers)}")
+
+
+def _turns(results: Sequence[Result]) -> list[list[Result]]:
+    """Return the cases that need no other one, then those that need one of these, and so on."""
+    turns: list[list[Result]] = []
+    sent: set[str] = {""}
+    left = list(results)
+    while left:
+        turn = [result for result in left if result.case.after in sent] or left  # what nobody sends is needed in vain
+        turns.append(turn)
+        sent |= {result.case.id for result in turn}
+        left = [result for result in left if result not in turn]
+    return turns

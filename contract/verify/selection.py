@@ -22,7 +22,7 @@ MAX_CREATES = 120
 """Creates of one run, but for those that are sent again since there was no room."""
 DRAWN = "explored/"
 """Begins the id of a case that Hypothesis draws."""
-EXPLORED = 12
+EXPLORED = 3
 """Cases that Hypothesis draws, besides the labelled ones."""
 
 

@@ -14,8 +14,8 @@ from klingkit.contract.pictures import measure
 
 from ..clock import LATEST
 from ..store import RefusedError
-from ..tasks import at_step
-from .making import KEY, OTHER_KEY, PassingExchange, answers, at, between, does, queried
+from ..tasks import at_step, snapshot
+from .making import KEY, OTHER_KEY, PassingExchange, answers, at, between, created, does, fetched, queried, showing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,15 +69,15 @@ def returns_the_old(
         return at_step(next(task for task in simulator.store.tasks() if task.external_task_id == name), 0)
 
 
-def takes_again(when: Callable[[Task], bool]) -> Callable[..., bool]:
-    """Return what accepts an external id again if the task that has it is of some kind."""
+def takes_again(when: Callable[[Task, int], bool]) -> Callable[..., bool]:
+    """Return what accepts an external id again if the task that has it is of some kind, at that time."""
 
     def add(simulator: Simulator, add: Callable[..., bool], task: Task, *rest: Any) -> bool:
         try:
             return add(task, *rest)
         except RefusedError:
             owner = next(known for known in simulator.store.tasks() if known.external_task_id == task.external_task_id)
-            if not when(owner):
+            if not when(owner, simulator.clock.now()):
                 raise
             return add(replace(task, external_task_id=""), *rest)
 
@@ -90,6 +90,55 @@ def one_namespace(simulator: Simulator, add: Callable[..., bool], task: Task, *r
     ):
         raise RefusedError("external_task_id.unique")
     return add(task, *rest)
+
+
+def oldest_account_alone(simulator: Simulator, add: Callable[..., bool], task: Task, *rest: Any) -> bool:
+    """The account that was there first must not take external ids of others, who may take its own."""
+    tasks = simulator.store.tasks()
+    taken = any(known.external_task_id == task.external_task_id != "" for known in tasks)
+    if taken and task.account == min(tasks, key=lambda known: known.created_at).account:
+        raise RefusedError("external_task_id.unique")
+    return add(task, *rest)
+
+
+def has_succeeded(task: Task, now: int) -> bool:
+    return snapshot(task, now).ended and not task.plan.rule
+
+
+def same_ids(key: str) -> Make:
+    """Creates with that key show the task id of the first create."""
+
+    def make(seed: int) -> SimulatorTarget:
+        ids: list[str] = []
+
+        def answer(exchange: PassingExchange) -> None:
+            if created(exchange):
+                ids.append(exchange.data["task_id"])
+                if key in (exchange.authorization or ""):
+                    at("data", "task_id", to=ids[0])(exchange.body)
+
+        return between(answer=answer)(seed)
+
+    return make
+
+
+def changes_at_its_end(role: str, *place: str, to: Any) -> Make:
+    """What a task shows that ends so is another thing from the second query of it on."""
+
+    def make(seed: int) -> SimulatorTarget:
+        shown: set[str] = set()
+
+        def answer(exchange: PassingExchange) -> None:
+            if not showing(role)(exchange):
+                return
+            task_id = exchange.data["task_id"]
+            if task_id in shown:
+                at("data", *place, to=to)(exchange.body)
+            shown.add(task_id)
+
+        return between(answer=answer)(seed)
+
+    return make
 
 
 def shows_all(
@@ -152,6 +201,12 @@ def leaves_its_end(
 def fails_by(change: Callable[[Picture, Rule | None], Rule | None]) -> Make:
     """Another verdict on the pixels of a picture."""
     return does("contract.request.async_violation", lambda _, verdict, picture: change(picture, verdict(picture)))
+
+
+def low(picture: Picture) -> bool:
+    """Tell whether a picture is wider than it is high, and just so."""
+    size = measure(picture.data or b"")
+    return bool(size and size[1] < size[0] <= size[1] * 2)
 
 
 def tall(picture: Picture) -> bool:
@@ -283,6 +338,45 @@ def in_seconds(exchange: PassingExchange) -> None:
     if exchange.data:
         for name in ("created_at", "updated_at"):
             at("data", name, to=lambda ms: ms // 1000)(exchange.body)
+
+
+def posted_to(change: Callable[[str], str], *, also: bool = False) -> Make:
+    """Callbacks go to another address, instead or also."""
+
+    def send(_: Simulator, send: Callable[..., int], url: str, *rest: Any, **more: Any) -> int:
+        if also:
+            send(url, *rest, **more)
+        return send(change(url), *rest, **more)
+
+    return does("callbacks.send", send)
+
+
+def first_call(*place: str, to: Any) -> Make:
+    """The body of the first callback of a task differs in one place."""
+
+    def send(simulator: Simulator, send: Callable[..., int], url: str, body: bytes, *rest: Any, **more: Any) -> int:
+        task = json.loads(body)
+        if task["task_status"] == simulator.contract.lifecycle.submitted:
+            at(*place, to=to)(task)
+        return send(url, json.dumps(task).encode(), *rest, **more)
+
+    return does("callbacks.send", send)
+
+
+def damaged(change: Callable[[bytes], bytes]) -> Make:
+    """The files of results are others."""
+
+    def answer(exchange: PassingExchange) -> None:
+        if fetched(exchange):
+            exchange.answer = change(exchange.answer)
+
+    return between(answer=answer)
+
+
+def spoilt(file: bytes) -> bytes:
+    """Return a file with one other byte, in the middle."""
+    middle = len(file) // 2
+    return file[:middle] + bytes([file[middle] ^ 1]) + file[middle + 1 :]
 
 
 def in_an_envelope(_: Simulator, send: Callable[..., int], url: str, body: bytes, *rest: Any, **more: Any) -> int:

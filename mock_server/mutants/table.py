@@ -6,6 +6,7 @@ Whoever adds a row has it tested; `hunt.py` runs the kit against them.
 from __future__ import annotations
 
 import re
+from urllib.parse import unquote, urljoin
 
 from klingkit.contract import load_contract
 from klingkit.contract.cases.sample_pictures import picture
@@ -13,6 +14,8 @@ from klingkit.contract.cases.sample_pictures import picture
 from . import defects
 from .hunt import Mutant
 from .making import (
+    KEY,
+    OTHER_KEY,
     answers,
     between,
     calls,
@@ -47,6 +50,12 @@ SUCCESS = {"code": 0, "message": "fine"}
 NO_TASK = RIGHT.rules["task_id.exists"].require_error()
 UNKNOWN = {"code": NO_TASK.code, "message": "no such task", "data": None}
 TASK_RULES = ("paths", RIGHT.operations["get_task"].path, "get", "x-rules")
+
+NEIGHBOURS: tuple[tuple[str, list[str], list[str]], ...] = tuple(
+    (path[0], node["enum"], node["x-neighbours"])
+    for path, node in RIGHT.request.nodes.items()
+    if "x-neighbours" in node
+)
 
 MUTANTS: tuple[Mutant, ...] = (
     # Limits
@@ -134,6 +143,12 @@ MUTANTS: tuple[Mutant, ...] = (
         contract("x-image", "maxRatio", to=lambda ratio: ratio - 0.1),
     ),
     Mutant(
+        "low-pictures",
+        f"{PICTURE}.pixels",
+        "only the width is measured",
+        defects.fails_by(lambda picture, rule: None if defects.low(picture) else rule),
+    ),
+    Mutant(
         "tall-pictures",
         f"{PICTURE}.pixels",
         "only wide ones are measured",
@@ -160,6 +175,11 @@ MUTANTS: tuple[Mutant, ...] = (
             field_of("aspect_ratio", "enum", to=[ratio for ratio in RATIOS if ratio != value]),
         )
         for value in RATIOS
+    ),
+    *(
+        Mutant(f"takes-{value}", f"{name}.enum", "a neighbour is accepted", field_of(name, "enum", to=[*values, value]))
+        for name, values, near in NEIGHBOURS
+        for value in near
     ),
     Mutant("no-model", "model_name.enum", "the model is refused", field_of("model_name", "enum", to=["kling-v3"])),
     Mutant("any-ratio", "aspect_ratio.enum", "any ratio is accepted", overlooks("aspect_ratio.enum")),
@@ -536,13 +556,19 @@ MUTANTS: tuple[Mutant, ...] = (
         "duplicates",
         "external_task_id.unique",
         "a duplicate is accepted",
-        does("store.add", defects.takes_again(lambda _: True)),
+        does("store.add", defects.takes_again(lambda _, __: True)),
     ),
     Mutant(
         "duplicate-after-failure",
         "external_task_id.unique",
         "a failed task frees it",
-        does("store.add", defects.takes_again(lambda task: bool(task.plan.rule))),
+        does("store.add", defects.takes_again(lambda task, _: bool(task.plan.rule))),
+    ),
+    Mutant(
+        "duplicate-after-success",
+        "external_task_id.unique",
+        "a task that has succeeded frees it",
+        does("store.add", defects.takes_again(defects.has_succeeded)),
     ),
     Mutant(
         "idempotent",
@@ -553,6 +579,26 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("tasks-of-others", "account.isolation", "they can be queried", does("query", defects.shows_all)),
     Mutant(
         "ids-of-others", "account.isolation", "their external ids are taken", does("store.add", defects.one_namespace)
+    ),
+    Mutant(
+        "ids-of-newer-others",
+        "account.isolation",
+        "the external ids of newer accounts are taken",
+        does("store.add", defects.oldest_account_alone),
+    ),
+    Mutant("ids-of-each-account", "task.id", "a task id comes again in another account", defects.same_ids(OTHER_KEY)),
+    Mutant("one-id", "task.id", "each task has the first one's id", defects.same_ids(KEY)),
+    Mutant(
+        "id-rounded",
+        "task.id",
+        "it has gone through a float",
+        answers(created, "data", "task_id", to=lambda task_id: str(int(float(task_id)))),
+    ),
+    Mutant(
+        "id-of-query",
+        "task.id",
+        "a query shows another one",
+        answers(queried, "data", "task_id", to=lambda task_id: str(int(task_id) + 1)),
     ),
     Mutant(
         "refused-takes-id",
@@ -618,6 +664,19 @@ MUTANTS: tuple[Mutant, ...] = (
         "task.times",
         "updated_at falls",
         defects.drifts("updated_at", -10_000),
+    ),
+    Mutant("updated-moves", "task.times", "updated_at goes on after the end", defects.drifts("updated_at", 1)),
+    Mutant(
+        "text-changes",
+        "task.failure",
+        "the reason is lost after the end",
+        defects.changes_at_its_end("failed", "task_status_msg", to="failed"),
+    ),
+    Mutant(
+        "info-changes",
+        "task.external_id",
+        "it is lost after the end",
+        defects.changes_at_its_end("succeeded", "task_info", to={}),
     ),
     Mutant(
         "updated-later",
@@ -738,6 +797,20 @@ MUTANTS: tuple[Mutant, ...] = (
         ),
     ),
     Mutant("jpeg-results", "task.picture", "a result is a JPEG", replies(fetched, answer=picture(300, 300, "JPEG"))),
+    Mutant("cut-results", "task.picture", "the end of a result is missing", defects.damaged(lambda file: file[:-12])),
+    Mutant(
+        "half-results",
+        "task.picture",
+        "half of a result is missing",
+        defects.damaged(lambda file: file[: len(file) // 2]),
+    ),
+    Mutant("broken-results", "task.picture", "a result has a wrong byte", defects.damaged(defects.spoilt)),
+    Mutant(
+        "same-results",
+        "task.picture",
+        "all pictures of a result are the first",
+        does("picture", lambda _, picture, task_id, __: picture(task_id, 0)),
+    ),
     Mutant("square-results", "task.picture", "a result is square", replies(fetched, answer=picture(300, 300))),
     Mutant("lost-results", "task.picture", "a result cannot be fetched", replies(fetched, status=403)),
     Mutant(
@@ -789,6 +862,8 @@ MUTANTS: tuple[Mutant, ...] = (
         )
         for place in places
     ),
+    Mutant("create-text", "answer.schema", "a success says OK", answers(created, "message", to="OK")),
+    Mutant("query-text", "answer.schema", "a success says OK", answers(queried, "message", to="OK")),
     Mutant("no-id", "answer.schema", "a create's answer has no task_id", answers(created, "data", "task_id")),
     Mutant("no-data", "answer.schema", "a create's answer has no data", answers(created, "data")),
     Mutant("id-number", "answer.schema", "task_id is a number", answers(created, "data", "task_id", to=int)),
@@ -879,6 +954,34 @@ MUTANTS: tuple[Mutant, ...] = (
         "callback.sequence",
         "a repetition has another body",
         does("callbacks.send", defects.twice_differently),
+    ),
+    *(
+        Mutant(f"callback-{name}", "callback.address", wrong, defects.posted_to(change))
+        for name, wrong, change in (
+            ("without-query", "the query is cut off", lambda url: url.partition("?")[0]),
+            ("without-path", "only the host counts", lambda url: urljoin(url, "/")),
+            ("other-port", "another port", lambda url: url.replace(":9/", ":10/")),
+            ("decoded", "the query is decoded", unquote),
+            ("slash", "a slash at the end", lambda url: f"{url}/"),
+        )
+    ),
+    Mutant(
+        "callback-copied",
+        "callback.address",
+        "it goes elsewhere too",
+        defects.posted_to(lambda url: urljoin(url, "/copy"), also=True),
+    ),
+    Mutant(
+        "callback-born-later",
+        "callback.body",
+        "the first has another created_at than the create",
+        defects.first_call("created_at", to=lambda at: at + 1),
+    ),
+    Mutant(
+        "callback-other-picture",
+        "callback.body",
+        "it leads to another picture",
+        calls("task_result", "images", 0, "url", to=lambda url: f"{url}.gone"),
     ),
     Mutant(
         "callback-status",

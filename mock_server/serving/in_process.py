@@ -139,7 +139,7 @@ def in_process_target(contract: Contract | None = None, **settings: Any) -> Simu
     received: list[Received] = []
 
     def keep(url: str, body: bytes, headers: dict[str, str], *, timeout_ms: int) -> int:  # noqa: ARG001 - a SendCallback
-        received.append(Received(headers["Content-Type"], body))
+        received.append(Received(headers["Content-Type"], body, url))
         return 204
 
     target = SimulatorTarget(Simulator(Settings(**settings), contract=contract, clock=Clock(START), send=keep))

@@ -192,7 +192,7 @@ def test_a_callback_is_printed_in_one_line_whatever_it_says(capsys: pytest.Captu
     headers = Message()
     with Listener(0, None, 0) as listener:
         for body in (TASK, {**TASK, "task_status": EVIL}, {**TASK, "task_id": EVIL}, EVIL):
-            listener.take(headers, json.dumps(body).encode())
+            listener.take(headers, json.dumps(body).encode(), "/")
     lines = capsys.readouterr().out.removesuffix("\n").split("\n")
     assert len(lines) == 4
     assert all(map(is_harmless, lines))

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from klingkit.client import parse_callback
 from klingkit.contract import load_contract
-from klingkit.contract.judge.task_history import judge_callbacks, judge_history
+from klingkit.contract.judge.task_callbacks import judge_callbacks
+from klingkit.contract.judge.task_history import judge_history
 from klingkit.contract.targets.callback_receiver import Received
 from klingkit.mock_server.clock import parse_duration
 from klingkit.mock_server.control.client import Control
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from klingkit.mock_server.clock import Clock
 
+CALLED_BACK = "http://127.0.0.1:9/"
 TABLE = scenario_table(load_contract())
 
 
@@ -232,7 +234,7 @@ def test_shapes_of_a_success_are_in_the_contract_and_our_client_reads_each(
         return 204
 
     api = make_api(send=receive)
-    created = create_with(api, name, n=2, callback_url="http://127.0.0.1:9/")
+    created = create_with(api, name, n=2, callback_url=CALLED_BACK)
     assert created.keys() == {"task_id", "task_status", "task_info", "created_at", "updated_at"}
     unfinished = data_of(api.query(created["task_id"]))
     assert unfinished.keys() == {"task_id", "task_info", "created_at", "updated_at", "task_result", "task_status"}
@@ -245,9 +247,9 @@ def test_shapes_of_a_success_are_in_the_contract_and_our_client_reads_each(
         assert (task.succeeded, task.message, len(task.image_urls)) == (True, "", 2)
     assert api.simulator.contract.callback_validator.is_valid(called_back)
     history = [created, unfinished, queried]
-    received = [Received("application/json; charset=utf-8", body) for body in bodies]
+    received = [Received("application/json; charset=utf-8", body, CALLED_BACK) for body in bodies]
     assert list(judge_history(api.simulator.contract, {"n": 2}, history, None)) == []
-    assert list(judge_callbacks(api.simulator.contract, queried, received)) == []
+    assert list(judge_callbacks(api.simulator.contract, CALLED_BACK, history, received)) == []
 
 
 def test_slow_and_instant_change_the_durations(api: Api, clock: Clock) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from klingkit.contract.judge.reading import describe
-from klingkit.contract.judge.task_history import judge_picture
+from klingkit.contract.judge.result_pictures import judge_picture
 from klingkit.contract.targets.callback_receiver import MOST_BYTES, MOST_CALLBACKS, Received, receiving
 from klingkit.contract.targets.target import (
     MAX_HEADER,
@@ -25,7 +25,7 @@ from klingkit.contract.targets.target import (
 from tests.conftest import png
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from klingkit.contract import Contract
 
@@ -79,22 +79,33 @@ def test_answers_of_a_usual_size_are_kept_whole_however_many() -> None:
         assert target.send(QUERY).body["code"] == 0
 
 
-def test_of_a_picture_its_beginning_is_kept_and_measured(contract: Contract) -> None:
+def test_a_picture_is_kept_and_judged_whole(contract: Contract) -> None:
     large = png(300, 300).ljust(3 * MAX_KEPT, b"\0")
     with service(b"HTTP/1.1 200 OK\r\n\r\n", [large]) as url:
         reply = HttpTarget(url).fetch(url)
-    assert (len(reply.content), reply.more) == (MAX_KEPT, True)
+    assert reply.content == large
     assert list(judge_picture(contract, {"aspect_ratio": "1:1"}, reply)) == []
     with service(b"HTTP/1.1 200 OK\r\n\r\n", [b"x" * 3 * MAX_KEPT]) as url:
         reply = HttpTarget(url).fetch(url)
     (finding,) = judge_picture(contract, {}, reply)
-    assert finding[2] == f"200, more than {MAX_KEPT} bytes"
+    assert finding[2] == f"200, {3 * MAX_KEPT} bytes"
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda data: data[:-1], lambda data: data[:-30], lambda data: data.replace(b"IDATx", b"IDATy")]
+)
+def test_a_picture_that_cannot_be_decoded_to_its_end_is_not_whole(
+    contract: Contract, damage: Callable[[bytes], bytes]
+) -> None:
+    (finding,) = judge_picture(contract, {"aspect_ratio": "1:1"}, Reply(200, {}, damage(png(300, 300))))
+
+    assert finding[:2] == ("task.picture", "a whole PNG")
 
 
 def test_an_endless_picture_is_no_answer() -> None:
     with service(b"HTTP/1.1 200 OK\r\n\r\n", [b"x" * 2**20] * 100) as url, pytest.raises(NoAnswerError) as caught:
         HttpTarget(url).fetch(url)
-    assert str(caught.value) == "a picture of more than 64 MB"
+    assert str(caught.value) == "a picture of more than 32 MB"
 
 
 def test_headers_are_kept_short_and_printable() -> None:

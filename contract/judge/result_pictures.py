@@ -1,0 +1,38 @@
+"""What the pictures of a result must be: whole, of the asked ratio, and each another one."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from ..pictures import is_whole, measure
+from .reading import size_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..spec import Contract
+    from ..targets.target import Reply
+    from .task_history import Finding
+
+RATIO_TOLERANCE = 0.01
+FORMAT = "PNG"
+_decoding = threading.Lock()
+"""One picture at a time: a decoded one takes many times the memory of its file."""
+
+
+def judge_picture(contract: Contract, request: dict[str, Any], reply: Reply) -> Iterator[Finding]:
+    """Yield what is wrong with a result picture that was fetched."""
+    size = measure(reply.content, (FORMAT,)) if reply.http == 200 else None
+    if size is None:
+        yield "task.picture", f"a {FORMAT}", f"{reply.http}, {size_of(reply)}"
+        return
+    with _decoding:
+        whole = is_whole(reply.content)
+    if not whole:
+        yield "task.picture", f"a whole {FORMAT}", f"one that cannot be decoded to its end, {size_of(reply)}"
+    asked = request.get("aspect_ratio") or contract.request.defaults["aspect_ratio"]
+    width, _, height = asked.partition(":")
+    wanted = int(width) / int(height)
+    if abs(size[0] / size[1] / wanted - 1) > RATIO_TOLERANCE:
+        yield "task.picture", f"ratio {asked}", f"{size[0]} x {size[1]} px"
