@@ -70,6 +70,8 @@ class Case:
     """The promise that it tests, if that is not its rule."""
     other_key: bool = False
     """Whether another account sends it."""
+    both_keys: bool = False
+    """Whether another account must have sent something before."""
 
     @property
     def accepted(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import cycle, islice
 from typing import TYPE_CHECKING
 
 from .builder import put
@@ -23,7 +24,6 @@ def failing_cases(builder: Builder) -> Iterator[Case]:
     bad = {
         "pixels": (
             ("too-small", encode(picture(builder.side - 1, builder.side))),
-            ("too-low", encode(picture(builder.side, builder.side - 1))),
             ("too-wide", encode(picture(builder.long + 1, builder.side))),
             ("too-tall", encode(picture(builder.side, builder.long + 1))),
             ("no-picture", encode(b"klingkit")),
@@ -31,10 +31,11 @@ def failing_cases(builder: Builder) -> Iterator[Case]:
         ),
         "fetch": (("unreachable", f"https{UNREACHABLE}"),),
     }
-    few_bad = {**bad, "fetch": (("unreachable", f"http{UNREACHABLE}"),)}
+    sides = (bad["pixels"][0], ("too-low", encode(picture(builder.side, builder.side - 1))))
+    few_bad = {"pixels": cycle(sides), "fetch": cycle([("unreachable", f"http{UNREACHABLE}")])}
     for (path, keyword), rule in builder.rules.rules.items():
         few = builder.rules.nodes[path].get("x-role") != "subject"
-        for label, value in few_bad.get(keyword, ())[:1] if few else bad.get(keyword, ()):
+        for label, value in islice(few_bad.get(keyword, ()), 1) if few else bad.get(keyword, ()):
             place = tuple(1 if step == "items" else step for step in path)
             case_id = f"{rule.id}/{label}"
             body = put({**builder.body, **builder.calling_back(case_id)}, place, value)

@@ -40,9 +40,10 @@ def _isolation(builder: Builder, named: Case) -> Iterator[Case]:
     other = builder.case("account.isolation/query", right, exists, mended=right)
     yield replace(other, after=named.id, promise="account.isolation", other_key=True)
     yield _same_id(builder, "external-id", builder.left, named.id, other_key=True)
-    first = _same_id(builder, "external-id-first", builder.theirs, "", other_key=True)
+    first = _same_id(builder, "external-id-first", builder.theirs, named.id, other_key=True)
     yield first
-    yield _same_id(builder, "external-id-second", builder.theirs, first.id, other_key=False)
+    second = _same_id(builder, "external-id-second", builder.theirs, first.id, other_key=False)
+    yield replace(second, both_keys=True)
 
 
 def _same_id(builder: Builder, label: str, external_task_id: str, after: str, *, other_key: bool) -> Case:

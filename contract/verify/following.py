@@ -127,7 +127,8 @@ class Follower:
             pictures = [(result, url) for result in results for url in _urls(result.history[-1])]
             self._workers.for_each(self._fetch, pictures)
             for result in results:
-                self._judge_likeness(result)
+                if result.history:  # what could not be followed to its end has none any more
+                    self._judge_likeness(result)
 
     def _lose(self, result: Result, reason: str) -> None:
         """Follow a task no further; what is known to be wrong with its case stays."""

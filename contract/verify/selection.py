@@ -22,7 +22,7 @@ MAX_CREATES = 120
 """Creates of one run, but for those that are sent again since there was no room."""
 DRAWN = "explored/"
 """Begins the id of a case that Hypothesis draws."""
-EXPLORED = 3
+EXPLORED = 4
 """Cases that Hypothesis draws, besides the labelled ones."""
 
 
@@ -109,7 +109,7 @@ def check_requirement(contract: Contract, requirement: str) -> None:
 
 def why_not(case: Case, options: Options) -> str:
     """Say why a run does not send a case; empty if it does."""
-    if case.other_key and options.other_key is None:
+    if (case.other_key or case.both_keys) and options.other_key is None:
         return "needs the key of another account"
     if not options.budget and case.creates and case.cost != NEVER:
         return (

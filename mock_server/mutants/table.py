@@ -144,7 +144,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "low-pictures",
-        f"{PICTURE}.pixels",
+        f"{STYLE}.pixels",
         "only the width is measured",
         defects.fails_by(lambda picture, rule: None if defects.low(picture) else rule),
     ),
