@@ -24,8 +24,6 @@ class Habits:
     """A refusal whose text is inferred has that text, or one of its own."""
     refusal_form: str = _open("kling", "gateway", "1200", "422")
     """Envelope, status and code of a refusal that is only inferred."""
-    passed_through: bool = _open(True, False)
-    """CometAPI gives refusals of the vendor as they are, or wraps their texts into its own envelope."""
     enum_text: str = _open("short", "allowed", "supported")
     voice: str = _open("plain", "curt", "chatty")
     """How it words what nobody has seen."""

@@ -29,8 +29,6 @@ class Refusals:
 
     def known(self, text: str) -> Refused:
         """A recorded text of 400/1201."""
-        if self.contract != "kling" and not self.habits.passed_through:
-            return Refused(400, "1201", text, "gateway")
         return Refused(400, 1201, text)
 
     def not_in_enum(self, name: str, value: str, allowed: tuple[str, ...]) -> Refused:
