@@ -26,22 +26,17 @@ class Dialect:
     """Tasks can be listed, and asked for by their external_task_id."""
 
     def word(self, name: str) -> str:
-        """Return a field's name on the wire. Raises InputError for a field that this contract does not have."""
-        word = self.fields.get(name, "" if name in NOT_EVERYWHERE else name)
-        if not word:
-            raise self.lacks(name, {other.name for other in DIALECTS.values() if name in other.fields})
-        return word
+        """Return a field's name on the wire. Raises InputError for a field that only another contract has."""
+        self._check(name, {other.name for other in DIALECTS.values() if name in other.fields})
+        return self.fields.get(name, name)
 
     def check_model(self, name: object) -> None:
         """Raise InputError for a model that only another contract has; of one that none has, the service is to judge."""
-        having = {other.name for other in DIALECTS.values() if name in other.models}
-        if having and self.name not in having:
-            raise self.lacks(f"model {name}", having)
+        self._check(f"model {name}", {other.name for other in DIALECTS.values() if name in other.models})
 
     def check_finds_tasks(self, what: str) -> None:
         """Raise InputError if this contract cannot find tasks."""
-        if not self.finds_tasks:
-            raise self.lacks(what, {other.name for other in DIALECTS.values() if other.finds_tasks})
+        self._check(what, {other.name for other in DIALECTS.values() if other.finds_tasks})
 
     def check_number_of_subjects(self, number: int) -> None:
         """Raise InputError for too few or too many."""
@@ -50,12 +45,12 @@ class Dialect:
                 f"{number} subjects: the contract {self.name} takes {self.fewest_subjects} to {MOST_SUBJECTS}"
             )
 
-    def lacks(self, what: str, having: set[str]) -> InputError:
-        """Return the error that names what this contract does not have, and who has it."""
-        return InputError(f"the contract {self.name} has no {what}; {' and '.join(sorted(having))} has it")
+    def _check(self, what: str, having: set[str]) -> None:
+        """Raise InputError, which names them, if only other contracts have something."""
+        if having and self.name not in having:
+            raise InputError(f"the contract {self.name} has no {what}; {' and '.join(sorted(having))} has it")
 
 
-NOT_EVERYWHERE = {"scene_image", "negative_prompt", "watermark"}
 COMETAPI = Dialect(
     "cometapi",
     base_url="https://api.cometapi.com",

@@ -43,7 +43,9 @@ class ServiceOptions:
     @property
     def url(self) -> str:
         """The service: the simulator on this machine, unless another is named."""
-        variable = "KLING_BASE_URL" if self.spoken == "kling" else "COMETAPI_BASE_URL"
+        from klingkit.client.dialect import dialect_of
+
+        variable = dialect_of(self.spoken).base_url_variable
         return os.environ.get(variable) or LOCAL if self.base_url is None else self.base_url
 
     @property

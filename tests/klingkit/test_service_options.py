@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 import responses
 
+from klingkit.client.dialect import DIALECTS
+from klingkit.service_options import CONTRACTS
 from tests.client.test_client import ID, refusal, success, task_data
 from tests.client.test_contracts import COMETAPI, KLING
 from tests.conftest import URL
@@ -31,6 +33,10 @@ def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def service() -> Iterator[responses.RequestsMock]:
     with responses.RequestsMock() as mock:
         yield mock
+
+
+def test_the_commands_know_the_contracts_of_the_client() -> None:
+    assert tuple(DIALECTS) == CONTRACTS
 
 
 def sent_key(service: responses.RequestsMock) -> str:
