@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from klingkit.contract.behaviours import Aspect
+    from klingkit.contract.recordings.raised import Settled
 
 COLOURS = {"documented": "green", "recorded": "cyan", "inferred": "yellow", "unknown": "red"}
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -26,6 +27,9 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--pin", "to", type=FILE, metavar="FILE", help="Write down what tests rest on; needs --met.")
 @click.option("--met", type=FILE, metavar="FILE", help="What `pytest --klingkit-coverage-json FILE` has written.")
+@click.option(
+    "--from", "recording", type=click.Path(path_type=Path), metavar="FOLDER", help="Say what a recording settles."
+)
 @click.option("--check", type=FILE, metavar="FILE", help="Say what has changed of what --pin has written down.")
 def evidence(
     words: tuple[str, ...],
@@ -35,6 +39,7 @@ def evidence(
     to: Path | None,
     met: Path | None,
     check: Path | None,
+    recording: Path | None,
 ) -> None:
     """List every behaviour of the contract with its aspects: what each says, its grade, source and date, and open questions.
 
@@ -42,17 +47,23 @@ def evidence(
 
     --check exits with 0 if all is as it was pinned or better known; 1 if something has changed, lost its grade or is gone, and
     says so in a line each; 2 if the file cannot be read. With --contract it is held against that contract.
+
+    --from names what is inferred or unknown today and would be recorded by a recording, and what the recording contradicts.
     """
     if (to is None) != (met is None):
         raise WrongUsage(
             "--pin FILE and --met FILE belong together; pytest --klingkit-coverage-json FILE writes the latter"
         )
-    if (to or check) and (words or as_json or (to and (check or choice))):
-        raise WrongUsage("--pin takes --met alone beside it, --check takes --contract")
+    if sum(map(bool, (to, check, recording, words))) > 1 or (as_json and (to or check)) or (to and choice):
+        raise WrongUsage(
+            "--pin takes --met alone beside it, --check takes --contract, --from takes --contract and --json"
+        )
     if to and met:
         write_pin(to, met)
     elif check:
         print_changes(check, choice)
+    elif recording:
+        print_settled(recording, choice or "", as_json=as_json)
     else:
         print_evidence(words, choice or "", as_json=as_json)
 
@@ -80,6 +91,43 @@ def print_changes(check: Path, choice: str | None) -> None:
         click.echo(printable(line))
     if found:
         raise click.exceptions.Exit(CommandFailed.exit_code)
+
+
+def print_settled(folder: Path, choice: str, *, as_json: bool) -> None:
+    """Say which grades a recording would raise, and what it contradicts."""
+    from klingkit.contract.choice import CONTRACTS
+    from klingkit.contract.printable import printable
+    from klingkit.contract.recordings.files import BrokenRecordingError, load
+    from klingkit.contract.recordings.raised import as_json as jsoned
+    from klingkit.contract.recordings.raised import group, settle
+
+    from .pinned_evidence import contract_of
+
+    contract = contract_of(choice or CONTRACTS[0])
+    try:
+        recording = load(folder, contract)
+    except BrokenRecordingError as error:
+        raise WrongUsage(f"--from {error}") from None
+    rows = settle(recording, contract)
+    if as_json:
+        click.echo(json.dumps(jsoned(recording, rows)))
+        return
+    groups = group(rows)
+    click.echo(printable(f"{folder}: {recording.target}, {recording.at:%Y-%m-%d}"))
+    click.echo(f"would be recorded: {len(groups['raised'])}")
+    for row in groups["raised"]:
+        click.echo(printable(f"  {told(row)}, {row.evidence.grade} today: {row.aspect.says or 'it is there'}"))
+    click.echo(f"contradicted: {len(groups['contradicted'])}")
+    for row in groups["contradicted"]:
+        click.echo(printable(f"  {told(row)}, {row.evidence.grade} today: {row.aspect.says or 'it is there'}"))
+        for case, otherwise in row.otherwise.items():
+            click.echo(printable(f"    {case}: {otherwise}"))
+    click.echo(f"known as well before, and confirmed: {len(groups['confirmed'])}")
+
+
+def told(row: Settled) -> str:
+    """Name an aspect, and the open question for whose inputs it is meant."""
+    return f"{row.aspect.id} ({row.assumption})" if row.assumption else row.aspect.id
 
 
 def print_evidence(words: tuple[str, ...], choice: str, *, as_json: bool) -> None:

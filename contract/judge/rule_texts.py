@@ -32,6 +32,11 @@ def wrongly_told(contract: Contract, rule: Rule, text: str) -> str:
     return next((rule_id for rule_id in wrong if rule_id in contract.rules), "")
 
 
+def is_of(rule: Rule, text: str) -> bool:
+    """Tell whether a text is that of a rule with its limits, whatever value it quotes."""
+    return _compiled(rule.template).fullmatch(text) is not None
+
+
 def field_of(rule_id: str) -> str:
     """Return the field that a rule is of, as its id has it."""
     return rule_id.rpartition(".")[0]

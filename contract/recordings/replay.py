@@ -72,7 +72,7 @@ def _refused_goods(section: str, answers: Mapping[str, RecordedAnswer], contract
 
 def _recorded_rule(recording: Recording, contract: Contract, rule: Rule, answer: RecordedAnswer) -> Rule | str:
     """Return a rule as it was answered, or why it cannot be so."""
-    outcome = _recorded_error(contract, rule.error, answer) if rule.error else _recorded_failure(contract, answer)
+    outcome = recorded_error(contract, rule.error, answer) if rule.error else recorded_failure(contract, answer)
     if isinstance(outcome, str):
         return outcome
     error, text = outcome
@@ -84,15 +84,16 @@ def _recorded_rule(recording: Recording, contract: Contract, rule: Rule, answer:
     return replace(rule, message=message, error=error, aspects=dict.fromkeys(rule.aspects, recorded))
 
 
-def _recorded_failure(contract: Contract, answer: RecordedAnswer) -> tuple[None, str] | str:
+def recorded_failure(contract: Contract, answer: RecordedAnswer) -> tuple[None, str] | str:
+    """Return no error, and the reason that the task failed for; or what else the recording has."""
     end = answer.task[-1] if answer.task else {}
     if not answer.accepted or end.get("task_status") != contract.lifecycle.failed:
         return f"the contract lets its task fail, and the recording has {answer.summary}"
     return None, str(end.get("task_status_msg", ""))
 
 
-def _recorded_error(contract: Contract, error: ErrorSpec, answer: RecordedAnswer) -> tuple[ErrorSpec, str | None] | str:
-    """Return error and text; None for the page that the contract has."""
+def recorded_error(contract: Contract, error: ErrorSpec, answer: RecordedAnswer) -> tuple[ErrorSpec, str | None] | str:
+    """Return error and text, None for the page that the contract has; or why the recording has none that can be given."""
     problem = ""
     code, text = answer.inner.get("code"), answer.inner.get("message")
     if answer.http in WITHOUT_BODY:

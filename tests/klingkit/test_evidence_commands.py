@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,8 @@ from click.testing import CliRunner
 from klingkit.cli import main
 from klingkit.contract import load_contract
 from klingkit.contract.behaviours import as_json, aspects_of, count_grades
+from klingkit.contract.recordings.files import save
+from klingkit.contract.recordings.recording import RecordedAnswer, Recording
 from klingkit.mock_server.control.client import Control
 from klingkit.mock_server.control.operations import ControlError
 
@@ -93,6 +96,8 @@ def test_the_control_api_tells_of_its_own_contract_and_names_the_others(api: Api
         (["--met", "x.json"], "--pin FILE and --met FILE belong together"),
         (["--pin", "x", "--met", "y", "--check", "z"], "--pin takes --met alone beside it"),
         (["--check", "x", "prompt"], "--check takes --contract"),
+        (["--from", ".", "prompt"], "--from takes --contract and --json"),
+        (["--from", "."], "--from . has no recording.json, so it is no recording"),
         (["--check", "missing.yaml"], "--check missing.yaml: No such file or directory"),
         (["--pin", "x.yaml", "--met", "missing.json"], "--met missing.json: No such file or directory"),
     ],
@@ -221,3 +226,28 @@ def test_what_no_plugin_has_written_is_pinned_by_nobody(tmp_path: Path, content:
     assert says in result.output
     assert result.output.count("\n") == 1
     assert not pin.exists()
+
+
+# What a recording settles
+
+
+def test_a_recording_says_what_it_would_raise_and_what_it_contradicts(tmp_path: Path) -> None:
+    body = {"code": 1201, "message": "n is\x1b[2J too large", "request_id": "<request id>"}
+    answer = RecordedAnswer("n.maximum/10", "n 10", 400, {}, body)
+    at = datetime(2026, 11, 25, tzinfo=UTC)
+    save(Recording("https://service.example", "cometapi", at, {"n.maximum": {"1": answer}}), tmp_path / "real", [])
+    result = run("--from", str(tmp_path / "real"))
+    told = json.loads(run("--from", str(tmp_path / "real"), "--json").output)
+
+    assert result.exit_code == 0
+    assert result.output.splitlines() == [
+        f"{tmp_path / 'real'}: https://service.example, 2026-11-25",
+        "would be recorded: 2",
+        "  rule n.maximum, limit, inferred today: 9",
+        "  rule n.maximum, answer, inferred today: 400, code 1201, envelope kling",
+        "contradicted: 1",
+        "  rule n.maximum, text, inferred today: n: must be less than or equal to 9",
+        "    n.maximum/10: n is\\x1b[2J too large",
+        "known as well before, and confirmed: 3",
+    ]
+    assert told["contradicted"][0]["otherwise"] == {"n.maximum/10": body["message"]}
