@@ -24,14 +24,19 @@ def mock(
     progression: str | None = None,
     balance: Decimal | str | float | None = None,
     seed: int | None = None,
+    contract: str | None = None,
+    plain_generation: bool | None = None,
 ) -> AbstractContextManager[Kling]:
     """Return a context in which a simulator answers what this process asks of the service with requests, httpx or aiohttp.
 
+    It serves a contract: `cometapi` if nothing is said, `cometapi-2026`, `kling`, or `all` of them. Raises ValueError for another.
     It ends with the exception that the simulator or a receiver of callbacks raised, if any did.
     """
     from .kling_kinds import InProcess
 
-    return InProcess().used(scenario=scenario, progression=progression, balance=balance, seed=seed)
+    return InProcess(contract=contract).used(
+        scenario=scenario, progression=progression, balance=balance, seed=seed, plain_generation=plain_generation
+    )
 
 
 def __getattr__(name: str) -> type[Kling]:

@@ -15,6 +15,7 @@ from klingkit.mock_server.app import create_app
 from klingkit.mock_server.auth import account_name
 from klingkit.mock_server.clock import START, Clock
 from klingkit.mock_server.control.client import Control
+from klingkit.mock_server.handlers import CREATES
 from klingkit.mock_server.scenario_arguments import check_known
 from klingkit.mock_server.serving.deliver_to_app import is_asgi, post
 from klingkit.mock_server.settings import Settings
@@ -22,7 +23,7 @@ from klingkit.mock_server.simulator import Simulator
 
 from .at_the_caller import at_the_caller
 from .environment import environment
-from .no_connection import hosts_of, no_connection_to
+from .no_connection import every_host, hosts_of, no_connection_to
 from .raised_errors import RaisedErrors
 from .received_callbacks import Callback, ReceivedCallbacks
 from .request_lines import request_line, titled
@@ -35,9 +36,12 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from klingkit.client import KlingClient
+    from klingkit.contract import Contract
 
 Json = dict[str, Any]
 MAX_JOURNAL = 10_000
+SECRET_KEY = "klingkit-test-secret-key-of-nobody"  # noqa: S105 - it opens nothing
+"""What KLING_SECRET_KEY is meanwhile; the simulator takes every one."""
 MOST_LINES = 30
 """Requests that a report of a failed test shows."""
 LOOK_AGAIN_S = 0.02
@@ -47,19 +51,26 @@ LOOK_AGAIN_S = 0.02
 class Kling(ABC):
     """A simulator with a virtual clock, in which each query moves a task one step; `used` lends it to one test.
 
-    With the folder of a recording it answers as that says. Raises BrokenRecordingError.
+    It serves a contract by its name, or `all`; with the folder of a recording it answers as that says. Raises ValueError for a
+    contract that there is not, BrokenRecordingError.
     """
 
     url = ""
     """Base URL of the service that the code under test is to call."""
     key = "klingkit-test"
-    """What COMETAPI_KEY is meanwhile."""
+    """What COMETAPI_KEY is meanwhile; of the contract `kling` what KLING_API_KEY and KLING_ACCESS_KEY are."""
 
-    def __init__(self, recording: str | None = None) -> None:
+    def __init__(self, recording: str | None = None, contract: str | None = None) -> None:
         by_polls = AccountSettings(progression="polls")
-        settings = Settings(speed=1, account=by_polls, max_journal=MAX_JOURNAL, recording=recording)
+        settings = Settings(
+            contract=contract or Settings().contract,
+            speed=1,
+            account=by_polls,
+            max_journal=MAX_JOURNAL,
+            recording=recording,
+        )
         self.simulator = Simulator(settings, clock=Clock(START), send=self._send)
-        self._hosts = hosts_of(self.simulator.contract)
+        self._hosts = hosts_of(*self.simulator.contracts.served)
         self._app = create_app(self.simulator)
         self._errors = RaisedErrors()
         self.clock = VirtualClock(lambda: self.control)
@@ -87,14 +98,20 @@ class Kling(ABC):
         progression: str | None = None,
         balance: Decimal | str | float | None = None,
         seed: int | None = None,
+        plain_generation: bool | None = None,
     ) -> Iterator[Self]:
-        """Lend it to a test, with COMETAPI_BASE_URL and COMETAPI_KEY set; afterwards everything is as it was before.
+        """Lend it to a test, with base URL and key in the environment; afterwards everything is as it was before.
 
-        Meanwhile no connection leaves this process for the hosts of the contract, by whatever library.
+        Meanwhile no connection leaves this process for the hosts of any contract, by whatever library.
         Raises ValueError for an option that cannot be used; at the end, what the simulator or a receiver raised.
         """
         self._begin()
-        options = {"scenario": scenario, "progression": progression, "balance": balance}
+        options = {
+            "scenario": scenario,
+            "progression": progression,
+            "balance": balance,
+            "plain_generation": plain_generation,
+        }
         with ExitStack() as stack:
             stack.callback(self.simulator.reset)
             if chosen := {name: value for name, value in options.items() if value is not None}:
@@ -103,12 +120,27 @@ class Kling(ABC):
                 if not isinstance(seed, int):
                     raise ValueError(f"seed: {seed!r:.60} is not a whole number")
                 self.simulator.ids.begin(seed)
-            stack.enter_context(environment(COMETAPI_BASE_URL=self.url, COMETAPI_KEY=self.key))
-            stack.enter_context(no_connection_to(self._hosts, self._refused))
+            stack.enter_context(environment(**self._variables()))
+            stack.enter_context(no_connection_to(every_host(), self._refused))
             stack.enter_context(self._open())
             stack.callback(self._patches.close)
             yield self
         self.raise_errors()
+
+    def _variables(self) -> dict[str, str]:
+        """Return the environment variables that lead code to the simulator, for each contract that it serves."""
+        found: dict[str, str] = {}
+        for contract in self.simulator.contracts.served:
+            url = self._url_of(contract)
+            if contract.jwt:
+                found |= {"KLING_BASE_URL": url, "KLING_API_KEY": self.key}
+                found |= {"KLING_ACCESS_KEY": self.key, "KLING_SECRET_KEY": SECRET_KEY}
+            else:
+                found |= {"COMETAPI_BASE_URL": url, "COMETAPI_KEY": self.key}
+        return found
+
+    def _url_of(self, contract: Contract) -> str:  # noqa: ARG002 - on a port all are at the same
+        return self.url
 
     def _open(self) -> AbstractContextManager[object]:
         """Return the context in which the code under test reaches the simulator."""
@@ -162,6 +194,7 @@ class Kling(ABC):
         return KlingClient(
             self.key,
             self.url,
+            contract=self.simulator.contract.name,
             sleep=self.sleep,
             monotonic=lambda: self.simulator.clock.now() / 1000,
             rng=random.Random(self.simulator.ids.seed),  # noqa: S311 - the same in each run
@@ -188,7 +221,7 @@ class Kling(ABC):
     def creates(self) -> int:
         """How many creates have come, those that were refused included."""
         entries = self.simulator.store.journal.entries()
-        return sum(entry.operation == "create_task" and self._account in {None, entry.account} for entry in entries)
+        return sum(entry.operation in CREATES and self._account in {None, entry.account} for entry in entries)
 
     @property
     def callbacks(self) -> list[Callback]:
@@ -255,7 +288,7 @@ class Kling(ABC):
     def assert_created(self, *, times: int | None = None, **fields: Any) -> None:
         """Fail unless a create came (or just so many did) whose body has these fields; says what came."""
         __tracebackhide__ = True
-        creates = [entry for entry in self.journal if entry["operation"] == "create_task"]
+        creates = [entry for entry in self.journal if entry["operation"] in CREATES]
         fitting = [entry for entry in creates if _has(entry["request"], fields)]
         if len(fitting) != times if times is not None else not fitting:
             wanted = f"with {json.dumps(fields)} " if fields else ""

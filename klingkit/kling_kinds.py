@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from klingkit.mock_server.contracts import create_path
 from klingkit.mock_server.outbound import NotAllowedError, Outbound, host_and_path
 from klingkit.mock_server.serving.in_process import call
 
@@ -17,15 +18,19 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import AbstractContextManager
 
+    from klingkit.contract import Contract
     from klingkit.mock_server.serving.in_process import WsgiAnswer
 
 
 class InProcess(Kling):
-    """Behind requests, httpx and aiohttp in this process, for the hosts of the contract; nothing goes through a socket."""
+    """Behind requests, httpx and aiohttp in this process, for the hosts of what it serves; nothing goes through a socket."""
 
-    def __init__(self, recording: str | None = None) -> None:
-        super().__init__(recording)
+    def __init__(self, recording: str | None = None, contract: str | None = None) -> None:
+        super().__init__(recording, contract)
         self.url = self.simulator.contract.server_url
+
+    def _url_of(self, contract: Contract) -> str:
+        return contract.server_url
 
     def _open(self) -> AbstractContextManager[object]:
         from klingkit.mock_server.serving.intercept import intercepted
@@ -43,13 +48,13 @@ class InProcess(Kling):
 
     def _passes(self, method: str, url: str) -> None:
         """Tell of a request that has the path of the service, and not its host."""
-        operations = self.simulator.contract.operations.values()
-        create = next(operation.path for operation in operations if "{" not in operation.path)
-        if urlsplit(url).path.startswith(create):
+        path = urlsplit(url).path
+        found = next((each for each in self.simulator.contracts.served if path.startswith(create_path(each))), None)
+        if found:
             self._elsewhere.append(f"{method} {host_and_path(url)}")
             warnings.warn(
-                f"a request to {host_and_path(url)} was let through: kling_mock answers only as {self.url}, which "
-                "COMETAPI_BASE_URL names",
+                f"a request to {host_and_path(url)} was let through: kling_mock answers only as {found.server_url}, which "
+                f"{'KLING_BASE_URL' if found.jwt else 'COMETAPI_BASE_URL'} names",
                 stacklevel=2,
             )
 
@@ -63,11 +68,11 @@ class InProcess(Kling):
 class OnPort(Kling):
     """On a port of 127.0.0.1, in a thread, until it is stopped; each test has an account of its own."""
 
-    def __init__(self, recording: str | None = None) -> None:
+    def __init__(self, recording: str | None = None, contract: str | None = None) -> None:
         from klingkit.mock_server.serving.thread_server import ThreadServer
 
         self._numbers = itertools.count(1)
-        super().__init__(recording)
+        super().__init__(recording, contract)
         self._outbound = Outbound(frozenset(), "deliver_callbacks_to(app)", own_ports=self.simulator.own_ports)
         self.simulator.callbacks.run_in_background()
         self._server = ThreadServer(self._app, self.simulator, self._errors.add)

@@ -57,9 +57,20 @@ class Hosts(frozenset[str]):
         return super().__contains__(_plain(host))
 
 
-def hosts_of(contract: Contract) -> Hosts:
-    """Return the hosts of a contract's servers."""
-    return Hosts(_plain(urlsplit(server["url"]).hostname) for server in contract.document["servers"])
+def hosts_of(*contracts: Contract) -> Hosts:
+    """Return the hosts of the servers of contracts."""
+    return Hosts(
+        _plain(urlsplit(server["url"]).hostname) for contract in contracts for server in contract.document["servers"]
+    )
+
+
+@cache
+def every_host() -> Hosts:
+    """Return the hosts of the servers of every contract."""
+    from klingkit.contract import load_contract
+    from klingkit.contract.choice import CONTRACTS
+
+    return hosts_of(*map(load_contract, CONTRACTS))
 
 
 def _plain(host: object) -> str:
@@ -114,8 +125,8 @@ def _check(host: object) -> None:
     if closing:
         raise socket.gaierror(
             socket.EAI_NONAME,
-            f"klingkit lets no connection leave for {name}: kling_mock intercepts requests, httpx and aiohttp, and kling_server, "
-            "which sets COMETAPI_BASE_URL, serves the rest",
+            f"klingkit lets no connection leave for {name}: kling_mock intercepts requests, httpx and aiohttp for the hosts of its "
+            "contract (--klingkit-contract), and kling_server, which sets COMETAPI_BASE_URL or KLING_BASE_URL, serves the rest",
         )
 
 

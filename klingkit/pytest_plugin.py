@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 OPTIONS = {
     "scenario": "Default scenario of creates; `klingkit scenarios` lists them.",
     "progression": "What moves tasks along: polls (the default), time or manual.",
-    "balance": "USD that each account has.",
+    "balance": "What each account has, in USD; of the contract kling in units.",
     "seed": "All random choices follow from it.",
+    "contract": "What is served: cometapi (the default), cometapi-2026, kling, or all of them.",
+    "plain_generation": "True: a create without subject pictures makes a plain picture, as on CometAPI.",
 }
 """Arguments of the marker, and ini options with klingkit_ before the name."""
 NO_REAL_SERVICE = "klingkit_no_real_service"
@@ -57,6 +59,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=False,
     )
     group = parser.getgroup("klingkit", "klingkit, a simulator of Kling's API")
+    group.addoption(
+        "--klingkit-contract",
+        metavar="NAME",
+        help="The contract of kling_mock and kling_server in this run, where no marker names another: over klingkit_contract.",
+    )
     group.addoption(
         "--klingkit-coverage",
         action="store_true",
@@ -98,11 +105,9 @@ def _close_the_real_service(config: pytest.Config) -> None:
     """Let no connection leave for it until the run ends, unless the run is meant for it."""
     from urllib.parse import urlsplit
 
-    from klingkit.contract import load_contract
+    from .no_connection import every_host, no_connection_to
 
-    from .no_connection import hosts_of, no_connection_to
-
-    hosts = hosts_of(load_contract())
+    hosts = every_host()
     names = " or ".join(sorted(hosts))
     target = config.getoption("klingkit_target", None)
     if target and config.getoption("klingkit_real", default=False) and urlsplit(target).hostname in hosts:
@@ -144,33 +149,35 @@ def _kling_where(request: pytest.FixtureRequest) -> str | None:
     if where == SIMULATOR:
         return None
     from klingkit.contract import load_contract
-    from klingkit.contract.recordings.files import BrokenRecordingError, load
+    from klingkit.contract.recordings.files import BrokenRecordingError, OtherContractError, load
 
     folder = request.config.rootpath / where
     try:
         load(folder, load_contract())
+    except OtherContractError:
+        pass  # whether a test has that contract is seen when its simulator is made
     except BrokenRecordingError as error:
         pytest.fail(f"klingkit_targets: {where!r} is neither {SIMULATOR!r} nor a recording: {error}", pytrace=False)
     return str(folder)
 
 
 @pytest.fixture(scope="session")
-def _kling_in_process() -> Callable[[str | None], InProcess]:
-    """One simulator for all tests, or one for each recording, forgotten after each: to make one takes longer than a test."""
+def _kling_in_process() -> Callable[[str | None, str | None], InProcess]:
+    """One simulator for all tests of a contract, or one for each recording, forgotten after each: to make one takes longer than a test."""
     from .kling_kinds import InProcess
 
     return cache(InProcess)
 
 
 @pytest.fixture(scope="session")
-def _kling_on_port() -> Iterator[Callable[[str | None], OnPort]]:
+def _kling_on_port() -> Iterator[Callable[[str | None, str | None], OnPort]]:
     from .kling_kinds import OnPort
 
     with ExitStack() as stack:
 
         @cache
-        def make(recording: str | None) -> OnPort:
-            kling = OnPort(recording)
+        def make(recording: str | None, contract: str | None) -> OnPort:
+            kling = OnPort(recording, contract)
             stack.callback(kling.stop)
             return kling
 
@@ -205,12 +212,15 @@ def _lend(request: pytest.FixtureRequest, fixture: str, recording: str | None) -
     if KLING in request.node.stash:
         pytest.fail("a test takes kling_mock or kling_server, not both: each is a service of its own", pytrace=False)
     options = _options(request)
-    kling: Kling = request.getfixturevalue(fixture)(recording)
+    contract = options.pop("contract")
+    from klingkit.contract.recordings.files import BrokenRecordingError
+
     with ExitStack() as stack:
         problem = ""
         try:
+            kling: Kling = request.getfixturevalue(fixture)(recording, contract)
             stack.enter_context(kling.used(**options))
-        except (ValueError, RuntimeError) as error:
+        except (ValueError, RuntimeError, BrokenRecordingError) as error:
             problem = str(error)
         if problem:  # here, since pytest shows what is being handled when something fails
             pytest.fail(f"{request.fixturename} of {request.node.nodeid}: {problem}", pytrace=False)
@@ -227,6 +237,9 @@ def _options(request: pytest.FixtureRequest) -> dict[str, Any]:
     options: dict[str, Any] = {name: request.config.getini(f"klingkit_{name}") or None for name in OPTIONS}
     if options["seed"] and options["seed"].removeprefix("-").isdecimal():
         options["seed"] = int(options["seed"])
+    if options["plain_generation"] in {"true", "false"}:
+        options["plain_generation"] = options["plain_generation"] == "true"
+    options["contract"] = request.config.getoption("klingkit_contract") or options["contract"]
     for marker in reversed(list(request.node.iter_markers("kling"))):
         if marker.args or marker.kwargs.keys() - OPTIONS.keys():
             wrong = ", ".join([*map(repr, marker.args), *(marker.kwargs.keys() - OPTIONS.keys())])
@@ -286,10 +299,15 @@ def _warn_of_unused(item: pytest.Item, kling: Kling) -> None:
     queued = kling.control.scenarios()["queued"]
     if not queued or kling.simulator.store.journal.dropped:  # what is not kept any more may have met it
         return
-    met = {(entry["operation"], entry["scenario"].partition("; source=")[0]) for entry in kling.journal}
+    from klingkit.mock_server.handlers import CREATES
+
+    def asked(entry: dict[str, Any]) -> str:
+        return "create_task" if entry["operation"] in CREATES else str(entry["operation"])
+
+    met = {(asked(entry), entry["scenario"].partition("; source=")[0]) for entry in kling.journal}
     for entry in queued:
         if (entry["operation"], entry["scenario"]) not in met:
-            requests = sum(came["operation"] == entry["operation"] for came in kling.journal)
+            requests = sum(asked(came) == entry["operation"] for came in kling.journal)
             item.warn(
                 UnusedScenarioWarning(
                     f"the scenario {entry['scenario']!r} was queued for {entry['operation']} and never used; "
