@@ -109,9 +109,9 @@ def _close_the_real_service(config: pytest.Config) -> None:
 
     hosts = every_host()
     names = " or ".join(sorted(hosts))
-    target = config.getoption("klingkit_target", None)
-    if target and config.getoption("klingkit_real", default=False) and urlsplit(target).hostname in hosts:
-        config.stash[CLOSED] = f"{NO_REAL_SERVICE} does not hold in this run, since --klingkit-real opens {names}"
+    opened = urlsplit(config.getoption("klingkit_target", None) or "").hostname
+    if opened in hosts and config.getoption("klingkit_real", default=False):
+        config.stash[CLOSED] = f"{NO_REAL_SERVICE} does not hold in this run, since --klingkit-real opens {opened}"
         return
     stack = ExitStack()
     config.add_cleanup(stack.close)

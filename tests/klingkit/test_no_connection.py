@@ -31,8 +31,8 @@ HOST = "api.cometapi.com"
 NOBODY = "http://127.0.0.1:9"
 URL = f"https://{HOST}/kling/v1/images/generations"
 SAYS = (
-    f"klingkit lets no connection leave for {HOST}: kling_mock intercepts requests, httpx and aiohttp, and kling_server, which sets "
-    "COMETAPI_BASE_URL, serves the rest"
+    f"klingkit lets no connection leave for {HOST}: kling_mock intercepts requests, httpx and aiohttp for the hosts of its contract "
+    "(--klingkit-contract), and kling_server, which sets COMETAPI_BASE_URL or KLING_BASE_URL, serves the rest"
 )
 
 
