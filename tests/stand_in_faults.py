@@ -238,7 +238,7 @@ def no_updated_at(service: StandIn) -> None:
     _changed(service, "queried", lambda body: {name: value for name, value in body.items() if name != "updated_at"})
 
 
-@_breaks("task.times")
+@_breaks("answer.schema")
 def seconds(service: StandIn) -> None:
     for name in ("created", "queried", "told"):
         _changed(service, name, lambda body: body | {at: body[at] // 1000 for at in ("created_at", "updated_at")})
@@ -341,7 +341,7 @@ def callback_as_text(service: StandIn) -> None:
     _instead(service, "delivery", delivery)
 
 
-@_breaks("callback.body")
+@_breaks("callback.address")
 def callback_elsewhere(service: StandIn) -> None:
     def delivery(right: Callable[..., Delivery], *given: Any) -> Delivery:
         right_one = right(*given)

@@ -25,7 +25,7 @@ class StandInTarget:
         self.key = key
         self.local = True
         self.parallel = 1
-        self.callback_url: str | None = "https://callbacks.example.com/kit"
+        self.callback_url: str | None = "https://callbacks.example.com/kit/"
         self.received: list[Received] = []
         self.service = service
         service.deliver = self._receive
