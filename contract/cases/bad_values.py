@@ -39,9 +39,11 @@ BAD_TYPES: dict[str, tuple[Bad, ...]] = {
     "array": (
         Bad("null", None, sure=False),
         Bad("string", "klingkit"),
-        Bad("object", {"subject_image": "x"}, sure=False),
+        Bad("object", {"klingkit": "x"}, sure=False),
     ),
     "object": (Bad("string", "klingkit"), Bad("null", None), Bad("list", [])),
+    "boolean": (Bad("string", "true", sure=False), Bad("number", 1, sure=False)),
+    "number": (Bad("string", "klingkit"), Bad("list", [])),
 }
 """Wrong types that clients send, by the type that is right."""
 

@@ -27,12 +27,13 @@ def _good_values(builder: Builder, name: str) -> Iterator[tuple[str, Any]]:
     """Yield keyword and value of each boundary of a field, from the good side."""
     node = builder.rules.nodes[(name,)]
     limits = builder.rules.limits
+    kind = node.get("type")
     if "x-role" in node:
         yield "pixels/smallest-jpeg", encode(picture(builder.side, builder.side, "JPEG"))
         yield "pixels/widest", encode(picture(builder.long, builder.side))
         yield "pixels/tallest", encode(picture(builder.side, builder.long))
         yield "maxBytes/largest", encode(padded(limits.max_bytes, builder.side))
-    elif node["type"] == "array":
+    elif kind == "array":
         kinds = [(builder.side, builder.side, "JPEG"), (builder.long, builder.side), (builder.side, builder.long)]
         varied = [encode(picture(*kind)) for kind in kinds]
         yield "minItems/fewest", builder.items(node["minItems"])
@@ -46,14 +47,20 @@ def _good_values(builder: Builder, name: str) -> Iterator[tuple[str, Any]]:
         yield "maxLength/longest-of-4-bytes", "\U0001f600" * node["maxLength"]
         yield "maxLength/empty", ""
         yield "type/nul", "a\0b"
-    elif node["type"] == "integer":
+    elif kind == "integer":
         yield "minimum/lowest", node["minimum"]
         yield "maximum/highest", node["maximum"]
-    elif name == "external_task_id":
+    elif ((name,), "unique") in builder.rules.rules:
         yield "unique/new", builder.left
         yield "type/empty", ""
+    elif kind == "object":
+        yield from (("type/on", builder.flags(name, on=True)), ("type/off", builder.flags(name, on=False)))
+    elif kind == "number":
+        yield "type/half", 0.5
     else:
         yield "type/any-text", "klingkit"
+    if kind is None:  # it may be anything
+        yield "type/any-number", 5
 
 
 def wrappings(builder: Builder) -> Iterator[Boundary]:
@@ -69,13 +76,15 @@ def wrappings(builder: Builder) -> Iterator[Boundary]:
     )
     yield Boundary("request.unknown_fields", "unknown-field", ("klingkit",), {"a": [1, None]})
     yield Boundary("body.depth", "deepest", ("klingkit",), nested(depth))
-    model = json.dumps(builder.rules.nodes[("model_name",)]["enum"][0])
-    # Of a key that is there twice the later one counts, so the wrong model that stands first is none.
-    twice = f'{{"model_name":"klingkit","model_name":{model},'.encode()
+    name, values = next((path[0], node["enum"]) for path, node in builder.rules.nodes.items() if "enum" in node)
+    # Of a key that is there twice the later one counts, so the wrong value that stands first is none.
+    twice = f'{{"{name}":"klingkit","{name}":{json.dumps(values[0])},'.encode()
     yield Boundary("body.json", "repeated-key", change=lambda request: replace(request, raw=twice + request.data[1:]))
 
 
 def _rule_of(builder: Builder, name: str, label: str) -> str:
+    """Return the rule that a boundary is of: of the field, or of what stands in it. What may be anything is as good as unknown."""
     keyword = label.partition("/")[0]
-    paths = [(name,), (name, "items", "subject_image")]
-    return next((builder.rules.rules[path, keyword].id for path in paths if (path, keyword) in builder.rules.rules), "")
+    rules = builder.rules.rules
+    found = (rule.id for (path, word), rule in rules.items() if path[0] == name and word == keyword)
+    return next(found, "request.unknown_fields")

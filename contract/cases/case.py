@@ -27,6 +27,9 @@ SMALLEST = "accepted/smallest"
 """Id of the case that tries nothing: if it is refused, no other request can be accepted either."""
 UNKNOWN_KEY = "sk-klingkit-unknown"
 
+CREATES = ("create_task", "create_plain_task")
+"""Ids of the operations that submit a task."""
+
 Place = tuple[str | int, ...]
 
 
@@ -70,6 +73,8 @@ class Case:
     """The promise that it tests, if that is not its rule."""
     other_key: bool = False
     """Whether another account sends it."""
+    signed: bool = False
+    """Whether it carries a token of an access key, which the run must have been given."""
     both_keys: bool = False
     """Whether another account must have sent something before."""
 
@@ -90,7 +95,7 @@ class Case:
     @property
     def creates(self) -> bool:
         """Whether it submits a task if it is accepted."""
-        return self.operation == "create_task"
+        return self.operation in CREATES
 
     @property
     def pictures(self) -> int:
@@ -115,8 +120,9 @@ def create_case(contract: Contract, case_id: str, body: Any, promise: str = "") 
         request = Request(operation.method, operation.path, raw=raw, content_type=operation.media_type)
         return Case(case_id, request, operation.operation_id, MAY, contract.rules["body.object"], promise=promise)
     request = Request(operation.method, operation.path, body, content_type=operation.media_type)
-    violations = contract.request.judge(body)[0]
+    name = contract.operation_for(operation, body).operation_id
+    violations = contract.requests[name].judge(body)[0]
     if not violations:
-        return Case(case_id, request, operation.operation_id, PICTURES, promise=promise)
+        return Case(case_id, request, name, PICTURES, promise=promise)
     first = violations[0]
-    return Case(case_id, request, operation.operation_id, MAY, first.rule, {"value": first.value}, promise=promise)
+    return Case(case_id, request, name, MAY, first.rule, {"value": first.value}, promise=promise)

@@ -11,11 +11,12 @@ from dataclasses import replace
 from itertools import chain, zip_longest
 from typing import TYPE_CHECKING
 
-from .builder import Builder
+from .builder import PAIR, Builder
 from .case import NEVER
 from .failing import failing_cases
 from .follow_ups import follow_ups
 from .packs import packs
+from .plain import plain_cases
 from .refused import body_cases, gate_cases, keyword_cases
 
 if TYPE_CHECKING:
@@ -28,15 +29,18 @@ HEAVY = ".maxBytes"
 """Ends the id of a rule whose cases have the largest bodies."""
 
 
-def build_cases(contract: Contract, run: str = "run", callback_url: str | None = None) -> tuple[Case, ...]:
+def build_cases(
+    contract: Contract, run: str = "run", callback_url: str | None = None, pair: tuple[str, str] = PAIR
+) -> tuple[Case, ...]:
     """Return the cases of a contract, those that find most first.
 
-    `run` begins every `external_task_id`, which must be new to the account; accepted tasks call back to `callback_url`.
+    `run` begins every `external_task_id`, which must be new to the account; accepted tasks call back to `callback_url`; `pair` is an
+    access key and its secret key, which sign the tokens of a contract that has such.
 
     First come the packs, each of which tries many rules and whose tasks take time; then one case of each rule, then a
     second one, and so on. The largest bodies come late: most wrong services are found out before.
     """
-    builder = Builder(contract, run, callback_url)
+    builder = Builder(contract, run, callback_url, pair=pair)
     accepted, failing = list(packs(builder)), list(failing_cases(builder))
     named = _with_external_id(accepted, builder.left)  # after the refused ones that have tried to take its id
     light = [case for case in accepted if case is not named and not _is_heavy(case)]
@@ -46,7 +50,7 @@ def build_cases(contract: Contract, run: str = "run", callback_url: str | None =
     )
     refused = (*(_leave(builder, case) for case in first), named, *second_and_later)
     after = follow_ups(builder, named, _with_external_id(failing, builder.failed))
-    return (*light, *failing, *refused, *heavy, *largest, *after)
+    return (*light, *failing, *refused, *plain_cases(contract, run, callback_url), *heavy, *largest, *after)
 
 
 def _in_turns(cases: Iterable[Case]) -> tuple[list[Case], list[Case], list[Case]]:

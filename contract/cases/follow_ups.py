@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from .case import PICTURES, Case
+from .case import NEVER, PICTURES, Case
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .builder import Builder
+
+
+FOUND = "task.found"
+"""The promise that a task is found by its external id."""
 
 
 def follow_ups(builder: Builder, named: Case, failed: Case) -> Iterator[Case]:
@@ -35,9 +39,16 @@ def _isolation(builder: Builder, named: Case) -> Iterator[Case]:
     """Yield what two accounts must not know of each other, whoever comes first."""
     exists = builder.contract.rules["task_id.exists"]
     right = builder.get("{task_id}")
-    query = builder.case("task_id.exists/known-external-id", builder.get(builder.left), exists, mended=right)
-    yield replace(query, after=named.id)
-    other = builder.case("account.isolation/query", right, exists, mended=right)
+    by_name = builder.get(builder.left)
+    if "external_task_id" in builder.contract.found_by:
+        found = Case(f"{FOUND}/query", by_name, builder.query.operation_id, NEVER, promise=FOUND)
+        yield replace(found, after=named.id)
+        other = builder.case("account.isolation/query-external-id", by_name, exists, value=builder.left, mended=right)
+        yield replace(other, after=named.id, promise="account.isolation", other_key=True)
+    else:
+        query = builder.case("task_id.exists/known-external-id", by_name, exists, value=builder.left, mended=right)
+        yield replace(query, after=named.id)
+    other = builder.case("account.isolation/query", right, exists, value="{task_id}", mended=right)
     yield replace(other, after=named.id, promise="account.isolation", other_key=True)
     yield _same_id(builder, "external-id", builder.left, named.id, other_key=True)
     first = _same_id(builder, "external-id-first", builder.theirs, named.id, other_key=True)

@@ -10,7 +10,7 @@ from .builder import put
 from .case import PICTURES, SMALLEST, Boundary, Case
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from ..targets.target import Request
     from .builder import Builder
@@ -19,10 +19,19 @@ if TYPE_CHECKING:
 def packs(builder: Builder) -> Iterator[Case]:
     """Yield the request that tries nothing, then those that try every boundary."""
     yield _pack(builder, SMALLEST, ())
-    columns = [field_boundaries(builder, name) for name in builder.rules.nodes[()]["properties"]]
+    columns = [field_boundaries(builder, name) for name in builder.rules.known_fields[()]]
     columns.append(list(wrappings(builder)))
+    yield from _packed(builder, "accepted", columns)
+
+
+def packs_of(builder: Builder, group: str, fields: Collection[str]) -> Iterator[Case]:
+    """Yield the requests that try every boundary of some fields; `group` begins their ids."""
+    yield from _packed(builder, group, [field_boundaries(builder, name) for name in fields])
+
+
+def _packed(builder: Builder, group: str, columns: list[list[Boundary]]) -> Iterator[Case]:
     for number, boundaries in enumerate(_dealt(columns), 1):
-        yield _pack(builder, f"accepted/{number}", tuple(boundaries))
+        yield _pack(builder, f"{group}/{number}", tuple(boundaries))
 
 
 def _dealt(columns: list[list[Boundary]]) -> list[list[Boundary]]:

@@ -11,11 +11,14 @@ from ..evidence import DOCUMENTED, LIMIT, RECORDED
 from .bad_values import bad_values
 from .builder import nested, put
 from .case import SMALLEST, UNKNOWN_KEY, UNKNOWN_TASK, Case, Place
+from .listing import LIST, list_cases
+from .tokens import wrong_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..rule import Rule
+    from ..targets.target import Request
     from .bad_values import Bad
     from .builder import Builder
 
@@ -31,7 +34,17 @@ def keyword_cases(builder: Builder) -> Iterator[Case]:
         few = "x-role" in node and node["x-role"] != "subject"
         place = tuple(1 if step == "items" else step for step in path)
         for bad in islice(bad_values(builder, keyword, node), 1 if few else None):
-            yield _broken(builder, rule, place, bad)
+            case = _broken(builder, rule, place, bad)
+            if _is_for(builder, case.request):
+                yield case
+
+
+def _is_for(builder: Builder, request: Request) -> bool:
+    """Tell whether a body is for the operation of the builder, not for another one of that method and path."""
+    if not isinstance(request.body, dict):
+        return True
+    first = builder.contract.operations["create_task"]
+    return builder.contract.operation_for(first, request.body).operation_id == builder.create.operation_id
 
 
 def _broken(builder: Builder, rule: Rule, place: Place, bad: Bad) -> Case:
@@ -95,14 +108,17 @@ def gate_cases(builder: Builder) -> Iterator[Case]:
     yield from _authorization_cases(builder)
     yield from _path_cases(builder)
     yield from _method_cases(builder)
+    yield from list_cases(builder)
     exists, query = builder.contract.rules["task_id.exists"], builder.get("{task_id}")
-    for label, task_id in (("unknown", UNKNOWN_TASK), ("word", "klingkit"), ("external-id", builder.left)):
+    ids = [("unknown", UNKNOWN_TASK), ("word", "klingkit")]
+    if "external_task_id" not in builder.contract.found_by:
+        ids.append(("external-id", builder.left))
+    for label, task_id in ids:
         request = builder.get(task_id)
-        yield builder.case(f"task_id.exists/{label}", request, exists, mended=query)
+        yield builder.case(f"task_id.exists/{label}", request, exists, value=task_id, mended=query)
 
 
 def _authorization_cases(builder: Builder) -> Iterator[Case]:
-    bearer = builder.contract.rules["authorization.bearer"]
     create, query = builder.post(builder.body), builder.get("{task_id}")
     for label, header, sure in (
         ("missing", None, True),
@@ -111,20 +127,36 @@ def _authorization_cases(builder: Builder) -> Iterator[Case]:
         ("bare", "{key}", False),
     ):
         request = replace(create, authorization=header)
-        yield builder.case(f"authorization.bearer/{label}", request, bearer, sure=sure, mended=create)
+        yield _unauthorized(builder, _form(builder, header, label), request, create, sure=sure)
     for label, header in (("query", None), ("unknown-key", f"Bearer {UNKNOWN_KEY}")):
         request = replace(query, authorization=header)
-        case = builder.case(f"authorization.bearer/{label}", request, bearer, mended=query)
-        yield replace(case, after=SMALLEST)
+        yield replace(_unauthorized(builder, _form(builder, header, label), request, query), after=SMALLEST)
+    right = builder.get(UNKNOWN_TASK)
+    for case_id, token, signed, details in wrong_tokens(builder.contract, builder.pair):
+        case = _unauthorized(builder, case_id, replace(right, authorization=f"Bearer {token}"), query)
+        yield replace(case, signed=signed, details={**case.details, **details})
+
+
+def _form(builder: Builder, header: str | None, label: str) -> str:
+    """Return the id of the case of a header that holds no key: some contracts have a rule for one that is there and has no token."""
+    form = "authorization.form"
+    return f"{form if header and form in builder.contract.rules else 'authorization.bearer'}/{label}"
+
+
+def _unauthorized(builder: Builder, case_id: str, request: Request, mended: Request, *, sure: bool = True) -> Case:
+    rule = builder.contract.rules[case_id.partition("/")[0]]
+    case = builder.case(case_id, request, rule, sure=sure, mended=mended)
+    return replace(case, details={"parts": "0", **case.details})
 
 
 def _path_cases(builder: Builder) -> Iterator[Case]:
     known = builder.contract.rules["path.known"]
     query, unknown = builder.get("{task_id}"), builder.get(UNKNOWN_TASK)
     prefix = builder.create.path.rpartition("/")[0]
+    before, version, rest = unknown.path.partition("/v1")
     for label, path in (
         ("invented", f"{prefix}/tasks/{UNKNOWN_TASK}"),
-        ("without-prefix", "/v1" + unknown.path.partition("/v1")[2]),
+        ("without-prefix" if before else "with-prefix", f"{'' if before else '/kling'}{version}{rest}"),
         ("trailing-slash", unknown.path + "/"),
     ):
         yield builder.case(f"path.known/{label}", replace(unknown, path=path), known, mended=query)
@@ -134,7 +166,8 @@ def _method_cases(builder: Builder) -> Iterator[Case]:
     method = builder.contract.rules["path.method"]
     create, query = builder.post(builder.body), builder.get("{task_id}")
     get = replace(query, path=builder.create.path)
-    yield builder.case("path.method/get-create", get, method, mended=query)
+    if LIST not in builder.contract.operations:
+        yield builder.case("path.method/get-create", get, method, mended=query)
     yield builder.case("path.method/put-create", replace(create, method="PUT"), method, mended=create)
     for verb in ("DELETE", "POST"):
         request = replace(query, method=verb)

@@ -18,6 +18,8 @@ def envelope_of(body: Any) -> str:
     """Name the envelope that an answer comes in, as the error catalogue does; `success`, or `none` for no JSON object."""
     if not isinstance(body, dict):
         return "none"
+    if isinstance(body.get("error"), str) and "path" in body:
+        return "unrouted"
     if "error" in body:
         return "gateway"
     code = body.get("code")
@@ -30,6 +32,8 @@ def inner_of(body: Any) -> dict[str, Any]:
     """Return what holds code and message: the body itself, or its `error` in the envelope of the gateway."""
     if not isinstance(body, dict):
         return {}
+    if envelope_of(body) == "unrouted":
+        return {"code": body["error"], "message": body.get("message")}
     inner = body.get("error", body)
     return inner if isinstance(inner, dict) else {}
 

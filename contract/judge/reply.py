@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..targets.target import Reply
     from .answer_schema import AnswerSchemas
 
+LIST = "list_tasks"
 UNREADABLE_KINDS = {"accepted", "refused", "envelope"}
 """Deviations after which the schema of the answer says nothing more: it is another answer altogether."""
 TOLD_OF = {"code": "code", "status": "status"}
@@ -42,7 +43,8 @@ def is_told(deviation: Deviation, found: Iterable[Deviation]) -> bool:
 
 def _judge_acceptance(contract: Contract, case: Case, reply: Reply) -> Iterator[Deviation]:
     body = reply.body
-    if isinstance(body, dict) and task_id_of(reply):
+    listed = isinstance(body, dict) and case.operation == LIST and isinstance(body.get("data"), list)
+    if isinstance(body, dict) and (listed or task_id_of(reply)):
         if reply.http != (http := contract.errors["0"].http):
             yield Deviation("answer.schema", "status", str(http), str(reply.http), _evidence(contract, "answer.schema"))
         if body.get("code") != 0 or isinstance(body.get("code"), bool):

@@ -25,7 +25,7 @@ PROMISES = {
 }
 """The promise that says what a field of a task must be."""
 STAYS = {"task_id", "created_at"}
-MAY_BE_LEFT_OUT = {"final_unit_deduction"}
+MAY_BE_LEFT_OUT = {"final_unit_deduction", "final_balance_deduction", "watermark_info"}
 """Fields that one view of a task can have and another lack."""
 
 

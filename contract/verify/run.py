@@ -17,12 +17,15 @@ from .bisection import Bisection
 from .budget import BudgetError, make_plan
 from .closing import TOO_DEAR, close
 from .following import Follower
+from .listing import Lister
 from .probing import is_there, probe
 from .results import ANY_KEY, DEVIATES, SKIPPED, Report, Result, takes_any_key
 from .selection import EXPLORED, MAX_CREATES, explored_cases, select_cases, to_send, why_not
 from .sending import NoMoneyError, NotTestedError, Sender, UnavailableError
 from .stopping import AT_DEVIATION, BROKEN, INTERRUPTED, Stopping
 from .workers import Workers
+
+QUERY = "get_task"
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -73,6 +76,7 @@ class Run:
         self._workers = workers
         self._schemas = None if options.keep else schemas_of(contract)
         self._follower = Follower(sender, contract, options, self._schemas, workers)
+        self._lister = Lister(sender, contract, options, self._follower.find)
         self._bisection = Bisection(sender, contract)
         self._stopping = Stopping(target.name)
         url = target.name if "://" in target.name else "http://127.0.0.1:8000"
@@ -134,6 +138,7 @@ class Run:
         self._try_all(late)
         self._judge_replies()
         self._follow()
+        self._look_at_list()
         self._judge_leftovers()
 
     def _draw(self, creates_to_come: int) -> list[Result]:
@@ -186,6 +191,8 @@ class Run:
     def _send(self, result: Result, task_id: str) -> None:
         """Send a case, in whose path the id of a task may have to be put."""
         case = result.case
+        if case.details.get("value") == "{task_id}":  # which a refusal repeats
+            case = result.case = replace(case, details={**case.details, "value": task_id})
         request = replace(case.request, path=case.request.path.replace("{task_id}", task_id))
         sent = self._stopping.before_sending()
         try:
@@ -262,7 +269,11 @@ class Run:
         result.judged = True
 
     def _judge_owner(self, result: Result) -> None:
-        """Look whether an accepted create has made a task of its own."""
+        """Look whether an accepted create has made a task of its own, and whether a query has found the task that it was about."""
+        before = self._results.get(result.case.after)
+        found = task_id_of(result.reply) if result.reply and result.case.operation == QUERY else ""
+        if result.case.accepted and before and found and found != before.task_id:
+            self._follower.find(result, result.case.promise, f"task {before.task_id}", f"task {found}")
         if result.case.accepted and result.task_id:
             owner = self._owners.setdefault(result.task_id, result.case.id)
             if owner != result.case.id:
@@ -286,6 +297,11 @@ class Run:
     def _stop_at_deviation(self) -> None:
         if self._options.stop_early and any(result.state == DEVIATES for result in self._report.results):
             self._stopping.stop(AT_DEVIATION)
+
+    def _look_at_list(self) -> None:
+        if not (self._stopping.reason or self._options.keep):
+            self._lister.look(self._report.results)
+            self._stop_at_deviation()
 
     def _judge_leftovers(self) -> None:
         """Find callbacks for tasks that nobody was told of: a refused create has left one behind."""

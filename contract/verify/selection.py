@@ -7,6 +7,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from ..cases.builder import PAIR
 from ..cases.case import FAILS, NEVER, PICTURES, Case, create_case
 from ..cases.catalogue import build_cases
 from ..nearest import nearest_names
@@ -50,6 +51,8 @@ class Options:
     keep: bool = False
     """The answers are to be kept, not judged by their schemas: send the labelled cases only, and some queries twice, so that
     what varies by itself shows; fetch no pictures."""
+    pair: tuple[str, str] | None = field(default=None, repr=False)
+    """Access key and secret key, for a contract whose tokens are signed; `key` is then a token of theirs."""
 
     def without_keys(self, text: str) -> str:
         """Return a text in which no key stands."""
@@ -74,7 +77,7 @@ def select_cases(contract: Contract, options: Options, callback_url: str | None 
 
     Raises ValueError as `check_requirement` does for `options.only`.
     """
-    cases = list(build_cases(contract, options.run, callback_url))
+    cases = list(build_cases(contract, options.run, callback_url, options.pair or PAIR))
     requirement = options.only
     if options.whole:
         return cases
@@ -111,6 +114,8 @@ def why_not(case: Case, options: Options) -> str:
     """Say why a run does not send a case; empty if it does."""
     if (case.other_key or case.both_keys) and options.other_key is None:
         return "needs the key of another account"
+    if case.signed and options.pair is None:
+        return "needs an access key and its secret key, which sign tokens"
     if not options.budget and case.creates and case.cost != NEVER:
         return (
             "is accepted, which costs money" if case.accepted else "may cost money, since its refusal is an assumption"

@@ -75,7 +75,7 @@ class Sender:
         self._options = options
         self._query = contract.operations["get_task"]
         self._full, self._away, self._broke = (
-            {contract.errors[name].code for name in names} for names in (FULL, AWAY, BROKE)
+            {contract.errors[name].code for name in names if name in contract.errors} for names in (FULL, AWAY, BROKE)
         )
         self._served_at = target.now()
         """When somebody found room."""

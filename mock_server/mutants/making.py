@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     """Changes an exchange: the request on its way in, or the answer on its way out."""
 
 KEY, OTHER_KEY = "sk-klingkit-one", "sk-klingkit-two"
+PAIR = ("klingkit-access-key", "klingkit-secret-key-of-the-mutants")
+"""Access key and secret key, where the contract has signed tokens."""
 SPEED = 50.0
 """A task takes less than a second of the virtual clock, and is still seen in each status."""
 LONG = 100_000
@@ -45,7 +47,8 @@ LONG = 100_000
 def right(seed: int = 0, own: Contract | None = None, keys: Iterable[str] = (KEY, OTHER_KEY)) -> SimulatorTarget:
     """Return a simulator with nothing wrong, as every mutant is but for one thing; its contract is its own."""
     own = own or Contract(copy.deepcopy(load_contract().document))
-    target = in_process_target(own, keys=frozenset(keys), seed=seed, speed=SPEED)
+    pairs = (PAIR,) if own.jwt else ()
+    target = in_process_target(own, keys=frozenset(keys), access_keys=pairs, seed=seed, speed=SPEED)
     _replace(target, "picture", _draw_once)
     return target
 
