@@ -125,6 +125,8 @@ class Contract:
         self.document = document
         self.name: str = document["x-contract"]
         self.choice = Choice.parse(document.get("x-choice", self.name))
+        self.text = str(self.choice)
+        """Of the choice; for each request it would cost to make it anew."""
         self.server_url: str = document["servers"][0]["url"]
         self.request_id_header: str = document.get("x-request-id-header", "")
         self.gateway: dict[str, str] = document.get("x-gateway", {})

@@ -115,6 +115,7 @@ def serve_option(name: str, *names: str, **settings: Any) -> Callable[[Any], Any
 
 @click.command(short_help="Run the simulator.")
 @serve_option("--host", default=DEFAULTS.bound_host, show_default=True, help="Address to listen on.")
+@serve_option("--port", default=8000, type=click.IntRange(0, 65535), show_default=True, help="0 takes a free one.")
 @serve_option(
     "--contract",
     default=DEFAULTS.contract,
@@ -127,7 +128,6 @@ def serve_option(name: str, *names: str, **settings: Any) -> Callable[[Any], Any
     is_flag=True,
     help="A create without subject pictures makes a plain picture, as on CometAPI, and is not refused.",
 )
-@serve_option("--port", default=8000, type=click.IntRange(0, 65535), show_default=True, help="0 takes a free one.")
 @serve_option(
     "--speed",
     default=DEFAULTS.speed,
@@ -201,7 +201,12 @@ def serve_option(name: str, *names: str, **settings: Any) -> Callable[[Any], Any
     show_default=True,
     help="What moves tasks along: time, polls or manual.",
 )
-@serve_option("--balance", type=money, metavar="USD", help="What each account has; unlimited if not given.")
+@serve_option(
+    "--balance",
+    type=money,
+    metavar="AMOUNT",
+    help="What each account has, in USD, on kling in units; unlimited if not given.",
+)
 @secret_option(
     "--callback-secret", variable="KLINGKIT_CALLBACK_SECRET", help_text="Sign callbacks with it (whsec_...)."
 )

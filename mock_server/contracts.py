@@ -85,7 +85,7 @@ class Contracts:
         return self.by_text(str(choice))
 
     def _compiled(self, text: str) -> Contract:
-        if self._own and text == str(self._own.choice):
+        if self._own and text == self._own.text:
             return self._own
         return self._prepare(load_contract(Choice.parse(text)))
 

@@ -27,7 +27,7 @@ def keep(simulator: Simulator, state: RequestState, http: int) -> None:
         wall=state.started,
         frozen=simulator.clock.frozen,
         account=state.account,
-        contract=str(state.contract.choice),
+        contract=state.contract.text,
         operation=state.operation,
         method=state.environ["REQUEST_METHOD"],
         path=state.environ["PATH_INFO"][:SHORT],

@@ -163,7 +163,7 @@ class Simulator:
             callback_url=(body.get("callback_url") or "")[: LONGEST_CALLBACK_URL + 1],
             base_url=base_url,
             cost=contract.price_per_picture * body["n"],
-            contract=str(contract.choice),
+            contract=contract.text,
             path=create_path(contract),
             watermark=bool((body.get("watermark_info") or {}).get("enabled")),
             progression=progression or self.store.settings(account).progression,
