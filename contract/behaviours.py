@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from .evidence import Evidence
     from .rule import ErrorSpec, Rule
-    from .spec import Contract
+    from .spec import Assumption, Contract
 
 RULE, ERROR, PROMISE, SENT, SHOWN, LIFECYCLE, CALLBACKS, PRICE, TASK_ID = KINDS = (
     "rule",
@@ -131,9 +131,10 @@ def fields_in(name: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 def _of_rule(contract: Contract, rule: Rule) -> Iterator[Aspect]:
     answer = _answer(rule.error) if rule.error else f"accepted, then {contract.lifecycle.failed}"
+    questions = _questions(contract, rule.id)
     for aspect, says in ((LIMIT, _limit(contract, rule)), (ANSWER, answer), (TEXT, rule.template)):
-        open_questions = _assumptions(contract, rule.id, aspect)
-        yield Aspect(RULE, rule.id, aspect, says, rule.aspects[aspect], open_questions)
+        about = tuple(text for question, text in questions if aspect in question.aspects)
+        yield Aspect(RULE, rule.id, aspect, says, rule.aspects[aspect], about)
 
 
 def _limit(contract: Contract, rule: Rule) -> str:
@@ -167,19 +168,22 @@ def _of_error(error: ErrorSpec) -> Iterator[Aspect]:
 
 def _promises(contract: Contract) -> Iterator[Aspect]:
     for promise in contract.promises.values():
-        open_questions = _assumptions(contract, promise.id, "")
-        yield Aspect(PROMISE, promise.id, "", promise.text, promise.evidence, open_questions)
+        about = tuple(text for _, text in _questions(contract, promise.id))
+        yield Aspect(PROMISE, promise.id, "", promise.text, promise.evidence, about)
 
 
-def _assumptions(contract: Contract, requirement: str, aspect: str) -> tuple[str, ...]:
-    """Return the open questions about an aspect, each with the inputs that it is about."""
-    found = {}
+def _questions(contract: Contract, requirement: str) -> list[tuple[Assumption, str]]:
+    """Return the open questions about a rule or promise, each after its id with the inputs that it is about, if not all."""
+    found = []
     for assumption in contract.assumptions:
-        about = [name.partition("/") for name in assumption.about]
-        kinds = [kind for name, _, kind in about if fnmatchcase(requirement, name)]
-        if kinds and (not aspect or aspect in assumption.aspects):
-            found[assumption.id] = "" if "" in kinds else f" ({', '.join(kinds)})"
-    return tuple(f"{name}{kinds}" for name, kinds in found.items())
+        kinds = [
+            kind
+            for name, _, kind in (text.partition("/") for text in assumption.about)
+            if fnmatchcase(requirement, name)
+        ]
+        if kinds:
+            found.append((assumption, assumption.id if "" in kinds else f"{assumption.id} ({', '.join(kinds)})"))
+    return found
 
 
 # Fields

@@ -25,6 +25,7 @@ from .field_hints import unknown_fields
 from .foreign_pages import refusal_for_api
 from .foreign_text import header_value, log
 from .handlers import HANDLERS, Call
+from .how_known import of_error, of_success
 from .journal import SHORT
 from .request_state import CRASH, FAULT, STATE, RequestState
 from .scenario_choice import read_prefer
@@ -237,6 +238,7 @@ def _note_task(simulator: Simulator, state: RequestState, view: Snapshot) -> Non
 
 
 def _succeed(simulator: Simulator, state: RequestState, data: dict[str, Any] | list[dict[str, Any]]) -> Response:
+    state.evidence = of_success(state.contract, state.operation, data)
     success = state.contract.errors["0"]
     envelope = {
         "code": success.code,
@@ -255,6 +257,8 @@ def _refuse(simulator: Simulator, error: ApiError) -> Response:
     state.error = error.error.key
     if error.rule:
         state.rule = error.rule.explanation
+    else:
+        state.evidence = of_error(state.contract, error.error)
     answer = render(
         error,
         state.contract.gateway,
@@ -326,6 +330,8 @@ def _answer(state: RequestState, http: int, body: bytes, headers: list[tuple[str
         if chosen.source != "task" and chosen.scenario.retry_after_s is not None:
             state.retry_after_s = chosen.scenario.retry_after_s
             headers.append(("Retry-After", str(state.retry_after_s)))
+    if state.evidence:
+        headers.append(("Klingkit-Evidence", state.evidence))
     if state.rule:
         headers.append(("Klingkit-Rule", header_value(state.rule)))
     if state.advice:

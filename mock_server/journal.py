@@ -58,6 +58,8 @@ class Entry:
     """Whether the simulator's clock stood still."""
     scenario: str = ""
     rule: str = ""
+    evidence: str = ""
+    """How well the answer is known, where `rule` does not say so."""
     error: str = ""
     """Key of the error in the catalogue that was answered."""
     retry_after_s: int | None = None

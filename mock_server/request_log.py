@@ -38,6 +38,7 @@ def keep(simulator: Simulator, state: RequestState, http: int) -> None:
         answer=kept(state.answer),
         scenario=state.scenario,
         rule=state.rule,
+        evidence=state.evidence,
         error=state.error,
         retry_after_s=state.retry_after_s,
         fault=_fault(state),

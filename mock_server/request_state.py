@@ -37,6 +37,8 @@ class RequestState:
     task_id: str = ""
     rule: str = ""
     """The rule that refused the request or made its task fail, explained in one line."""
+    evidence: str = ""
+    """How well the answer is known, where no rule has refused the request."""
     error: str = ""
     """Key of the error in the catalogue that is answered."""
     advice: list[tuple[str, str]] = field(default_factory=list)

@@ -96,6 +96,7 @@ def entry_body(simulator: Simulator, entry: Entry) -> dict[str, Any]:
         "answer": readable(entry.answer),
         "scenario": entry.scenario,
         "rule": entry.rule,
+        "evidence": entry.evidence,
         "fault": entry.fault,
         "task_id": entry.task_id,
         "callbacks": list(record.deliveries) if record else [],
