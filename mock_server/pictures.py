@@ -86,7 +86,7 @@ def _background(task: Task, index: int, pictures: Sequence[Picture]) -> Image.Im
         return ImageOps.fit(scene, size) if scene else _placeholder(scenes[0], size)
     colour = PALETTE[(int(task.task_id) + index) % len(PALETTE)]
     light = tuple(min(255, channel + 70) for channel in colour)
-    return ImageOps.colorize(Image.linear_gradient("L").resize(size), light, colour)
+    return ImageOps.colorize(Image.linear_gradient("L").resize(size, Image.Resampling.BILINEAR), light, colour)
 
 
 def _place_subjects(canvas: Image.Image, subjects: Sequence[Picture]) -> None:
@@ -111,8 +111,8 @@ def _tint(canvas: Image.Image, styles: Sequence[Picture]) -> Image.Image:
     """Blend the mean colour of the style picture over everything."""
     for style in styles:
         if loaded := _load(style, (64, 64)):
-            mean = loaded.resize((1, 1), Image.Resampling.BOX)
-            canvas = Image.blend(canvas, mean.resize(canvas.size), 0.3)
+            mean = loaded.resize((1, 1), Image.Resampling.BOX).resize(canvas.size, Image.Resampling.NEAREST)
+            canvas = Image.blend(canvas, mean, 0.3)
     return canvas
 
 
