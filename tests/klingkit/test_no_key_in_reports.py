@@ -178,7 +178,9 @@ def test_a_failed_call_shows_no_key(
     for name, value in (("COMETAPI_KEY", KEY), ("TOKEN", TOKEN), ("HOOK", SECRET), ("ECHO", echo), *PAIR):
         monkeypatch.setenv(name, value)
     pytester.makepyfile(test_it=TESTS)
-    done = pytester.runpytest_subprocess("-p", "no:randomly", "-p", "no:asyncio", *arguments)
+    done = pytester.runpytest_subprocess(
+        "-p", "no:randomly", "-p", "no:asyncio", "-p", "no:hypothesispytest", *arguments
+    )
     text = done.stdout.str() + done.stderr.str()
 
     passed = done.parseoutcomes().get("passed", 0)

@@ -55,6 +55,10 @@ def make_files(pytester: pytest.Pytester, tests: str) -> None:
     pytester.makepyfile(code_under_test=CODE, test_it="import pytest\nfrom code_under_test import create\n" + tests)
 
 
+LIGHT = ("-p", "no:hypothesispytest")
+"""In a process of its own: the summary of that plugin imports all of Hypothesis, longer than the rest takes."""
+
+
 def run(pytester: pytest.Pytester, tests: str, *arguments: str) -> pytest.RunResult:
     """Run tests in this process: to start another and import everything again takes ten times as long as most of them."""
     make_files(pytester, tests)
@@ -205,7 +209,7 @@ def test_is_as_before():
 """
     make_files(pytester, tests)
     pytester.runpytest_subprocess(
-        *QUIET, "-W", "ignore::klingkit.pytest_plugin.UnusedScenarioWarning", "-p", "no:randomly"
+        *LIGHT, *QUIET, "-W", "ignore::klingkit.pytest_plugin.UnusedScenarioWarning", "-p", "no:randomly"
     ).assert_outcomes(passed=3)
 
 
@@ -408,7 +412,7 @@ def test(kling_mock, httpserver):
     assert create(httpserver.url_for("/kling/v1/images/generations"))["code"] == 0
 """
     make_files(pytester, tests)
-    result = pytester.runpytest_subprocess("-q")  # not in here, where a warning is an error
+    result = pytester.runpytest_subprocess(*LIGHT, "-q")  # not in here, where a warning is an error
 
     result.assert_outcomes(failed=1, warnings=1)
     result.stdout.fnmatch_lines(
@@ -697,7 +701,7 @@ def test_it_works_beside_pytest_socket_in_any_order(pytester: pytest.Pytester, o
     make_files(pytester, SOCKETS)
     arguments = ("-q", "-W", "ignore", "-o", f"klingkit_no_real_service={option}")
 
-    pytester.runpytest_subprocess(*arguments).assert_outcomes(passed=10)
+    pytester.runpytest_subprocess(*LIGHT, *arguments).assert_outcomes(passed=10)
 
 
 # Coverage of behaviour
@@ -861,6 +865,6 @@ def test(kling_client, kling_mock):
     assert ("site" in klingkit.mock_server.__file__) is {installed == "wheel"}
 """
     make_files(pytester, tests)
-    pytester.runpytest_subprocess(*QUIET, "--import-mode=prepend").assert_outcomes(passed=1)
+    pytester.runpytest_subprocess(*LIGHT, *QUIET, "--import-mode=prepend").assert_outcomes(passed=1)
     pytester.makeini("[pytest]\npythonpath = .\n")
-    pytester.runpytest_subprocess(*QUIET, "--import-mode=importlib").assert_outcomes(passed=1)
+    pytester.runpytest_subprocess(*LIGHT, *QUIET, "--import-mode=importlib").assert_outcomes(passed=1)
