@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from functools import cache
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,8 @@ from PIL import Image, ImageChops
 from werkzeug.test import EnvironBuilder
 
 from klingkit.contract import load_contract
+from klingkit.contract.recordings.files import BrokenRecordingError, save
+from klingkit.contract.recordings.recording import RecordedAnswer, Recording
 from klingkit.mock_server.account_settings import AccountSettings
 from klingkit.mock_server.app import create_app
 from klingkit.mock_server.clock import START, Clock
@@ -26,6 +29,8 @@ from klingkit.mock_server.simulator import Simulator
 from tests.conftest import PATH, URL, b64, body, data_of, png, subjects
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from werkzeug.test import TestResponse
 
 KLING = "/v1/images/multi-image2image"
@@ -322,6 +327,8 @@ def test_a_scenario_that_one_contract_does_not_know_leaves_it_alone(service: Ser
     assert service("POST", KLING, json=body()).status_code == 200
     assert service("POST", PATH, json=body()).status_code == 503
     assert service("POST", KLING, json=body(prompt="[[error-1303]]")).status_code == 429
+    page = service._client.get(KLING, headers={"Authorization": "Bearer x", "Prefer": "scenario=html-502"})
+    assert (page.status_code, page.mimetype) == (502, "text/html")
 
 
 def test_each_contract_has_its_document(service: Service) -> None:
@@ -332,6 +339,37 @@ def test_each_contract_has_its_document(service: Service) -> None:
     assert fetched("?contract=kling").json == load_contract("kling").document
     assert (fetched("?contract=x").status_code, "the valid ones: cometapi, kling" in fetched("?contract=x").text) == (400, True)  # fmt: skip
     assert service.control().health()["contract"] == "cometapi and kling"
+
+
+@pytest.mark.parametrize("served", ["all", "cometapi", "kling"])
+def test_a_recording_answers_for_its_own_contract_only(served: str, tmp_path: Path) -> None:
+    contract = load_contract()
+    answer = RecordedAnswer(
+        "n.maximum/one-too-high",
+        sent="POST",
+        http=400,
+        headers={},
+        body={"code": 1201, "message": "n is too high", "request_id": "<uuid>"},
+        value="10",
+    )
+    save(
+        Recording("https://api.cometapi.com", contract.name, datetime.now(UTC), {"n.maximum": {"key": answer}}),
+        tmp_path / "rec",
+        [],
+    )
+    if served == "kling":
+        with pytest.raises(BrokenRecordingError, match="it is of the contract 'cometapi', and this is 'kling'"):
+            Service(contract=served, recording=str(tmp_path / "rec"))
+        return
+    service = Service(contract=served, recording=str(tmp_path / "rec"))
+    service.control("new").configure(contract="cometapi-2026")
+
+    def told(path: str, key: str = "key") -> str:
+        return str(service("POST", path, key=key, json=body(n=10)).json["message"])  # type: ignore[index]
+
+    own = "n: must be less than or equal to 9"
+    assert (told(PATH), told(PATH, "new")) == ("n is too high", own)
+    assert served != "all" or told(KLING) == own
 
 
 # Plain pictures, on CometAPI's path
