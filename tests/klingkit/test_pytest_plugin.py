@@ -12,6 +12,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
+from click.testing import CliRunner
+
+from klingkit.cli import main
 
 pytest_plugins = ["pytester"]
 ROOT = Path(__file__).parents[2]
@@ -768,6 +772,39 @@ def test_coverage_of_behaviour_is_printed_and_written(pytester: pytest.Pytester,
     assert not {"error 1201", "sent create_task.style_image", "lifecycle resultDays"} & {*evidence["rests_on"]}
     assert evidence["unknown"] == ["callbacks retryAfterMs"]
     assert len(evidence["inferred"]) == evidence["grades"]["inferred"]
+
+
+def test_what_tests_of_each_contract_rest_on_can_be_pinned_and_checked(pytester: pytest.Pytester) -> None:
+    tests = """
+KLING = "https://api-singapore.klingai.com/v1/images/multi-image2image"
+
+def test_default(kling_mock):
+    create(scence_image="https://e.com/c")
+
+@pytest.mark.kling(contract="kling")
+def test_kling(kling_mock, monkeypatch):
+    monkeypatch.setenv("COMETAPI_KEY", "any")
+    create(KLING, n=10)
+    create(KLING)
+
+@pytest.mark.kling(contract="all", plain_generation=True)
+def test_all(kling_mock):
+    create(subject_image_list=None)
+    create(KLING)
+"""
+    run(pytester, tests, "--klingkit-coverage-json", "met.json").assert_outcomes(passed=3)
+    pin = str(pytester.path / "evidence.yaml")
+    command = ["evidence", "--pin", pin, "--met", str(pytester.path / "met.json")]
+    assert CliRunner().invoke(main, command).exit_code == 0
+    pinned = yaml.safe_load(Path(pin).read_text(encoding="utf-8"))["contracts"]
+
+    assert list(pinned) == ["cometapi", "cometapi+plain-generation", "kling"]
+    assert pinned["cometapi"]["sent create_task.scence_image"]["grade"] == "documented"
+    assert "shown create_plain_task.data.task_id" in pinned["cometapi+plain-generation"]
+    assert {"rule n.maximum, text", "shown create_task.data.task_id"} <= pinned["kling"].keys()
+    assert CliRunner().invoke(main, ["evidence", "--check", pin]).output == ""
+    moved = CliRunner().invoke(main, ["evidence", "--check", pin, "--contract", "cometapi-2026"])
+    assert "cometapi to cometapi-2026: sent create_task.scence_image: is gone" in moved.output
 
 
 @pytest.mark.parametrize(("minimum", "code"), [("5", 0), ("60", 1)])
