@@ -25,7 +25,9 @@ CALLED = "task_changed"
 
 def behaviours_of_request(entry: Entry, contract: Contract) -> Iterator[str]:
     """Yield the behaviours that a request and its answer rest on, each once or more; some may be none that the contract knows."""
-    sent = dict(fields_in(entry.operation, _json(entry.body)))
+    sent = [
+        place for place, value in fields_in(entry.operation, _json(entry.body)) if value is not None
+    ]  # null: absent
     yield from (f"{SENT} {place}" for place in sent)
     if entry.operation in contract.requests and any(
         place.count(".") == 1 and place.partition(".")[2] not in contract.requests[entry.operation].known_fields[()]

@@ -789,7 +789,7 @@ def test_kling(kling_mock, monkeypatch):
 
 @pytest.mark.kling(contract="all", plain_generation=True)
 def test_all(kling_mock):
-    create(subject_image_list=None)
+    create(subject_image_list=None, prompt="two friends")
     create(KLING)
 """
     run(pytester, tests, "--klingkit-coverage-json", "met.json").assert_outcomes(passed=3)
@@ -801,6 +801,7 @@ def test_all(kling_mock):
     assert list(pinned) == ["cometapi", "cometapi+plain-generation", "kling"]
     assert pinned["cometapi"]["sent create_task.scence_image"]["grade"] == "documented"
     assert "shown create_plain_task.data.task_id" in pinned["cometapi+plain-generation"]
+    assert "promise request.unknown_fields" not in pinned["cometapi+plain-generation"]
     assert {"rule n.maximum, text", "shown create_task.data.task_id"} <= pinned["kling"].keys()
     assert CliRunner().invoke(main, ["evidence", "--check", pin]).output == ""
     moved = CliRunner().invoke(main, ["evidence", "--check", pin, "--contract", "cometapi-2026"])
