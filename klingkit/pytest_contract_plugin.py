@@ -77,11 +77,17 @@ def klingkit_report(request: pytest.FixtureRequest) -> Report:
 
 
 @pytest.fixture(scope="session")
-def _klingkit_simulators() -> Callable[[str | None], Target]:
-    """The simulators of this session, by the recording that they answer by."""
+def _klingkit_simulators(pytestconfig: pytest.Config) -> Callable[[str | None], Target]:
+    """The simulators of this session, by the recording that they answer by; they serve what --klingkit-contract names."""
+    from klingkit.contract import load_contract
+    from klingkit.contract.choice import CONTRACTS, UnknownChoiceError
     from klingkit.mock_server.serving.in_process import in_process_target
 
-    return cache(lambda recording: in_process_target(recording=recording))
+    try:
+        contract = load_contract(pytestconfig.getoption("klingkit_contract", None) or CONTRACTS[0])
+    except UnknownChoiceError as error:
+        pytest.exit(f"--klingkit-contract: {error}", returncode=pytest.ExitCode.USAGE_ERROR)
+    return cache(lambda recording: in_process_target(contract, recording=recording))
 
 
 @pytest.fixture(scope="session")

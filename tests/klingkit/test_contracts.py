@@ -155,6 +155,12 @@ def test_a_wrong_option_is_one_line(pytester: pytest.Pytester, arguments: tuple[
     assert "Traceback" not in result.stdout.str()
 
 
+def test_contract_tests_of_ones_own_follow_the_option_too(pytester: pytest.Pytester) -> None:
+    tests = "def test(klingkit_target):\n    assert klingkit_target.simulator.contract.name == 'kling'\n"
+
+    run(pytester, tests, "--klingkit-contract", "kling").assert_outcomes(passed=1)
+
+
 def test_mock_refuses_a_contract_that_there_is_not() -> None:
     with pytest.raises(ValueError, match="the valid ones: cometapi, cometapi-2026, kling, all"):
         klingkit.mock(contract="nothing")
