@@ -74,6 +74,8 @@ def test_a_signed_token_is_accepted_and_its_access_key_is_the_account() -> None:
     assert service.ask(signed(nbf=...), f"{KLING}/{task_id}") == ACCEPTED
     assert service.ask(signed("short", iss="access-two"), f"{KLING}/{task_id}")[:2] == (400, 1201)
     assert [task["task_id"] for task in Control.of(service.simulator, key="access-one").tasks()] == [task_id]
+    shown = service._client.get("/_mock/tasks", headers={"Authorization": f"Bearer {signed()}"})
+    assert [task["task_id"] for task in json.loads(shown.data)] == [task_id]
 
 
 @pytest.mark.parametrize(
