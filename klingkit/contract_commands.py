@@ -172,7 +172,11 @@ def verify(
         say(f"--fail-on {fail_on}: {len(report.counted(fail_on))} of {len(deviations)} deviations count")
     for line in unwritten:
         say(f"Error: {line}", err=True)
-    raise click.exceptions.Exit(exit_code(report, fail_on) or (INCOMPLETE if unwritten else 0))
+    code = exit_code(report, fail_on)
+    if code == WrongUsage.exit_code:
+        more = "" if options.budget else "; --budget N allows what costs money"
+        raise WrongUsage(f"nothing of this could be tested, for the reasons above{more}")
+    raise click.exceptions.Exit(code or (INCOMPLETE if unwritten else 0))
 
 
 def keep_this_folder_clean() -> None:

@@ -18,13 +18,15 @@ from .command_errors import LOCAL, CommandFailed, WrongUsage, finite, money
 from .secret_options import secret_option
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from decimal import Decimal
 
     from klingkit.mock_server.account_settings import AccountSettings
 
 SIZES = {"": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3}
 DEFAULTS = Settings()
+SHOWN = 3
+"""Requests that are shown of those with equal advice."""
 """Of the server: an option takes its default from here, so that it is given once."""
 
 
@@ -322,6 +324,19 @@ def scenarios() -> None:
     click.echo(f"\nIn the header `Prefer: scenario=NAME`, as [[NAME]] in the prompt, or by the control API; {CHOOSE}.")
 
 
+def advice_lines(found: list[dict[str, Any]]) -> Iterator[str]:
+    """Yield advice with what it is about: of what is to be done about many requests, the first three."""
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for hint in found:
+        groups.setdefault((hint["kind"], hint["do"]), []).append(hint)
+    for (kind, do), hints in groups.items():
+        for hint in hints[:SHOWN]:
+            yield f"{kind} (request {hint['request']}): {hint['text']}"
+        if len(hints) > SHOWN:
+            yield f"{kind}: {len(hints) - SHOWN} more, which --json lists"
+        yield f"  {do}"
+
+
 @click.command(short_help="Name likely mistakes of a client.")
 @click.option("--base-url", envvar="COMETAPI_BASE_URL", show_envvar=True, default=LOCAL, show_default=True)
 @secret_option("--key", variable="KLINGKIT_ACCOUNT_KEY", help_text="Only of the account of this key.")
@@ -347,9 +362,8 @@ def advice(base_url: str, key: str | None, control_token: str | None, *, as_json
         click.echo(json.dumps(found))
     elif not found:
         click.echo(f"no mistakes found; requests: {requests}")
-    for hint in () if as_json else found:
-        for line in (f"{hint['kind']} (request {hint['request']}): {hint['text']}", f"  {hint['do']}"):
-            click.echo(printable(line))
+    for line in () if as_json else advice_lines(found):
+        click.echo(printable(line))
     if found:
         raise click.exceptions.Exit(CommandFailed.exit_code)
 

@@ -137,7 +137,10 @@ def test_what_cannot_be_tested_is_2(live: Running) -> None:
         (("https://api.cometapi.com", "--real"), "no key"),
         (("nonsense",), "is not the URL of a service"),
         ((live.url, "--only", "prompt.maxLenght"), "the nearest are prompt.maxLength"),
-        ((live.url, "--only", "account.isolation", "--budget", "0"), ""),
+        (
+            (live.url, "--only", "account.isolation", "--budget", "0"),
+            "reasons above; --budget N allows what costs money",
+        ),
         ((live.url, "--report", "pdf=x"), "give junit=FILE"),
         ((live.url, "--report", "md=/proc/none/x"), "--report"),
         ((live.url, "--budget", "much"), "is not an amount"),

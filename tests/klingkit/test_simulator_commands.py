@@ -13,7 +13,7 @@ from klingkit import simulator_commands
 from klingkit.contract.choice import CONTRACTS
 from klingkit.mock_server.account_settings import AccountSettings
 from klingkit.mock_server.settings import Settings
-from klingkit.simulator_commands import parse_size, serve, size_text
+from klingkit.simulator_commands import advice_lines, parse_size, serve, size_text
 
 FIELDS = {field.name for settings in (Settings, AccountSettings) for field in fields(settings)}
 NAMED_OTHERWISE = {"host": "bound_host", "keys": "keys", "no_control": "control"}
@@ -62,3 +62,20 @@ def test_the_command_starts_with_the_defaults_of_the_settings() -> None:
 def test_a_size_is_written_as_it_is_read(number: int, text: str) -> None:
     assert size_text(number) == text
     assert parse_size(text) == number
+
+
+def test_equal_advice_is_given_once() -> None:
+    found = [
+        {"kind": "unknown-field", "request": n, "text": f"unknown field x{n}", "do": "leave it out"} for n in range(5)
+    ]
+    found.insert(2, {"kind": "poll-after-end", "request": 9, "text": "task 7 has ended", "do": "stop"})
+
+    assert list(advice_lines(found)) == [
+        "unknown-field (request 0): unknown field x0",
+        "unknown-field (request 1): unknown field x1",
+        "unknown-field (request 2): unknown field x2",
+        "unknown-field: 2 more, which --json lists",
+        "  leave it out",
+        "poll-after-end (request 9): task 7 has ended",
+        "  stop",
+    ]
