@@ -70,14 +70,14 @@ def evidence(
 
 def write_pin(to: Path, met: Path) -> None:
     """Write down what tests met."""
-    from .pinned_evidence import pin, read_met
+    from .pinned_evidence import as_text, pin, read_met
 
-    text = pin(read_met(met))
+    pinned = pin(read_met(met))
     try:
-        to.write_text(text, encoding="utf-8")
+        to.write_text(as_text(pinned), encoding="utf-8")
     except OSError as error:
         raise CommandFailed(f"--pin {to} cannot be written: {error.strerror}") from None
-    click.echo(f"{to}: {text.count('says:')} aspects")
+    click.echo(f"{to}: {sum(map(len, pinned.values()))} aspects")
 
 
 def print_changes(check: Path, choice: str | None) -> None:

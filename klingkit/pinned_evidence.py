@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from .command_errors import WrongUsage
@@ -41,13 +42,11 @@ def read_met(file: Path) -> dict[str, list[str]]:
     return dict(zip(met, names, strict=True))
 
 
-def pin(met: Mapping[str, Iterable[str]]) -> str:
-    """Return the text of a file that says what these behaviours are and how well each aspect of them is known.
+def pin(met: Mapping[str, Iterable[str]]) -> Pinned:
+    """Return what these behaviours are and how well each aspect of them is known, sorted.
 
     Raises WrongUsage for a behaviour or contract that there is not.
     """
-    import yaml
-
     pinned: Pinned = {}
     for choice, behaviours in sorted(met.items()):
         aspects = list(_aspects(choice))
@@ -55,15 +54,20 @@ def pin(met: Mapping[str, Iterable[str]]) -> str:
             raise WrongUsage(f"--met: {choice} has no {min(strange)[:100]!r}; run the tests again with this klingkit")
         rows = sorted((aspect for aspect in aspects if aspect.behaviour in behaviours), key=lambda aspect: aspect.id)
         pinned[choice] = {aspect.id: _values_of(aspect) for aspect in rows}
-    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    return pinned
+
+
+def as_text(pinned: Pinned) -> str:
+    """Return the text of the file, an aspect a line."""
+    import yaml
+
     content = {"format": FORMAT, "contracts": pinned}
-    return HEAD + str(
-        yaml.dump(content, Dumper=dumper, default_flow_style=None, sort_keys=False, allow_unicode=True, width=LARGEST)
-    )
+    form: dict[str, Any] = {"default_flow_style": None, "sort_keys": False, "allow_unicode": True, "width": LARGEST}
+    return HEAD + str(yaml.dump(content, Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper), **form))
 
 
 def read_pinned(file: Path) -> Pinned:
-    """Return what `pin` has written. Raises WrongUsage for what is no such file."""
+    """Return what `as_text` has written. Raises WrongUsage for what is no such file."""
     import yaml
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -76,9 +80,9 @@ def read_pinned(file: Path) -> Pinned:
 
 def _entries(file: Path, choice: Any, entries: Any) -> Iterator[tuple[str, dict[str, str]]]:
     for name, entry in _items(entries):
-        if not isinstance(entry, dict) or entry.keys() != set(VALUES):
+        if not isinstance(entry, dict) or entry.keys() != set(VALUES) or not all(map(_is_plain, entry.values())):
             place = f"{str(choice)[:60]}, {str(name)[:100]}"
-            raise WrongUsage(f"--check {file}: {place} has to have {', '.join(VALUES)}, and nothing else")
+            raise WrongUsage(f"--check {file}: {place} has to have {', '.join(VALUES)}, each a text, and nothing else")
         yield str(name), {value: str(entry[value]) for value in VALUES}  # YAML reads 2026 as a number
 
 
@@ -159,6 +163,11 @@ def _items(value: Any) -> Iterable[tuple[Any, Any]]:
 
 def _values(value: Any) -> Iterable[Any]:
     return value.values() if isinstance(value, dict) else ()
+
+
+def _is_plain(value: Any) -> bool:
+    """Tell whether it is a text, or what YAML takes for a number or date; anything else could be without end."""
+    return isinstance(value, (str, int, float, date))
 
 
 def _are_texts(value: Any) -> bool:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from tests.conftest import Api
 
 README = Path(__file__).parents[2] / "README.md"
+BOMB = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 40))
+BOMB += "format: 1\ncontracts: {cometapi: {rule x: {says: *a39, grade: a, source: b, date: c}}}\n"
 RESTS_ON = ["rule n.maximum", "error 1303", "shown get_task.data.task_id", "callbacks timeoutMs"]
 
 
@@ -189,6 +191,7 @@ def test_a_pin_can_be_held_against_another_contract(tmp_path: Path) -> None:
         ("format: 1\ncontracts: {}\n", "is not what klingkit evidence --pin FILE has written"),
         ("format: 1\ncontracts: {cometapi: [1]}\n", "has to have says, grade, source, date"),
         ("format: 1\ncontracts: {cometapi: {rule x: {says: a}}}\n", "has to have says, grade, source, date"),
+        (BOMB, "has to have says, grade, source, date, each a text"),
         ("format: 1\ncontracts: {klin: {}}\n", "unknown contract 'klin'"),
         ("a: [", "cannot be read"),
         ("\x00", "cannot be read"),
