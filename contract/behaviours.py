@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from .rule import ErrorSpec, Rule
     from .spec import Assumption, Contract
 
-RULE, ERROR, PROMISE, SENT, SHOWN, LIFECYCLE, CALLBACKS, PRICE, TASK_ID = KINDS = (
+RULE, ERROR, PROMISE, QUESTION, SENT, SHOWN, LIFECYCLE, CALLBACKS, PRICE, TASK_ID = KINDS = (
     "rule",
     "error",
     "promise",
+    "question",
     "sent",
     "shown",
     "lifecycle",
@@ -30,7 +31,7 @@ RULE, ERROR, PROMISE, SENT, SHOWN, LIFECYCLE, CALLBACKS, PRICE, TASK_ID = KINDS 
     "price",
     "task_id",
 )
-"""Kinds of behaviour; `sent` is a field of a request, `shown` one of an answer or callback."""
+"""Kinds of behaviour; `question` is what is done while an assumption is open, `sent` is a field of a request, `shown` one of an answer or callback."""
 PICTURE_LIMITS = {
     "base64": ("schemes",),
     "fetch": ("schemes",),
@@ -78,6 +79,7 @@ def aspects_of(contract: Contract) -> tuple[Aspect, ...]:
         *(aspect for rule in contract.rules.values() for aspect in _of_rule(contract, rule)),
         *(aspect for error in contract.errors.values() for aspect in _of_error(error)),
         *_promises(contract),
+        *_defaults(contract),
         *_sent(contract),
         *_shown(contract),
         *_lifecycle(contract),
@@ -170,6 +172,14 @@ def _promises(contract: Contract) -> Iterator[Aspect]:
     for promise in contract.promises.values():
         about = tuple(text for _, text in _questions(contract, promise.id))
         yield Aspect(PROMISE, promise.id, "", promise.text, promise.evidence, about)
+
+
+def _defaults(contract: Contract) -> Iterator[Aspect]:
+    """Yield what is done while a question is open, once if all that it is about is known alike."""
+    for question in contract.assumptions:
+        alike = len(set(question.aspects.values())) == 1
+        for aspect in list(question.aspects)[: 1 if alike else None]:
+            yield Aspect(QUESTION, question.id, "" if alike else aspect, question.default, question.aspects[aspect])
 
 
 def _questions(contract: Contract, requirement: str) -> list[tuple[Assumption, str]]:

@@ -39,6 +39,7 @@ def test_nothing_is_without_a_grade_and_nothing_is_left_out(choice: str) -> None
     assert {f"rule {rule}" for rule in contract.rules} <= names
     assert {f"error {error}" for error in contract.errors} <= names
     assert {f"promise {promise}" for promise in contract.promises} <= names
+    assert {f"question {question.id}" for question in contract.assumptions} <= names
     assert {f"lifecycle {role}" for role in contract.lifecycle.timings} <= names
     for operation_id, answer in examples(contract):
         assert {f"shown {place}" for place, _ in fields_in(operation_id, answer)} <= names
@@ -66,6 +67,7 @@ def test_nothing_is_without_a_grade_and_nothing_is_left_out(choice: str) -> None
         ("cometapi", "shown TaskError.code", "string", "inferred"),
         ("cometapi", "lifecycle processing", "400 to 1000 ms after submission", "inferred"),
         ("cometapi", "callbacks timeoutMs", "10000", "unknown"),
+        ("cometapi", "question prompt-length", "Unicode code points.", "inferred"),
         ("cometapi", "price picture", "0.0133 USD", "documented"),
         ("cometapi-2026", "rule subject_image_list.minItems, limit", "1", "documented"),
         ("cometapi-2026", "sent create_task.watermark_info", "object, optional", "inferred"),
