@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .cases.case import create_case
+from .evidence import GRADES, RECORDED
 from .judge.answer_schema import schemas_of
 from .judge.reply import judge
 from .spec import load_contract
@@ -16,23 +17,29 @@ if TYPE_CHECKING:
     from .targets.target import Reply, Target
 
 
-def check_create(target: Target, body: Any, *, key: str | None = None, contract: Contract | None = None) -> Reply:
-    """Submit any JSON, and return the answer if it is what the rules say of that body.
+def check_create(
+    target: Target, body: Any, *, key: str | None = None, contract: Contract | None = None, fail_on: str = RECORDED
+) -> Reply:
+    """Submit any JSON, and return the answer if it is what the rules say of that body; `fail_on` is how well that must be known.
 
     Else raises AssertionError, which names the rules or promises; NoAnswerError if no whole answer comes; ValueError for a
     body that is no JSON.
     """
     __tracebackhide__ = True
     contract = contract or load_contract()
-    reply, found = send_case(target, contract, create_case(contract, "check", body), key)
+    reply, found = send_case(target, contract, create_case(contract, "check", body), key, fail_on)
     if found:
         raise AssertionError("\n".join(found))
     return reply
 
 
-def send_case(target: Target, contract: Contract, case: Case, key: str | None) -> tuple[Reply, list[str]]:
-    """Return the answer to a case, and a line for each deviation. Raises NoAnswerError."""
+def send_case(
+    target: Target, contract: Contract, case: Case, key: str | None, fail_on: str = RECORDED
+) -> tuple[Reply, list[str]]:
+    """Return the answer to a case, and a line for each deviation from what is known at least so well. Raises NoAnswerError."""
     __tracebackhide__ = True
     reply = without([key or target.key], target.send(case.request, key))
-    found = judge(contract, schemas_of(contract), case, reply)
+    strong = GRADES[: GRADES.index(fail_on) + 1]
+    differing = judge(contract, schemas_of(contract), case, reply)
+    found = [deviation for deviation in differing if deviation.evidence.grade in strong]
     return reply, [f"{wrong.requirement}: expected {wrong.expected}, got {wrong.got}" for wrong in found]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .evidence import ANSWER, LIMIT, RULE_ASPECTS, ContractError, Evidence, Sources
+from .evidence import ANSWER, RULE_ASPECTS, ContractError, Evidence, Sources
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,6 +55,12 @@ class Rule:
     params: Mapping[str, Any] = field(default_factory=dict)
     rank: tuple[int, ...] = ()
     """Place in the documented order of checks."""
+    continued: tuple[str, ...] = ()
+    """What can follow its text, where that is known in several forms; anything may follow this."""
+    kind: str = ""
+    """Kind of the input that has broken it, for which the aspects hold; empty for the rule as such."""
+    assumption: str = ""
+    """Id of the open question that such input belongs to."""
 
     def text(self, **details: object) -> str:
         """Return the message of a violation; it quotes at most QUOTED characters of a value, since nobody knows what more would do."""
@@ -77,17 +83,8 @@ class Rule:
         """Id, place in the contract and evidence, in one line: that of the answer, and of what else has another."""
         evidence = self.aspects[ANSWER].grade
         others = [f"; {name}={aspect.grade}" for name, aspect in self.aspects.items() if aspect.grade != evidence]
-        return f'{self.id}; spec="#{self.pointer}"; evidence={evidence}{"".join(others)}'
-
-    @property
-    def evidence(self) -> str:
-        """Grade of the answer."""
-        return self.aspects[ANSWER].grade
-
-    @property
-    def limit_evidence(self) -> str:
-        """Grade of the limit."""
-        return self.aspects[LIMIT].grade
+        assumed = f"; assumption={self.assumption}" if self.assumption else ""
+        return f'{self.id}; spec="#{self.pointer}"; evidence={evidence}{"".join(others)}{assumed}'
 
 
 def make_rule(
@@ -108,6 +105,7 @@ def make_rule(
         stage=more.pop("stage", "") or entry.get("stage", ""),
         error=error,
         message=entry.get("message") or (error.message if error else ""),
+        continued=tuple(entry.get("continued", ())),
         aspects=sources.aspects(entry.get("evidence"), RULE_ASPECTS, f"#{pointer}"),
         **more,
     )

@@ -73,8 +73,6 @@ class RuleTable:
         self.defaults: dict[str, Any] = {}
         """Default of each field that has one."""
         self.picture_roles: list[tuple[Path, str]] = []
-        self.missing_if_null: set[Path] = set()
-        """Where null is answered as if nothing were there."""
         self.integers: list[str] = []
         """The fields of the request itself that are whole numbers."""
         self._compile((), schema, "")
@@ -111,8 +109,6 @@ class RuleTable:
         """Keep what a judgement needs to know of a place besides its rules."""
         if "x-role" in node.keywords:
             self.picture_roles.append((path, node.value("x-role")))
-        if node.value("x-null") == "required":
-            self.missing_if_null.add(path)
         if "default" in node.keywords:
             self.defaults[path[-1]] = node.value("default")
         if len(path) == 1 and node.value("type") == "integer":

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import jsonschema_rs
 
 from .api_error import ApiError
+from .assumption import Assumptions
+from .kinds import kind_of
 from .pictures import ImageLimits, Picture, decode_base64
 from .rule_table import RuleTable
 
@@ -26,7 +28,7 @@ MAX_ITEMS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """A rule broken by a given request, and the value that breaks it."""
+    """A rule broken by a given request, as it is known for such input, and the value that breaks it."""
 
     rule: Rule
     value: object = None
@@ -49,6 +51,7 @@ class RequestRules:
     ) -> None:
         table = RuleTable(document, schema, errors, prefix)
         self._table = table
+        self._assumptions = Assumptions(document)
         self.prefix = prefix
         self.rules = table.rules
         self.nodes = table.nodes
@@ -59,8 +62,8 @@ class RequestRules:
 
     def judge(self, body: Mapping[str, Any]) -> tuple[list[Violation], list[Picture]]:
         """Return the broken sync rules in the documented order, and the pictures of the request."""
-        body = self._judged(body, ())
-        broken = list(self._broken_keywords(body))
+        sent, body = body, self._judged(body, ())
+        broken = list(self._broken_keywords(body, sent))
         violations = [violation for _, violation in broken]
         pictures = []
         for found in self._read_pictures(body, {place for place, _ in broken}):
@@ -108,28 +111,36 @@ class RequestRules:
         return self.rules[path_of(picture.place), keyword]
 
     def _judged(self, value: Any, path: Path) -> Any:
-        """Return so much of a value as there are rules for: what else is sent, and however much of it, costs nothing."""
+        """Return so much of a value as there are rules for: what else is sent, and however much of it, costs nothing.
+
+        A field that is null counts as absent (api-facts 6.4).
+        """
         if isinstance(value, dict):
             known = self.known_fields.get(path, ())
-            return {name: self._judged(value[name], (*path, name)) for name in known if name in value}
+            return {name: self._judged(value[name], (*path, name)) for name in known if value.get(name) is not None}
         if isinstance(value, list):
             items = (*path, "items")
             return [self._judged(item, items) for item in value[:MAX_ITEMS]] if items in self.nodes else []
         return value
 
-    def _broken_keywords(self, body: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], Violation]]:
+    def _broken_keywords(
+        self, body: Mapping[str, Any], sent: Mapping[str, Any]
+    ) -> Iterator[tuple[tuple[str | int, ...], Violation]]:
         if not self._validator.is_valid(body):
             for error in self._validator.iter_errors(body):
                 place = tuple(error.instance_path)
                 keyword = error.kind.name
+                kind = kind_of(keyword, _value_at(body, place))
                 if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.Required):
                     place = (*place, error.kind.property)
-                elif keyword == "type" and error.instance is None and path_of(place) in self._table.missing_if_null:
-                    keyword = "required"  # a null is answered there as if nothing had been sent
-                yield place, Violation(self.rules[path_of(place), keyword], error.instance)
+                    kind = "null" if _is_there(sent, place) else "missing"
+                yield place, self._violation(path_of(place), keyword, kind, error.instance)
         for name in self._table.integers:
             if isinstance(body.get(name), float):  # JSON Schema takes 1.0 for an integer; the service does not
-                yield (name,), Violation(self.rules[(name,), "type"], body[name])
+                yield (name,), self._violation((name,), "type", kind_of("type", body[name]), body[name])
+
+    def _violation(self, path: Path, keyword: str, kind: str, value: object = None) -> Violation:
+        return Violation(self._assumptions.known(self.rules[path, keyword], kind), value)
 
     def _read_pictures(
         self, body: Mapping[str, Any], broken: set[tuple[str | int, ...]]
@@ -141,11 +152,27 @@ class RequestRules:
                 if self.limits.is_url(value):
                     yield Picture(place, role, value, None)
                 elif (data := decode_base64(value)) is None:
-                    yield Violation(self.rules[path, "base64"])
+                    yield self._violation(path, "base64", kind_of("base64", value))
                 elif len(data) > self.limits.max_bytes:
                     yield Violation(self.rules[path, "maxBytes"])
                 else:
                     yield Picture(place, role, None, data)
+
+
+def present(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a request that are there: null counts as absent (api-facts 6.4)."""
+    return {name: value for name, value in body.items() if value is not None}
+
+
+def _value_at(body: Any, place: tuple[str | int, ...]) -> Any:
+    for step in place:
+        body = body[step]
+    return body
+
+
+def _is_there(body: Any, place: tuple[str | int, ...]) -> bool:
+    """Tell whether a field is in a request, if only as null; what it stands in is."""
+    return place[-1] in _value_at(body, place[:-1])
 
 
 def place_text(place: tuple[str | int, ...]) -> str:

@@ -18,7 +18,6 @@ from __future__ import annotations
 from copy import copy, deepcopy
 from dataclasses import dataclass
 from decimal import Decimal
-from fnmatch import fnmatchcase
 from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,8 +25,9 @@ from typing import TYPE_CHECKING, Any
 import jsonschema_rs
 import yaml
 
+from .assumption import Assumptions
 from .choice import CONTRACTS, PLAIN, Choice
-from .evidence import ERROR_ASPECTS, RULE_ASPECTS, Evidence, Sources
+from .evidence import ERROR_ASPECTS, Evidence, Sources
 from .overlay import apply_overlay
 from .rule import ErrorSpec, Rule, make_rule
 from .rules import RequestRules
@@ -90,26 +90,6 @@ class CallbackPolicy:
 
 
 @dataclass(frozen=True, slots=True)
-class Assumption:
-    """An open question about the real service (`x-assumptions`)."""
-
-    id: str
-    question: str
-    default: str
-    """What the simulator does meanwhile."""
-    aspects: Mapping[str, Evidence]
-    """How well the default is known; those aspects that it is about."""
-    about: tuple[str, ...]
-    """The rules and promises that it settles: `rule`, or `rule/kind` for inputs of one kind; `*.keyword` for that of each field."""
-    probe: str
-    """What would settle it against a real account."""
-
-    def settles(self, requirement: str, kind: str, aspect: str) -> bool:
-        """Tell whether it is about an aspect of a rule or promise for inputs of that very kind."""
-        return aspect in self.aspects and any(fnmatchcase(f"{requirement}/{kind}", name) for name in self.about)
-
-
-@dataclass(frozen=True, slots=True)
 class Promise:
     """Something that the service owes in return (`x-promises`)."""
 
@@ -141,7 +121,8 @@ class Contract:
         self.currency: str = document["x-price"]["currency"]
         self.lifecycle = _lifecycle(document["x-lifecycle"])
         self.callbacks = _callbacks(document["x-callbacks"])
-        self.assumptions = tuple(_assumptions(document, self.sources))
+        self.questions = Assumptions(document)
+        self.assumptions = self.questions.all
         self.promises = dict(_promises(document, self.sources))
         self.request = RequestRules(document, {"$ref": "#/components/schemas/CreateRequest"}, self.errors)
         self.requests = {"create_task": self.request, **self._other_requests()}
@@ -272,15 +253,6 @@ def _errors(document: dict[str, Any], sources: Sources) -> Iterator[tuple[str, E
     for key, row in (rows | document["x-gateway-errors"]).items():
         aspects = sources.aspects(row.get("evidence"), ERROR_ASPECTS, f"the error {key}")
         yield key, ErrorSpec(key, row["http"], row["envelope"], row["code"], row["message"], aspects)
-
-
-def _assumptions(document: dict[str, Any], sources: Sources) -> Iterator[Assumption]:
-    for entry in document["x-assumptions"]:
-        evidence, place = entry["evidence"], f"the assumption {entry['id']}"
-        names = RULE_ASPECTS if isinstance(evidence, list) else tuple(evidence)
-        aspects = sources.aspects(evidence, names, place)
-        about = tuple(entry["about"])
-        yield Assumption(entry["id"], entry["question"], entry["default"], aspects, about, entry["probe"])
 
 
 def _promises(document: dict[str, Any], sources: Sources) -> Iterator[tuple[str, Promise]]:

@@ -142,4 +142,6 @@ def klingkit_verdict(request: pytest.FixtureRequest, klingkit_report: Report) ->
         pytest.skip(f"not tested, though it was to be: it {result.reason}")
     if result.state == "skipped":
         pytest.skip(result.reason)
+    if learned := case_text(klingkit_report, result, learned=True):
+        request.node.add_report_section("setup", "learned", learned)
     return case_text(klingkit_report, result)

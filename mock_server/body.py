@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -32,10 +33,20 @@ def read_json_object(raw: bytes, contract: Contract) -> dict[str, Any]:
         if SURROGATE.search(raw):
             json.dumps(value, ensure_ascii=False).encode("utf-8")  # raises on a lone surrogate
     except (ValueError, RecursionError) as error:
-        raise ApiError(contract.rules["body.json"]) from error
+        raise ApiError(contract.questions.known(contract.rules["body.json"], _kind(raw, error))) from error
     if not isinstance(value, dict):
         raise ApiError(contract.rules["body.object"])
     return value
+
+
+def _kind(raw: bytes, error: Exception) -> str:
+    """Name the kind of a body that a strict reader of JSON refuses, and a lenient one may not."""
+    if not raw:
+        return "empty"
+    if raw.startswith(codecs.BOM_UTF8):
+        return "byte-order-mark"
+    kinds = {UnicodeDecodeError: "not-utf-8", UnicodeEncodeError: "lone-surrogate", ValueError: "nan"}
+    return kinds.get(type(error), "")
 
 
 def _is_deeper(raw: bytes, limit: int) -> bool:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from klingkit.contract import ApiError, Picture
 from klingkit.contract.import_lock import importing
+from klingkit.contract.rules import present
 
 from .cache import Workshop
 from .callbacks import Callbacks
@@ -147,7 +148,7 @@ class Simulator:
         if violations:
             raise violations[0].error
         pictures, failed_rule, why = self._look_at(pictures, scenario, contract, request)
-        body = {**request.defaults, **body}
+        body = {**request.defaults, **present(body)}
         now = self.clock.now()
         task = Task(
             task_id=self.ids.task_id(now),

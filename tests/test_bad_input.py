@@ -79,7 +79,7 @@ def test_what_is_no_json_object_is_an_invalid_request(connection: http.client.HT
 
 
 @pytest.mark.parametrize(
-    "literal", [b"1.0", b'"1"', b"true", b"null", b"1e400", b"-1e400", b"1" * 5000, b"-" + b"9" * 5000, b"[1]", b"{}"]
+    "literal", [b"1.0", b'"1"', b"true", b"1e400", b"-1e400", b"1" * 5000, b"-" + b"9" * 5000, b"[1]", b"{}"]
 )
 def test_what_is_no_integer_is_a_wrong_type(connection: http.client.HTTPConnection, literal: bytes) -> None:
     status, answer = send(connection, with_n(literal))

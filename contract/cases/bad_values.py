@@ -26,9 +26,8 @@ class Bad:
 
 
 BAD_TYPES: dict[str, tuple[Bad, ...]] = {
-    "string": (Bad("null", None, sure=False), Bad("number", 5, sure=False), Bad("list", ["klingkit"])),
+    "string": (Bad("number", 5, sure=False), Bad("list", ["klingkit"])),
     "integer": (
-        Bad("null", None, sure=False),
         Bad("string", "1", sure=False),
         Bad("float", 1.0, sure=False),
         Bad("fraction", 1.5, sure=False),
@@ -37,7 +36,6 @@ BAD_TYPES: dict[str, tuple[Bad, ...]] = {
         Bad("endless", float("inf"), sure=False, json="1" * 5000),
     ),
     "array": (
-        Bad("null", None, sure=False),
         Bad("string", "klingkit"),
         Bad("object", {"klingkit": "x"}, sure=False),
     ),
@@ -51,11 +49,9 @@ BAD_TYPES: dict[str, tuple[Bad, ...]] = {
 def bad_values(builder: Builder, keyword: str, node: Mapping[str, Any]) -> Iterator[Bad]:
     """Yield what breaks a keyword at a place with that schema."""
     if keyword == "type":
-        yield from (bad for bad in BAD_TYPES[node["type"]] if bad.value is not None or "x-null" not in node)
+        yield from BAD_TYPES[node["type"]]
     elif keyword == "required":
-        yield Bad("missing", MISSING)
-        if node.get("x-null") == "required":
-            yield Bad("null", None)
+        yield from (Bad("missing", MISSING), Bad("null", None))
     elif keyword == "pattern":
         yield from (Bad("empty", ""), Bad("blank", " \t\u3000"))
     elif keyword == "minItems":

@@ -6,9 +6,13 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ..evidence import LIMIT, UNKNOWN
 from .builder import nested
 from .case import Boundary
 from .sample_pictures import encode, padded, picture
+
+FEW = 4
+"""Fields with more values than that have no room for a boundary more: it would take a request more, which is paid."""
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,12 +65,15 @@ def _good_values(builder: Builder, name: str) -> Iterator[tuple[str, Any]]:
         yield "type/any-text", "klingkit"
     if kind is None:  # it may be anything
         yield "type/any-number", 5
+    optional = kind is not None and ((name,), "required") not in builder.rules.rules
+    if optional and len(node.get("enum", ())) < FEW:
+        yield "type/null-as-absent", None
 
 
 def wrappings(builder: Builder) -> Iterator[Boundary]:
     """Yield the boundaries that are of no field."""
     rules = builder.contract.rules
-    depth = rules["body.depth"].params["maxDepth"] - 1
+    depth = rules["body.depth"]
     media_type = f"{builder.create.media_type}; charset=utf-8"
     yield Boundary("body.mediaType", "charset", change=lambda request: replace(request, content_type=media_type))
     yield Boundary(
@@ -75,7 +82,8 @@ def wrappings(builder: Builder) -> Iterator[Boundary]:
         change=lambda request: replace(request, authorization="bearer {key}"),
     )
     yield Boundary("request.unknown_fields", "unknown-field", ("klingkit",), {"a": [1, None]})
-    yield Boundary("body.depth", "deepest", ("klingkit",), nested(depth))
+    if depth.aspects[LIMIT].grade != UNKNOWN:  # else it is a protection of the simulator, and no rule of the API
+        yield Boundary("body.depth", "deepest", ("klingkit",), nested(depth.params["maxDepth"] - 1))
     name, values = next((path[0], node["enum"]) for path, node in builder.rules.nodes.items() if "enum" in node)
     # Of a key that is there twice the later one counts, so the wrong value that stands first is none.
     twice = f'{{"{name}":"klingkit","{name}":{json.dumps(values[0])},'.encode()

@@ -102,8 +102,14 @@ class Builder:
         sure: bool = True,
         value: object = None,
         mended: Request | None = None,
+        kind: str | None = None,
     ) -> Case:
-        """Return the case of a request that breaks a rule; `sure` if no service could take it and charge for it."""
+        """Return the case of a request that breaks a rule; `sure` if no service could take it and charge for it.
+
+        `kind` is that of the input that breaks it; without one, what the id of the case has after the rule.
+        """
+        if rule:
+            rule = self.contract.questions.known(rule, case_id.partition("/")[2] if kind is None else kind)
         operation = self._operation_of(request)
         charged = operation in CREATES
         cost = MAY if charged and not sure else NEVER

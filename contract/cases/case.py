@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ..rules import present
 from ..targets.target import Request
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ class Case:
         """How many pictures it would cost if it were accepted and carried out."""
         if not self.creates:
             return 0
-        n = (self.request.body or {}).get("n", 1)
+        n = present(self.request.body or {}).get("n", 1)
         if isinstance(n, float):
             n = math.ceil(n) if math.isfinite(n) else UNCLEAR
         return max(1, n) if isinstance(n, int) else UNCLEAR

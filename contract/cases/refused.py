@@ -7,9 +7,10 @@ from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from ..evidence import DOCUMENTED, LIMIT, RECORDED
+from ..evidence import DOCUMENTED, LIMIT, RECORDED, UNKNOWN
+from ..kinds import kind_of
 from .bad_values import bad_values
-from .builder import nested, put
+from .builder import MISSING, nested, put
 from .case import SMALLEST, UNKNOWN_KEY, UNKNOWN_TASK, Case, Place
 from .listing import LIST, list_cases
 from .tokens import wrong_tokens
@@ -34,7 +35,7 @@ def keyword_cases(builder: Builder) -> Iterator[Case]:
         few = "x-role" in node and node["x-role"] != "subject"
         place = tuple(1 if step == "items" else step for step in path)
         for bad in islice(bad_values(builder, keyword, node), 1 if few else None):
-            case = _broken(builder, rule, place, bad)
+            case = _broken(builder, rule, keyword, place, bad)
             if _is_for(builder, case.request):
                 yield case
 
@@ -47,15 +48,18 @@ def _is_for(builder: Builder, request: Request) -> bool:
     return builder.contract.operation_for(first, request.body).operation_id == builder.create.operation_id
 
 
-def _broken(builder: Builder, rule: Rule, place: Place, bad: Bad) -> Case:
+def _broken(builder: Builder, rule: Rule, keyword: str, place: Place, bad: Bad) -> Case:
     body = put(builder.body, place, LATER if bad.json else bad.value)
     request = builder.post(body)
     if bad.json:
         request = replace(request, raw=request.data.replace(json.dumps(LATER).encode(), bad.json.encode()))
-    open_question = any(one.settles(rule.id, bad.label, LIMIT) for one in builder.contract.assumptions)
-    sure = bad.sure and not open_question and rule.aspects[LIMIT].grade in {DOCUMENTED, RECORDED}
+    kind = "missing" if bad.value is MISSING else "null" if bad.value is None else kind_of(keyword, bad.value)
+    doubts = builder.contract.questions.about_kind(rule.id, kind)
+    doubted = any(LIMIT in doubt.aspects for doubt in doubts) or rule.aspects[LIMIT].grade not in {DOCUMENTED, RECORDED}
+    sure = bad.sure and not doubted
     mended = builder.post(put(builder.body, place, builder.right_value(place)))
-    return builder.case(f"{rule.id}/{bad.label}", request, rule, sure=sure, value=bad.value, mended=mended)
+    case_id = f"{rule.id}/{bad.label}"
+    return builder.case(case_id, request, rule, sure=sure, value=bad.value, mended=mended, kind=kind)
 
 
 def body_cases(builder: Builder) -> Iterator[Case]:
@@ -84,6 +88,8 @@ def body_cases(builder: Builder) -> Iterator[Case]:
 
 def _depth_cases(builder: Builder) -> Iterator[Case]:
     rule = builder.contract.rules["body.depth"]
+    if rule.aspects[LIMIT].grade == UNKNOWN:  # then it is a protection of the simulator, and no rule of the API
+        return
     depth = rule.params["maxDepth"]
     deep = builder.post({**builder.body, "klingkit": nested(depth)})
     mended = builder.post({**builder.body, "klingkit": nested(depth - 1)})

@@ -8,12 +8,14 @@ errors can hold a whole body, so what is reported is made here.
 from __future__ import annotations
 
 import re
-from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any
+from functools import cache, cached_property, reduce
+from operator import getitem
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jsonschema_rs
 
-from .deviation import Deviation, shown
+from ..evidence import UNKNOWN, Evidence
+from .deviation import Deviation, clipped, shown
 from .reading import envelope_of
 
 if TYPE_CHECKING:
@@ -29,6 +31,22 @@ ANSWERS = {"create_task": "CreateAnswer", "create_plain_task": "CreateAnswer", "
 """Schema of a success, by operation; a query has another one."""
 REQUIREMENT = "answer.schema"
 JSON = "application/json"
+NOWHERE = "nowhere"
+"""Path of a field that no page mentions."""
+UNMENTIONED = Evidence(UNKNOWN, "", "")
+
+
+class Problem(NamedTuple):
+    """What is wrong with an answer by its schema."""
+
+    kind: str
+    """One of DEVIATION_KINDS."""
+    expected: str
+    got: str
+    field: str = ""
+    """Path of the field; `[]` stands for an item."""
+    evidence: list[str] | None = None
+    """Of what is expected, where it is not that of the field."""
 
 
 @cache
@@ -56,14 +74,16 @@ class AnswerSchemas:
         asked = MockRequest(self._contract.server_url, operation.method.lower(), path)
         content_type = reply.headers.get("content-type", "")
         answered = MockResponse(reply.content, reply.http, dict(reply.headers), content_type)
-        evidence = self._evidence(operation_id, reply)
         try:
             problems = [
                 problem for error in self._referee.iter_response_errors(asked, answered) for problem in _problems(error)
             ]
         except ValueError:  # a Content-Type that openapi-core cannot take apart
-            problems = [("schema", f"Content-Type {JSON}", shown(content_type))]
-        for kind, expected, got in problems:
+            problems = [Problem("schema", f"Content-Type {JSON}", shown(content_type))]
+        known = self._evidence(operation_id, envelope_of(reply.body))
+        for kind, expected, got, field, own in problems:
+            source = own or known.get(field) or self._contract.document["x-promises"][REQUIREMENT]["evidence"]
+            evidence = UNMENTIONED if field == NOWHERE else self._contract.sources.evidence(source, field)
             yield Deviation(REQUIREMENT, kind, expected, got, evidence)
 
     def _is_right(self, operation_id: str, reply: Reply) -> bool:
@@ -99,10 +119,13 @@ class AnswerSchemas:
 
         return OpenAPI.from_dict(self._contract.document)
 
-    def _evidence(self, operation_id: str, reply: Reply) -> str:
-        success = ANSWERS.get(operation_id, "QueryAnswer")
-        name = ENVELOPES.get(envelope_of(reply.body), success)
-        return {"GatewayError": "recorded", "TaskError": "inferred"}.get(name, "recorded")
+    def _evidence(self, operation_id: str, envelope: str) -> dict[str, list[str]]:
+        """Return what is written of how well each field of an answer is known, by its path."""
+        header = self._contract.document["components"].get("headers", {}).get("GatewayRequestId", {})
+        found = {f"header {self._contract.request_id_header}": header.get("x-evidence")}
+        return found | {
+            path: schema.get("x-evidence") for path, schema in _fields(self._contract, operation_id, envelope)
+        }
 
 
 def field_in(deviation: Deviation) -> str:
@@ -114,43 +137,49 @@ def field_in(deviation: Deviation) -> str:
 
 def documented_fields(contract: Contract, operation_id: str, envelope: str) -> dict[str, str]:
     """Return what each field of an answer is: name of its schema, or its type, by its path; `[]` stands for an item."""
+    return {
+        path: schema.get("$ref", "").rpartition("/")[2] or str(schema.get("type", ""))
+        for path, schema in _fields(contract, operation_id, envelope)
+    }
+
+
+def _fields(contract: Contract, operation_id: str, envelope: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield path and schema of each field of an answer, and of the answer itself; `[]` stands for an item."""
     success = ANSWERS.get(operation_id, "QueryAnswer")
     schemas: dict[str, Any] = contract.document["components"]["schemas"]
-    fields: dict[str, str] = {}
 
-    def walk(schema: dict[str, Any], path: str) -> None:
-        name = schema.get("$ref", "").rpartition("/")[2]
-        schema = schemas[name] if name else schema
-        fields[path] = name or str(schema.get("type", ""))
+    def walk(schema: dict[str, Any], path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        yield path, schema
+        schema = reduce(getitem, schema["$ref"][2:].split("/"), contract.document) if "$ref" in schema else schema
         for child, inner in schema.get("properties", {}).items():
-            walk(inner, f"{path}.{child}" if path else child)
+            yield from walk(inner, f"{path}.{child}" if path else child)
         if "items" in schema:
-            walk(schema["items"], f"{path}[]")
+            yield from walk(schema["items"], f"{path}[]")
 
-    walk(schemas[ENVELOPES.get(envelope, success)], "")
-    return fields
+    yield from walk(schemas[ENVELOPES.get(envelope, success)], "")
 
 
-def _problems(error: Exception) -> Iterator[tuple[str, str, str]]:
-    """Yield kind, what was expected and what came, for one error of openapi-core."""
+def _problems(error: Exception) -> Iterator[Problem]:
+    """Yield what is wrong by one error of openapi-core."""
     cause = error.__cause__
     schema_errors = getattr(cause, "schema_errors", None)
     if schema_errors is not None:
         for schema_error in schema_errors:
             yield from _schema_problems(schema_error)
     elif type(error).__name__ in {"MissingRequiredHeader", "MissingHeader"}:
-        yield "missing_field", f"a header {getattr(error, 'name', '')}", "none"
+        name = getattr(error, "name", "")
+        yield Problem("missing_field", f"a header {name}", "none", f"header {name}")
     elif type(error).__name__ == "ResponseNotFound":
-        yield "status", "one of the documented statuses", str(getattr(error, "http_status", "another"))
+        yield Problem("status", "one of the documented statuses", str(getattr(error, "http_status", "another")))
     else:
         reason = cause or error
         if mime_type := getattr(reason, "mimetype", ""):
-            yield "schema", f"Content-Type {JSON}", shown(mime_type)
+            yield Problem("schema", f"Content-Type {JSON}", shown(mime_type))
         else:
-            yield "schema", "an answer that can be read by its schema", "one that cannot"
+            yield Problem("schema", "an answer that can be read by its schema", "one that cannot")
 
 
-def _schema_problems(error: Any) -> Iterator[tuple[str, str, str]]:
+def _schema_problems(error: Any) -> Iterator[Problem]:
     if error.context:  # of several allowed schemas, what the nearest one says
         branches: dict[Any, list[Any]] = {}
         for cause in error.context:
@@ -160,19 +189,24 @@ def _schema_problems(error: Any) -> Iterator[tuple[str, str, str]]:
             yield from _schema_problems(cause)
         return
     field = ".".join(str(step) for step in error.absolute_path)
+    path = "".join("[]" if isinstance(step, int) else f".{step}" for step in error.absolute_path).removeprefix(".")
     inside = f" in {field}" if field else ""
+    own = error.schema.get("x-evidence") if error.validator in {"required", "not"} else None
     if error.validator == "required":
         name = error.message.partition("'")[2].partition("'")[0]
-        yield "missing_field", f"{name}{inside}", "none"
+        yield Problem("missing_field", f"{name}{inside}", "none", f"{path}.{name}".removeprefix("."), own)
     elif error.validator == "additionalProperties":
         known = error.schema.get("properties", {})
         for name in sorted(error.instance.keys() - known.keys()):
-            yield "undocumented_field", f"no such field{inside}", shown(name)
+            where = f"{path}.{name}".removeprefix(".")
+            yield Problem("undocumented_field", "fields that some page mentions", clipped(where), NOWHERE)
     elif error.validator == "not":  # of our schemas, the one that says when a field must not be there
         (name,) = error.validator_value["required"]
-        yield "undocumented_field", f"no {name}{inside} here", name
+        yield Problem("undocumented_field", f"no {name}{inside} here", name, f"{path}.{name}".removeprefix("."), own)
     else:
-        yield "schema", f"{field}: {error.validator} {shown(error.validator_value)}", shown(error.instance)
+        yield Problem(
+            "schema", f"{field}: {error.validator} {shown(error.validator_value)}", shown(error.instance), path
+        )
 
 
 def _lacks_something(errors: list[Any]) -> bool:

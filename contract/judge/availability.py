@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 TOO_MANY = 429
 FAILED = 500
+ODD = frozenset({401, 403, FAILED})
+"""With what else a page comes from a proxy, a firewall or a login."""
 NOT_NOW = frozenset({408, TOO_MANY, 502, 503, 504, *range(520, 531)})
 """What a service, or a proxy before it, answers when it cannot serve; 520 to 530 are Cloudflare's."""
 
@@ -26,6 +28,14 @@ def says_not_now(case: Case, reply: Reply) -> bool:
         return False
     wants_page = error is not None and error.envelope == "html"
     return reply.http in NOT_NOW or (reply.http == 200 and is_page(reply) and not wants_page)
+
+
+def is_odd_page(case: Case, reply: Reply) -> bool:
+    """Tell whether a reply is a page, or a way to one, as a proxy or a firewall puts before a service that answers JSON."""
+    error = case.rule.error if case.rule else None
+    if error and (error.http == reply.http or error.envelope == "html"):
+        return False
+    return 300 <= reply.http < 400 or (reply.http in ODD and is_page(reply))
 
 
 def failed(reply: Reply) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..evidence import INFERRED, UNKNOWN, Evidence
 from ..printable import printable
 
 DEVIATION_KINDS = {
@@ -32,8 +33,20 @@ class Deviation:
     """One of DEVIATION_KINDS."""
     expected: str
     got: str
-    evidence: str
-    """How well the contract itself knows what it expects."""
+    evidence: Evidence
+    """How well the contract itself knows what it expects, of the aspect that deviates."""
+    assumption: str = ""
+    """Id of the open question that this answers."""
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether anything is known that it could deviate from."""
+        return self.evidence.grade != UNKNOWN
+
+    @property
+    def is_learned(self) -> bool:
+        """Whether it answers an open question: what it differs from is inferred, and neither documented nor recorded."""
+        return self.evidence.grade == INFERRED
 
 
 def shown(value: object) -> str:

@@ -5,16 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..api_error import ApiError, render
+from ..evidence import ANSWER, LIMIT, TEXT, UNKNOWN
 from .answer_schema import REQUIREMENT as SCHEMA
 from .answer_schema import field_in
 from .deviation import Deviation, shown
-from .reading import describe, envelope_of, inner_of, task_id_of
+from .reading import describe, envelope_of, inner_of, is_page, task_id_of
 from .rule_texts import field_of, named_rules, wrongly_told
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from ..cases.case import Case
+    from ..evidence import Evidence
+    from ..rule import Rule
     from ..spec import Contract
     from ..targets.target import Reply
     from .answer_schema import AnswerSchemas
@@ -27,11 +30,17 @@ TOLD_OF = {"code": "code", "status": "status"}
 
 
 def judge(contract: Contract, schemas: AnswerSchemas | None, case: Case, reply: Reply) -> list[Deviation]:
-    """Return how a reply deviates from what its case expects, and from its schema if `schemas` are given."""
-    found = list(_judge_acceptance(contract, case, reply) if case.accepted else _judge_refusal(contract, case, reply))
-    if schemas and not any(deviation.kind in UNREADABLE_KINDS for deviation in found):
+    """Return how a reply deviates from what its case expects, and from its schema if `schemas` are given.
+
+    What is unknown is expected of nobody, so nothing deviates from it; but a field that no page mentions is among what is returned.
+    """
+    differing = list(
+        _judge_acceptance(contract, case, reply) if case.accepted else _judge_refusal(contract, case, reply)
+    )
+    found = [deviation for deviation in differing if deviation.is_judged]
+    if schemas and not any(deviation.kind in UNREADABLE_KINDS for deviation in differing):
         by_schema = schemas.judge(case.operation, case.request.path, reply)
-        found += [deviation for deviation in by_schema if not is_told(deviation, found)]
+        found += [deviation for deviation in by_schema if not is_told(deviation, differing)]
     return found
 
 
@@ -45,10 +54,11 @@ def _judge_acceptance(contract: Contract, case: Case, reply: Reply) -> Iterator[
     body = reply.body
     listed = isinstance(body, dict) and case.operation == LIST and isinstance(body.get("data"), list)
     if isinstance(body, dict) and (listed or task_id_of(reply)):
-        if reply.http != (http := contract.errors["0"].http):
-            yield Deviation("answer.schema", "status", str(http), str(reply.http), _evidence(contract, "answer.schema"))
+        success = contract.errors["0"]
+        if reply.http != success.http:
+            yield Deviation(SCHEMA, "status", str(success.http), str(reply.http), success.aspects[ANSWER])
         if body.get("code") != 0 or isinstance(body.get("code"), bool):
-            yield Deviation("answer.schema", "code", "0", shown(body.get("code")), _evidence(contract, "answer.schema"))
+            yield Deviation(SCHEMA, "code", "0", shown(body.get("code")), success.aspects[ANSWER])
         return
     tried = [boundary.requirement for boundary in case.covers]
     named = named_rules(contract, reply)
@@ -56,54 +66,61 @@ def _judge_acceptance(contract: Contract, case: Case, reply: Reply) -> Iterator[
     requirement = next(iter(filter(None, (case.promise, *likely, *named, case.requirement, *tried))), "")
     if any(boundary.label == "unique/new" for boundary in case.covers) and requirement == "external_task_id.unique":
         requirement = "refusal.nothing"  # the id is new; only a create that was refused has carried it
-    yield Deviation(
-        requirement or "answer.schema", "refused", "accepted", describe(reply), limit_of(contract, requirement)
-    )
+    labels = [boundary.label for boundary in case.covers if boundary.requirement == requirement]
+    yield refused(contract, requirement, labels[0] if len(labels) == 1 else "", "accepted", describe(reply))
+
+
+def refused(contract: Contract, requirement: str, label: str, expected: str, got: str) -> Deviation:
+    """Return the deviation of a right request that was refused, for one boundary of a rule or promise if it is known which."""
+    kind, requirement = label.rpartition("/")[2], requirement or SCHEMA
+    settled = contract.questions.settled(requirement, kind, LIMIT)
+    return Deviation(requirement, "refused", expected, got, evidence_of(contract, requirement, kind), settled)
+
+
+def evidence_of(contract: Contract, requirement: str, kind: str = "") -> Evidence:
+    """Return how well it is known that a rule, for inputs of a kind, or a promise holds at all."""
+    if requirement in contract.rules:
+        return contract.questions.known(contract.rules[requirement], kind).aspects[LIMIT]
+    return contract.promises[requirement].evidence
 
 
 def _judge_refusal(contract: Contract, case: Case, reply: Reply) -> Iterator[Deviation]:
     rule = case.rule
     if rule is None or rule.error is None:
         return
+
+    def deviation(kind: str, expected: str, got: str, aspect: str, requirement: str = case.requirement) -> Deviation:
+        settled = contract.questions.settled(rule.id, rule.kind, aspect)
+        return Deviation(requirement, kind, expected, got, rule.aspects[aspect], settled)
+
     error = ApiError(rule, **case.details)
-    requirement = case.requirement
-    wanted = f"{error.error.http}/{error.error.code} {error.message!r}"
+    page = error.error.envelope == "html"  # documented is only: a redirect or a page
+    known = rule.aspects[TEXT].grade != UNKNOWN
+    wanted = f"{error.error.http}/{error.error.code}{f' {error.message!r}' if known else ''}"
+    wanted = "a redirect or an HTML page" if page else wanted
     if _succeeded(case, reply):
-        wanted = "a redirect or an HTML page" if error.error.envelope == "html" else wanted
-        yield Deviation(requirement, "accepted", f"refused, {wanted}", describe(reply), limit_of(contract, requirement))
+        yield deviation("accepted", f"refused, {wanted}", describe(reply), LIMIT)
         return
-    if error.error.envelope == "html":  # documented is only: a redirect or a page
-        page = b"<" in reply.content[:200] and reply.http < 500
-        if isinstance(reply.body, dict) or not (page or 300 <= reply.http < 400):
-            yield Deviation(requirement, "envelope", "a redirect or an HTML page", describe(reply), rule.evidence)
+    if page:
+        if isinstance(reply.body, dict) or not ((is_page(reply) and reply.http < 500) or 300 <= reply.http < 400):
+            yield deviation("envelope", wanted, describe(reply), ANSWER)
         return
     expected = render(error, contract.gateway, request_id="", gateway_request_id="*").body
     if not isinstance(expected, dict) or envelope_of(reply.body) != envelope_of(expected):
-        yield Deviation(requirement, "envelope", wanted, describe(reply), rule.evidence)
+        yield deviation("envelope", wanted, describe(reply), ANSWER)
         return
     if reply.http != error.error.http:
-        yield Deviation(requirement, "status", str(error.error.http), str(reply.http), rule.evidence)
+        yield deviation("status", str(error.error.http), str(reply.http), ANSWER)
     answered, asked = inner_of(reply.body), inner_of(expected)
     if answered.get("code") != asked["code"]:
         same = str(answered.get("code")) == str(
             asked["code"]
-        )  # then its type is another, which is no matter of the rule
-        about = SCHEMA if same else requirement
-        yield Deviation(about, "code", shown(asked["code"]), shown(answered.get("code")), rule.evidence)
-    elif not _same_text(str(answered.get("message")), str(asked["message"])):
-        requirement = wrongly_told(contract, rule, str(answered.get("message"))) or requirement
-        yield Deviation(requirement, "text", shown(error.message), shown(answered.get("message")), rule.evidence)
-
-
-def limit_of(contract: Contract, requirement: str) -> str:
-    """Return how well it is known that a rule or promise holds at all."""
-    if requirement in contract.rules:
-        return contract.rules[requirement].limit_evidence
-    return _evidence(contract, requirement) if requirement in contract.promises else "inferred"
-
-
-def _evidence(contract: Contract, promise: str) -> str:
-    return contract.promises[promise].evidence.grade
+        )  # then only its type is another, which is no matter of the rule
+        about = SCHEMA if same else case.requirement
+        yield deviation("code", shown(asked["code"]), shown(answered.get("code")), ANSWER, about)
+    elif not _is_text(rule, str(answered.get("message")), str(asked["message"])):
+        about = wrongly_told(contract, rule, str(answered.get("message"))) or case.requirement
+        yield deviation("text", shown(error.message), shown(answered.get("message")), TEXT, about)
 
 
 def _succeeded(case: Case, reply: Reply) -> bool:
@@ -112,9 +129,9 @@ def _succeeded(case: Case, reply: Reply) -> bool:
     return bool(task_id_of(reply)) or (envelope_of(reply.body) == "success") or (reply.body is None and case.creates)
 
 
-def _same_text(answered: str, expected: str) -> bool:
-    """Compare texts; `*` stands for a request id."""
+def _is_text(rule: Rule, answered: str, expected: str) -> bool:
+    """Tell whether a text is that of a rule, in any form in which it is known; `*` stands for a request id."""
     start, star, end = expected.partition("*")
-    if not star:
-        return answered == expected
-    return answered.startswith(start) and answered.endswith(end) and len(answered) > len(expected) - 1
+    if star:
+        return answered.startswith(start) and answered.endswith(end) and len(answered) > len(expected) - 1
+    return answered == expected or any(answered.startswith(expected + more) for more in rule.continued)

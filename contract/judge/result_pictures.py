@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from ..pictures import is_whole, measure
 from .reading import size_of
+from .task_history import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..spec import Contract
     from ..targets.target import Reply
-    from .task_history import Finding
 
 RATIO_TOLERANCE = 0.01
 FORMAT = "PNG"
@@ -25,14 +25,14 @@ def judge_picture(contract: Contract, request: dict[str, Any], reply: Reply) -> 
     """Yield what is wrong with a result picture that was fetched."""
     size = measure(reply.content, (FORMAT,)) if reply.http == 200 else None
     if size is None:
-        yield "task.picture", f"a {FORMAT}", f"{reply.http}, {size_of(reply)}"
+        yield Finding("task.picture", f"a {FORMAT}", f"{reply.http}, {size_of(reply)}")
         return
     with _decoding:
         whole = is_whole(reply.content)
     if not whole:
-        yield "task.picture", f"a whole {FORMAT}", f"one that cannot be decoded to its end, {size_of(reply)}"
+        yield Finding("task.picture", f"a whole {FORMAT}", f"one that cannot be decoded to its end, {size_of(reply)}")
     asked = request.get("aspect_ratio") or contract.request.defaults["aspect_ratio"]
     width, _, height = asked.partition(":")
     wanted = int(width) / int(height)
     if abs(size[0] / size[1] / wanted - 1) > RATIO_TOLERANCE:
-        yield "task.picture", f"ratio {asked}", f"{size[0]} x {size[1]} px"
+        yield Finding("task.picture", f"ratio {asked}", f"{size[0]} x {size[1]} px")

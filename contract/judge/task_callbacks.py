@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .deviation import shown
-from .task_history import differing
+from .task_history import Finding, differing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from ..spec import Contract
     from ..targets.callback_receiver import Received
-    from .task_history import Finding
 
 SAID_LATER = {"task_result", "task_status_msg"}
 """Fields that the answer to a create does not have, and a callback has."""
@@ -29,16 +28,16 @@ def judge_callbacks(
     """
     wrong = next((callback.url for callback in received if callback.url != asked), None)
     if wrong is not None:
-        yield "callback.address", f"a POST to {asked}", f"one to {shown(wrong)}"
+        yield Finding("callback.address", f"a POST to {asked}", f"one to {shown(wrong)}")
     first: dict[str, Received] = {}
     for callback in received:
         earlier = first.setdefault(str(callback.body.get("task_status")), callback)
         if earlier.body != callback.body:
-            yield "callback.sequence", "the same body again", "another body for the same status"
+            yield Finding("callback.sequence", "the same body again", "another body for the same status")
     lifecycle = contract.lifecycle
     wanted = [lifecycle.submitted, lifecycle.processing, str(history[-1].get("task_status"))]
     if list(first) != wanted:
-        yield "callback.sequence", " > ".join(wanted), " > ".join(first) or "none"
+        yield Finding("callback.sequence", " > ".join(wanted), " > ".join(first) or "none")
     yield from _judge_bodies(contract, received)
     for shown_as in (history[0], history[-1]):
         if callback_then := first.get(str(shown_as.get("task_status"))):
@@ -48,12 +47,14 @@ def judge_callbacks(
 def _judge_bodies(contract: Contract, received: Sequence[Received]) -> Iterator[Finding]:
     for callback in received:
         if callback.content_type != contract.callbacks.content_type:
-            yield "callback.body", f"Content-Type {contract.callbacks.content_type}", callback.content_type[:80]
+            yield Finding(
+                "callback.body", f"Content-Type {contract.callbacks.content_type}", callback.content_type[:80]
+            )
             break
     validator = contract.callback_validator
     problems = (_problem(validator, callback.body) for callback in received)
     if problem := next(filter(None, problems), ""):
-        yield "callback.body", "the schema CallbackTask", problem
+        yield Finding("callback.body", "the schema CallbackTask", problem)
 
 
 def _judge_likeness(view: dict[str, Any], body: dict[str, Any]) -> Iterator[Finding]:
@@ -62,13 +63,14 @@ def _judge_likeness(view: dict[str, Any], body: dict[str, Any]) -> Iterator[Find
     found = [each for each in differing(body, view) if each[0] not in left_out]
     if found:
         told, seen = (", ".join(f"{each[0]} {each[which]}" for each in found) for which in (1, 2))
-        yield "callback.body", f"the task as an answer shows it, {seen}", told
+        yield Finding("callback.body", f"the task as an answer shows it, {seen}", told)
 
 
 def _problem(validator: jsonschema_rs.Draft202012Validator, body: dict[str, Any]) -> str:
     """Say what is wrong with the body of a callback; empty if nothing is."""
     try:
-        error = next(iter(validator.iter_errors(body)), None)
+        errors = (error for error in validator.iter_errors(body) if error.kind.name != "additionalProperties")
+        error = next(errors, None)  # a field that no page mentions is no fault
     except ValueError:
         return "a lone surrogate, which is no Unicode"
     return f"{'.'.join(map(str, error.instance_path)) or 'the body'} breaks {error.kind.name}" if error else ""

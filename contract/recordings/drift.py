@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..api_error import ApiError, render
+from ..evidence import ANSWER, LIMIT, TEXT, UNKNOWN
 from ..judge.answer_schema import documented_fields
 from ..judge.deviation import shown
 from ..judge.reading import inner_of, results_of
@@ -35,6 +36,8 @@ DRIFT_KINDS = {
     "task": "other life of the task",
 }
 """The classes of a difference."""
+ASPECT_KINDS = {LIMIT: ("stricter", "looser"), ANSWER: ("status", "code", "shape"), TEXT: ("text",)}
+"""What of these an aspect of a rule is about; the shape of a text is none of them."""
 RUN = "<run>"
 SCHEMA = "answer.schema"
 """The promise under which differences of shape stand, as in a report of `verify`."""
@@ -97,7 +100,8 @@ def compare(a: Recording, b: Recording, contract: Contract, only: str | None = N
             who = "neither" if not first and not second else "not A" if not first else "not B"
             drift.missing.setdefault(who, []).append(case.id)
             continue
-        differences = list(_compare(contract, case, first, second))
+        unknown = _unknown_kinds(case)
+        differences = [each for each in _compare(contract, case, first, second) if each.kind not in unknown]
         drift.agree += not differences
         for difference in differences:
             requirement = difference.requirement or case.requirement or first.blamed or second.blamed or ACCEPTED
@@ -116,13 +120,20 @@ def _expected(contract: Contract, case: Case) -> str:
     if rule is None:
         return "accepted"
     if rule.error is None:
-        return f"accepted, then {contract.lifecycle.failed}, {shown(rule.text())} ({rule.evidence})"
+        return f"accepted, then {contract.lifecycle.failed}, {shown(rule.text())} ({rule.aspects[TEXT].grade})"
     if rule.error.envelope == "html":
-        return f"a redirect or an HTML page ({rule.evidence})"
+        return f"a redirect or an HTML page ({rule.aspects[ANSWER].grade})"
     error = ApiError(rule, **case.details)
     body = render(error, contract.gateway, request_id="", gateway_request_id="<gateway request id>").body
     inner = inner_of(body)
-    return f"{error.error.http}/{shown(inner['code'])} {shown(inner['message'])} ({rule.evidence})"
+    text = "" if rule.aspects[TEXT].grade == UNKNOWN else f" {shown(inner['message'])}"
+    return f"{error.error.http}/{shown(inner['code'])}{text} ({rule.aspects[ANSWER].grade})"
+
+
+def _unknown_kinds(case: Case) -> set[str]:
+    """Return the classes of difference that are about what nobody knows of the answer to a case."""
+    aspects = case.rule.aspects if case.rule else {}
+    return {kind for aspect, known in aspects.items() if known.grade == UNKNOWN for kind in ASPECT_KINDS[aspect]}
 
 
 def _compare(contract: Contract, case: Case, a: RecordedAnswer, b: RecordedAnswer) -> Iterator[Difference]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ..behaviours import SHOWN, aspects_of, fields_in
+from ..cases.catalogue import build_cases
 from ..evidence import ANSWER, DOCUMENTED, LIMIT, RECORDED, TEXT, weakest
 from ..judge.answer_schema import ENVELOPES
 from ..judge.rule_texts import is_of
@@ -72,11 +74,16 @@ def settle(recording: Recording, contract: Contract) -> list[Settled]:
 
 def _known_today(contract: Contract, aspect: Aspect, answer: RecordedAnswer) -> tuple[Evidence, str]:
     """Return how well an aspect is known for the input of a case, and the open question that overrules it there."""
-    kind = answer.case.partition("/")[2]
-    for assumption in contract.assumptions:
-        if assumption.settles(aspect.name, kind, aspect.aspect):
+    for assumption in contract.questions.about_kind(aspect.name, _kinds(contract).get(answer.case, "")):
+        if aspect.aspect in assumption.aspects:
             return weakest([aspect.evidence, assumption.aspects[aspect.aspect]]), assumption.id
     return aspect.evidence, ""
+
+
+@lru_cache(maxsize=4)
+def _kinds(contract: Contract) -> dict[str, str]:
+    """Return the kind of the input of each case that breaks a rule."""
+    return {case.id: case.rule.kind for case in build_cases(contract) if case.rule}
 
 
 def _seen(contract: Contract, rule: Rule, answer: RecordedAnswer) -> Iterator[tuple[str, str]]:

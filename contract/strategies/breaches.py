@@ -33,8 +33,8 @@ def _not_listed(node: Node) -> SearchStrategy[str]:
 
 
 BREACHES: dict[str, Callable[[Node, SearchStrategy[Any]], SearchStrategy[Any]]] = {
-    "type": lambda node, _: st.one_of([values for name, values in JSON.items() if name != node["type"]]),
-    "required": lambda node, _: st.sampled_from([MISSING, None] if node.get("x-null") == "required" else [MISSING]),
+    "type": lambda node, _: st.one_of([values for name, values in JSON.items() if name not in {"null", node["type"]}]),
+    "required": lambda _, __: st.sampled_from([MISSING, None]),
     "pattern": lambda _, __: st.text(" \t\n\u0085\u00a0\u2003\u3000", max_size=3),
     "minItems": lambda node, items: st.lists(items, max_size=node["minItems"] - 1),
     "maxItems": lambda node, items: st.lists(items, min_size=node["maxItems"] + 1, max_size=node["maxItems"] + 3),

@@ -109,7 +109,7 @@ class _Service:
     def _in_history(self, task: _Task) -> Iterator[str]:
         by_url = any(picture.url for picture in self._contract.request.judge(task.body)[1])
         succeeded = self._contract.lifecycle.succeeded
-        for owed, expected, got in judge_history(self._contract, task.body, task.history, None):
+        for owed, expected, got, _ in judge_history(self._contract, task.body, task.history, None):
             goes_on = owed == "task.end"
             may_fail = expected == succeeded and by_url  # whether an address can be fetched, only the service knows
             if not (goes_on or may_fail):

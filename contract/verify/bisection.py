@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..judge.reading import task_id_of
-from ..judge.reply import limit_of
+from ..judge.reply import refused
 from ..judge.rule_texts import named_rules
 from .budget import BudgetError
 from .selection import MAX_CREATES
@@ -66,9 +66,5 @@ class Bisection:
         """Return the deviation as one of a boundary; a rule that the text names is likelier, if it is of the same field."""
         field = f"{boundary.place[0]}." if boundary.place else None
         requirement = next((rule for rule in named if field and rule.startswith(field)), boundary.requirement)
-        return replace(
-            deviation,
-            requirement=requirement,
-            expected=f"accepted, with {boundary.label}",
-            evidence=limit_of(self._contract, requirement),
-        )
+        label = boundary.label if requirement == boundary.requirement else ""
+        return refused(self._contract, requirement, label, f"accepted, with {boundary.label}", deviation.got)

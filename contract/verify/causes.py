@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..cases.case import FAILS, MAY, NEVER, PICTURES
+from ..evidence import GRADES
 from ..judge.deviation import DEVIATION_KINDS
 from .selection import DRAWN
 
 if TYPE_CHECKING:
+    from ..evidence import Evidence
     from ..judge.deviation import Deviation
     from .results import Report, Result
 
@@ -37,8 +39,8 @@ class Cause:
 
     @property
     def example(self) -> tuple[Result, Deviation]:
-        """The cheapest case that shows it, and what deviates there."""
-        return min(self.found, key=lambda shown: _price(shown[0]))
+        """The cheapest case that shows it, of those where what is expected is known best, and what deviates there."""
+        return min(self.found, key=lambda shown: (_strength(shown[1]), _price(shown[0])))
 
     @property
     def requirements(self) -> list[str]:
@@ -51,9 +53,19 @@ class Cause:
         return list(dict.fromkeys(result.case.id for result, _ in self.found))
 
     @property
-    def evidence(self) -> str:
-        """How well the contract knows what it expects: for all rules, in a few words."""
-        return " or ".join(dict.fromkeys(deviation.evidence for _, deviation in self.found))
+    def is_learned(self) -> bool:
+        """Whether nothing of it is known otherwise: it answers open questions."""
+        return all(deviation.is_learned for _, deviation in self.found)
+
+    @property
+    def evidence(self) -> Evidence:
+        """How well the contract knows what it expects, where it knows it best."""
+        return self.example[1].evidence
+
+    @property
+    def assumptions(self) -> list[str]:
+        """The ids of the open questions that it answers."""
+        return list(dict.fromkeys(deviation.assumption for _, deviation in self.found if deviation.assumption))
 
     @property
     def title(self) -> str:
@@ -64,7 +76,7 @@ class Cause:
 
 
 def causes(report: Report) -> list[Cause]:
-    """Return what deviates, each cause once, in the order in which they were found."""
+    """Return what deviates and what was learned, each cause once, in the order in which they were found."""
     found: dict[tuple[str, ...], list[tuple[Result, Deviation]]] = defaultdict(list)
     for result in report.results:
         for deviation in result.deviations:
@@ -94,6 +106,10 @@ def _without(value: str, text: str) -> str:
     if value:
         text = re.sub(rf"(?<!\w){re.escape(value[:100])}(?!\w)", "#", text)
     return LONG_VARYING.sub("#", INDEX.sub("[]", text))
+
+
+def _strength(deviation: Deviation) -> int:
+    return GRADES.index(deviation.evidence.grade)
 
 
 def _price(result: Result) -> tuple[int, int, bool, bool, int]:

@@ -7,19 +7,21 @@ import threading
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from ..evidence import LIMIT
 from ..judge.deviation import Deviation, clipped, shown
 from ..judge.reading import describe, images_of
-from ..judge.reply import limit_of
+from ..judge.reply import evidence_of
 from ..judge.result_pictures import judge_picture
 from ..judge.task_callbacks import judge_callbacks
 from ..judge.task_history import goes_on, judge_history
 from ..targets.target import NoAnswerError
-from .results import DEVIATES, HOLDS
+from .results import HOLDS
 from .sending import NotTestedError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ..evidence import Evidence
     from ..judge.answer_schema import AnswerSchemas
     from ..spec import Contract
     from ..targets.callback_receiver import Received
@@ -73,16 +75,18 @@ class Follower:
                 [result for result in fresh if self._calls_back(result) and result.case.id not in self._lost]
             )
 
-    def find(self, result: Result, requirement: str, expected: str, got: str) -> None:
+    def find(self, result: Result, requirement: str, expected: str, got: str, evidence: Evidence | None = None) -> None:
         """Note that a promise, or the rule that should end a task, was not kept."""
         kind = "accepted" if result.case.rule else "refused"
         kind = "promise" if requirement in self._contract.promises else kind
-        evidence = limit_of(self._contract, requirement)
+        rule = result.case.rule if kind == "accepted" else None
+        evidence = evidence or evidence_of(self._contract, requirement)
+        settled = self._contract.questions.settled(requirement, rule.kind if rule else "", LIMIT)
         with self._noting:
-            result.add(Deviation(requirement, kind, clipped(expected), clipped(got), evidence))
+            result.add(Deviation(requirement, kind, clipped(expected), clipped(got), evidence, settled))
 
     def _stops(self, results: Sequence[Result]) -> bool:
-        return self._options.stop_early and any(result.state == DEVIATES for result in results)
+        return self._options.stop_early and any(result.deviations for result in results)
 
     def _divide(self, results: Sequence[Result], *, all_ended: bool) -> tuple[list[Result], list[Result]]:
         """Return those whose tasks have ended, and the others."""

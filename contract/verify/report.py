@@ -12,13 +12,14 @@ from ..markdown import code, prose
 from ..printable import printable
 from .causes import causes
 from .reproduce import curl, python
-from .results import DEVIATES, SKIPPED
-from .told import commands, explanation, listed, meaning, summary, verdict
+from .results import SKIPPED
+from .told import commands, explanation, keep, known_by, listed, meaning, summary, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import datetime
 
+    from ..evidence import Evidence
     from ..judge.deviation import Deviation
     from .causes import Cause
     from .results import Report, Result
@@ -26,38 +27,56 @@ if TYPE_CHECKING:
 LEGEND = """\
 ## Words
 
-- *Deviates*: an answer is another than the contract expects. *Holds*: it is as expected. *Not tested*: the case was not sent, or what came
-  says nothing of the service.
+- *Deviates*: an answer is another than is documented, or than was recorded. *Learned*: it is another than was inferred, which answers an open
+  question about the service; `klingkit assumptions` lists those. *Holds*: it is as expected. *Not tested*: the case was not sent, or what
+  came says nothing of the service.
 - A *case* is one request with the answer that the contract expects; `klingkit cases` lists them, `klingkit rules` the rules.
   `openapi.yaml#/...` is the place of a rule in the contract of klingkit.
-- *Evidence* is how well the contract itself knows what it expects: *documented* on a page of the vendor, *recorded* as somebody got it, or
-  *inferred*, which is an assumption, so a deviation from it may be the contract's fault.
+- *Evidence* is how well the contract knows what deviates: *documented* on a page of the vendor, *recorded* as somebody got it, or *inferred*.
+  What is unknown is judged nowhere.
 - *May cost money*: whether the request is refused rests on an assumption; if it is not, it makes pictures, which are billed.
 """
 
 
 def as_text(report: Report) -> str:
-    """Return the report for a terminal: what deviates, each cause once, then what it comes to."""
+    """Return the report for a terminal: what deviates, each cause once, then what was learned, then what it comes to."""
     lines: list[str] = []
-    for cause in causes(report):
+    for cause in _deviating_first(report):
         result, deviation = cause.example
-        lines += [cause.title, f"  {meaning(report.contract, deviation.requirement)}"]
-        lines += [f"  {line}" for line in [*_facts(deviation, cause.evidence), *_shown_by(cause)]]
+        lines += [_title(cause), f"  {meaning(report.contract, deviation.requirement)}"]
+        lines += [f"  {line}" for line in [*_facts(report, deviation), *_shown_by(cause), *_settled(report, cause)]]
         lines += [f"  {line}" for line in commands(report, result, deviation.requirement)]
         lines.append("")
     return _lines([*lines, *summary(report)])
 
 
-def case_text(report: Report, result: Result) -> str:
-    """Return what deviates in one case; empty if nothing does."""
-    if not result.deviations:
+def _deviating_first(report: Report) -> list[Cause]:
+    return sorted(causes(report), key=lambda cause: cause.is_learned)
+
+
+def _title(cause: Cause) -> str:
+    return f"learned: {cause.title}" if cause.is_learned else cause.title
+
+
+def _settled(report: Report, cause: Cause) -> Iterator[str]:
+    """Yield which open questions something answers, and how that is kept."""
+    if cause.assumptions:
+        yield f"settles {listed(cause.assumptions, 8)}"
+    if cause.is_learned:
+        yield f"keep it: {keep(report, cause.example[1].requirement)}"
+
+
+def case_text(report: Report, result: Result, *, learned: bool = False) -> str:
+    """Return what deviates in one case, or what was learned by it; empty if there is nothing."""
+    found = [deviation for deviation in result.deviations if deviation.is_learned == learned]
+    if not found:
         return ""
     lines = []
-    for deviation in result.deviations:
+    for deviation in found:
         lines.append(f"{deviation.requirement}  {meaning(report.contract, deviation.requirement)}")
         lines.append(f"{result.case.id}: {DEVIATION_KINDS[deviation.kind]}")
-        lines += [f"  {line}" for line in _facts(deviation, deviation.evidence)]
-    return _lines([*lines, *commands(report, result, result.deviations[0].requirement)])
+        lines += [f"  {line}" for line in _facts(report, deviation)]
+    return _lines([*lines, *commands(report, result, found[0].requirement)])
 
 
 def _lines(lines: Iterable[str]) -> str:
@@ -65,8 +84,9 @@ def _lines(lines: Iterable[str]) -> str:
     return "\n".join(map(printable, lines))
 
 
-def _facts(deviation: Deviation, evidence: str) -> list[str]:
-    return [f"expected {deviation.expected}", f"got {deviation.got}", f"evidence {evidence}"]
+def _facts(report: Report, deviation: Deviation) -> list[str]:
+    known = known_by(report.contract, deviation.evidence)
+    return [f"expected {deviation.expected}", f"got {deviation.got}", f"evidence {known}"]
 
 
 def _shown_by(cause: Cause) -> Iterator[str]:
@@ -77,14 +97,19 @@ def _shown_by(cause: Cause) -> Iterator[str]:
 
 def as_markdown(report: Report, at: datetime) -> str:
     """Return the report in Markdown: the verdict first, then a table of what deviates, then each with one way to show it."""
-    found = causes(report)
+    found = _deviating_first(report)
+    deviating = [cause for cause in found if not cause.is_learned]
     word = verdict(report).capitalize()
     lines = [f"# {word}: {code(report.target)}", "", f"{prose(explanation(report, found))}", ""]
     lines += [f"- {prose(line)}" for line in summary(report)]
     lines += [f"- {at:%Y-%m-%d %H:%M} UTC, contract {code(report.contract.name)}"]
-    if found:
+    if deviating:
         lines += ["", "| | rule | what | expected | got | cases | evidence |", "|---|---|---|---|---|---|---|"]
-        lines += [_row(number, cause) for number, cause in enumerate(found, 1)]
+        lines += [_row(number, cause) for number, cause in enumerate(deviating, 1)]
+    if learned := found[len(deviating) :]:
+        lines += ["", "What was learned: the service answers open questions otherwise than was inferred.", ""]
+        lines += ["| | rule | what | inferred | got | cases | settles |", "|---|---|---|---|---|---|---|"]
+        lines += [_row(number, cause) for number, cause in enumerate(learned, len(deviating) + 1)]
     for number, cause in enumerate(found, 1):
         lines += ["", *_section(report, number, cause)]
     return "\n".join([*lines, "", LEGEND])
@@ -101,7 +126,7 @@ def _row(number: int, cause: Cause) -> str:
         code(deviation.expected),
         code(deviation.got),
         str(len(cause.cases)),
-        cause.evidence,
+        ", ".join(map(code, cause.assumptions)) or "-" if cause.is_learned else cause.evidence.grade,
     )
     return f"| {' | '.join(cells)} |"
 
@@ -109,10 +134,10 @@ def _row(number: int, cause: Cause) -> str:
 def _section(report: Report, number: int, cause: Cause) -> Iterator[str]:
     """Yield the lines about one cause."""
     result, deviation = cause.example
-    yield from (f"## {number}. {prose(cause.title)}", "")
+    yield from (f"## {number}. {prose(_title(cause))}", "")
     if text := meaning(report.contract, deviation.requirement):
         yield from (f"{code(deviation.requirement)}: {prose(text)}", "")
-    for line in _shown_by(cause):
+    for line in [f"evidence {known_by(report.contract, cause.evidence)}", *_shown_by(cause), *_settled(report, cause)]:
         yield from (f"{prose(line)}", "")
     yield from ("```sh", *curl(report, result, deviation.requirement).split("\n"), "```")
     if program := python(report, result, deviation.requirement):
@@ -135,7 +160,9 @@ def as_json(report: Report, at: datetime) -> str:
             "spent": str(report.spent),
             "notes": report.notes,
             "incomplete": report.incomplete,
-            "causes": [_cause(report, cause) for cause in found],
+            "causes": [_cause(report, cause) for cause in found if not cause.is_learned],
+            "learned": [_cause(report, cause) for cause in found if cause.is_learned],
+            "unmentioned_fields": report.unmentioned,
             "results": [_result(report, result) for result in report.results],
         },
         indent=1,
@@ -148,7 +175,8 @@ def _cause(report: Report, cause: Cause) -> dict[str, Any]:
     return {
         "rules": cause.requirements,
         **{name: getattr(deviation, name) for name in ("kind", "expected", "got")},
-        "evidence": cause.evidence,
+        **_known(report, cause.evidence),
+        "settles": cause.assumptions,
         "cases": cause.cases,
         "curl": curl(report, result, requirement),
         "python": python(report, result, requirement),
@@ -161,34 +189,45 @@ def _result(report: Report, result: Result) -> dict[str, Any]:
     if result.state == SKIPPED:
         row["reason"] = result.reason
     if result.deviations:
-        row["deviations"] = [_deviation(deviation) for deviation in result.deviations]
+        row["deviations"] = [_deviation(report, deviation) for deviation in result.deviations]
         first = result.deviations[0].requirement
         row |= {"curl": curl(report, result, first), "python": python(report, result, first)}
     return row
 
 
-def _deviation(deviation: Deviation) -> dict[str, str]:
-    row = {name: getattr(deviation, name) for name in ("kind", "expected", "got", "evidence")}
-    return {"subject": deviation.requirement, **row}
+def _deviation(report: Report, deviation: Deviation) -> dict[str, str]:
+    row = {name: getattr(deviation, name) for name in ("kind", "expected", "got")}
+    settled = {"settles": deviation.assumption} if deviation.assumption else {}
+    return {"subject": deviation.requirement, **row, **_known(report, deviation.evidence), **settled}
+
+
+def _known(report: Report, evidence: Evidence) -> dict[str, str]:
+    source = report.contract.sources.entries.get(evidence.source, {}).get("title", evidence.source)
+    return {"evidence": evidence.grade, "source": source, "date": evidence.date}
 
 
 def as_junit(report: Report, at: datetime) -> str:
     """Return the report as JUnit XML: a suite for each rule, a test for each case, with the time that its exchange took."""
-    root = ET.Element("testsuites", {"name": f"klingkit verify {printable(report.target)}", **_totals(report.results)})
+    root = ET.Element(
+        "testsuites", {"name": f"klingkit verify {printable(report.target)}", **_totals(report, report.results)}
+    )
     suites: dict[str, list[Result]] = defaultdict(list)
     for result in report.results:
         suites[result.case.requirement or "accepted"].append(result)
     for requirement, results in suites.items():
         timestamp = at.isoformat(timespec="seconds")
-        suite = ET.SubElement(root, "testsuite", {"name": requirement, "timestamp": timestamp, **_totals(results)})
+        suite = ET.SubElement(
+            root, "testsuite", {"name": requirement, "timestamp": timestamp, **_totals(report, results)}
+        )
         for result in results:
             _add_test(suite, report, result)
     ET.indent(root, " ")
     return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
 
-def _totals(results: list[Result]) -> dict[str, str]:
-    failed, skipped = (sum(result.state == state for result in results) for state in (DEVIATES, SKIPPED))
+def _totals(report: Report, results: list[Result]) -> dict[str, str]:
+    failed = sum(any(map(report.counts, result.deviations)) for result in results)
+    skipped = sum(result.state == SKIPPED for result in results)
     counts = {"tests": len(results), "failures": failed, "skipped": skipped, "errors": 0}
     return {**{name: str(count) for name, count in counts.items()}, "time": f"{sum(map(_seconds, results)):.3f}"}
 
@@ -202,8 +241,11 @@ def _add_test(suite: ET.Element, report: Report, result: Result) -> None:
     test = ET.SubElement(suite, "testcase", {**where, "time": f"{_seconds(result):.3f}"})
     if result.state == SKIPPED:
         ET.SubElement(test, "skipped", message=printable(result.reason))
-    if result.deviations:
-        first, more = result.deviations[0], len(result.deviations) - 1
+    failures = [deviation for deviation in result.deviations if report.counts(deviation)]
+    if learned := case_text(report, result, learned=True):
+        ET.SubElement(test, "system-out").text = f"learned:\n{learned}"
+    if failures:
+        first, more = failures[0], len(failures) - 1
         message = f"{first.requirement}: {DEVIATION_KINDS[first.kind]}{f', and {more} more' if more else ''}"
         failure = ET.SubElement(test, "failure", type=first.kind, message=message)
-        failure.text = case_text(report, result)
+        failure.text = case_text(report, result) or learned

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from ..evidence import GRADES, RECORDED
 from ..judge.reading import envelope_of
 from ..judge.reply import is_told
 
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
     from ..targets.target import Reply
     from .selection import Options
 
-HOLDS, DEVIATES, SKIPPED = "holds", "deviates", "skipped"
-"""States of a result."""
+HOLDS, DEVIATES, LEARNED, SKIPPED = "holds", "deviates", "learned", "skipped"
+"""States of a result. Learned: the service does otherwise than is inferred, which answers an open question."""
 ANY_KEY = "the target takes any key: of a simulator that is as wanted; a real service that does so lets everybody in"
 """A note, for a target on this machine; elsewhere it is a deviation."""
 MOST_VIEWS = 30
@@ -32,6 +33,9 @@ class Result:
     state: str = HOLDS
     reply: Reply | None = None
     deviations: list[Deviation] = field(default_factory=list)
+    """How it differs, also from what is inferred only."""
+    unmentioned: set[str] = field(default_factory=set)
+    """Fields of its answers that no page mentions."""
     reason: str = ""
     """Why it was skipped."""
     planned: bool = False
@@ -52,10 +56,13 @@ class Result:
         return self.case.accepted and bool(self.task_id) and not self.followed
 
     def add(self, deviation: Deviation) -> None:
-        """Note a deviation, once."""
-        self.state = DEVIATES
-        if deviation not in self.deviations and not is_told(deviation, self.deviations):
+        """Note a deviation, once; a field that no page mentions is none."""
+        if not deviation.is_judged:
+            if deviation.kind == "undocumented_field":
+                self.unmentioned.add(deviation.got)
+        elif deviation not in self.deviations and not is_told(deviation, self.deviations):
             self.deviations.append(deviation)
+            self.state = LEARNED if all(each.is_learned for each in self.deviations) else DEVIATES
 
     def see(self, data: dict[str, Any]) -> None:
         """Note how its task is shown; what is shown as before says nothing new, and the last view is always kept."""
@@ -90,6 +97,8 @@ class Report:
     """What somebody has ended the run with."""
     bug: str = ""
     """How klingkit itself has failed, if it has."""
+    fail_on: str = RECORDED
+    """Grade that what is expected must have at least, so that a deviation from it counts as a failure."""
 
     @property
     def total(self) -> str:
@@ -110,11 +119,19 @@ class Report:
         """Return the results in one state."""
         return [result for result in self.results if result.state == state]
 
-    def counted(self, weakest: str) -> list[Deviation]:
-        """Return the deviations whose evidence is at least so strong."""
-        order = ("documented", "recorded", "inferred")
-        strong = order[: order.index(weakest) + 1]
-        return [deviation for result in self.results for deviation in result.deviations if deviation.evidence in strong]
+    def counts(self, deviation: Deviation, weakest: str = "") -> bool:
+        """Tell whether a deviation counts as a failure, or would if `fail_on` were another grade."""
+        return GRADES.index(deviation.evidence.grade) <= GRADES.index(weakest or self.fail_on)
+
+    def counted(self, weakest: str = "") -> list[Deviation]:
+        """Return the deviations that count as failures, or would if `fail_on` were another grade."""
+        found = [deviation for result in self.results for deviation in result.deviations]
+        return [deviation for deviation in found if self.counts(deviation, weakest)]
+
+    @property
+    def unmentioned(self) -> list[str]:
+        """The fields of answers that no page mentions, each once."""
+        return sorted(set().union(*(result.unmentioned for result in self.results)))
 
 
 def takes_any_key(contract: Contract, options: Options, case: Case, reply: Reply) -> bool:

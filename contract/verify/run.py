@@ -19,7 +19,7 @@ from .closing import TOO_DEAR, close
 from .following import Follower
 from .listing import Lister
 from .probing import is_there, probe
-from .results import ANY_KEY, DEVIATES, SKIPPED, Report, Result, takes_any_key
+from .results import ANY_KEY, SKIPPED, Report, Result, takes_any_key
 from .selection import EXPLORED, MAX_CREATES, explored_cases, select_cases, to_send, why_not
 from .sending import NoMoneyError, NotTestedError, Sender, UnavailableError
 from .stopping import AT_DEVIATION, BROKEN, INTERRUPTED, Stopping
@@ -295,7 +295,7 @@ class Run:
         self._stop_at_deviation()
 
     def _stop_at_deviation(self) -> None:
-        if self._options.stop_early and any(result.state == DEVIATES for result in self._report.results):
+        if self._options.stop_early and any(result.deviations for result in self._report.results):
             self._stopping.stop(AT_DEVIATION)
 
     def _look_at_list(self) -> None:

@@ -131,7 +131,7 @@ def to_send(cases: Iterable[Case], options: Options) -> list[Case]:
 
 
 def untested(contract: Contract, cases: Iterable[Case]) -> list[str]:
-    """Return the rules that no case is about: what they say cannot be brought about from outside."""
+    """Return the rules that no case is about: what they say cannot be brought about from outside, or is not known."""
     about = {case.requirement for case in cases} | {boundary.requirement for case in cases for boundary in case.covers}
     return [rule for rule in contract.rules if rule not in about]
 

@@ -7,7 +7,7 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..judge.availability import NOT_NOW, TOO_MANY, failed, says_not_now
+from ..judge.availability import NOT_NOW, TOO_MANY, failed, is_odd_page, says_not_now
 from ..judge.charge import REQUEST_ID, may_cost
 from ..judge.reading import describe, inner_of
 from ..targets.target import NoAnswerError, Reply, Request, without
@@ -31,6 +31,9 @@ PATIENCE_S = 20.0
 """Time after which such a request is not sent again."""
 STEP_S = 0.5
 """The longest that anybody sleeps without looking whether the run is over."""
+
+FEW_PAGES = 3
+"""Cases that a page can have for an answer, before it counts as the answer of the service and not of a proxy."""
 
 FULL = ("1302", "1303", "saturated")
 """Errors that say that the same request may be accepted when others are done."""
@@ -57,6 +60,10 @@ class UnavailableError(NotTestedError):
         self.outcome = outcome
 
 
+def _may_pass(case: Case, reply: Reply) -> bool:
+    return failed(reply) or is_odd_page(case, reply)
+
+
 class Sender:
     """Sends for one run, from many threads. No reply that it returns holds a key, unless it is to be recorded."""
 
@@ -81,6 +88,8 @@ class Sender:
         """When somebody found room."""
         self._gave_up = False
         """Whether somebody has waited for room in vain, and nobody found any since."""
+        self._pages: set[str] = set()
+        """Ids of cases that were answered by a page where the contract has none."""
         self._stopped = False
         # What these three say is needed by no thread at once: one that sees it late waits a little longer, no more.
         self._lock = threading.Lock()
@@ -126,13 +135,13 @@ class Sender:
                     raise NotTestedError(f"found no room within {ROOM_S:g} s: {said}")
                 if not may_repeat:
                     raise NotTestedError(f"found no room: {said}")
-            elif isinstance(outcome, Reply) and not (self._is_away(case, outcome) or failed(outcome)):
+            elif isinstance(outcome, Reply) and not (self._is_away(case, outcome) or _may_pass(case, outcome)):
                 self._served_at = self.target.now()
                 if case.creates and case.accepted:
                     self._gave_up = False  # who found no room had asked for more than there ever is
                 return outcome
             elif not may_repeat or tries >= most or self.target.now() - started >= PATIENCE_S:
-                if isinstance(outcome, Reply) and failed(outcome):
+                if isinstance(outcome, Reply) and self._is_its_answer(case, outcome):
                     return outcome
                 raise UnavailableError(said, outcome)
             self.wait_for(f"the service: {said}", pause)
@@ -169,6 +178,14 @@ class Sender:
 
     def _is_away(self, case: Case, reply: Reply) -> bool:
         return says_not_now(case, reply) or self._code_of(case, reply) in self._away
+
+    def _is_its_answer(self, case: Case, reply: Reply) -> bool:
+        """Tell whether what may pass is how the target answers: no single page, where it has JSON for all else."""
+        if is_odd_page(case, reply):
+            with self._lock:
+                self._pages.add(case.id)
+                return len(self._pages) > FEW_PAGES
+        return failed(reply)
 
     def _code_of(self, case: Case, reply: Reply) -> int | str | None:
         """Return the code of a refusal, unless it is the one that the case expects."""

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from ..evidence import told
 from .reproduce import curl, python
-from .results import DEVIATES, HOLDS, SKIPPED
+from .results import DEVIATES, HOLDS, LEARNED, SKIPPED
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..evidence import Evidence
     from ..spec import Contract
     from .causes import Cause
     from .results import Report, Result
 
-WORDS = {HOLDS: "hold", DEVIATES: "deviate", SKIPPED: "not tested"}
+WORDS = {HOLDS: "hold", DEVIATES: "deviate", LEARNED: "learned", SKIPPED: "not tested"}
 INCOMPLETE = "incomplete"
 
 
 def verdict(report: Report) -> str:
-    """Say in one word what came of it: `holds`, `deviates` or `incomplete`."""
+    """Say in one word what came of it: `holds`, `deviates`, `learned` or `incomplete`."""
     if report.of(DEVIATES):
         return DEVIATES
-    return INCOMPLETE if report.incomplete or not report.of(HOLDS) else HOLDS
+    if report.incomplete or not (report.of(HOLDS) or report.of(LEARNED)):
+        return INCOMPLETE
+    return LEARNED if report.of(LEARNED) else HOLDS
 
 
 def explanation(report: Report, found: list[Cause]) -> str:
@@ -30,9 +35,14 @@ def explanation(report: Report, found: list[Cause]) -> str:
     tested, deviating = len(report.results) - len(report.of(SKIPPED)), len(report.of(DEVIATES))
     left = f" Besides, the run is incomplete: {report.incomplete}." if report.incomplete else ""
     name = report.contract.name
+    learned = [cause for cause in found if cause.is_learned]
+    taught = f" It answers {_counted(learned, 'open question')} otherwise than was inferred." if learned else ""
+    left = taught + left
     if verdict(report) == DEVIATES:
-        ways = f"{len(found)} ways" if len(found) > 1 else "one way"
+        ways = f"{len(found) - len(learned)} ways" if len(found) - len(learned) > 1 else "one way"
         return f"It deviates from the contract {name} in {ways}, seen in {deviating} of {tested} tested cases.{left}"
+    if verdict(report) == LEARNED:
+        return f"It does what is known of the contract {name} in all of {tested} tested cases.{left}"
     if verdict(report) == HOLDS:
         return f"It does what the contract {name} says in all of {tested} tested cases."
     if not tested:
@@ -43,8 +53,29 @@ def explanation(report: Report, found: list[Cause]) -> str:
 def summary(report: Report) -> list[str]:
     """Return what the run comes to, in a few lines."""
     counts = ", ".join(f"{len(report.of(state))} {word}" for state, word in WORDS.items())
-    lines = [f"{report.target}: {counts}; {report.total}", *not_tested(report), *report.notes]
+    lines = [f"{report.target}: {counts}; {report.total}", *not_tested(report), *report.notes, *_unmentioned(report)]
     return [*lines, f"incomplete: {report.incomplete}"] if report.incomplete else lines
+
+
+def _counted(things: Sequence[object], word: str) -> str:
+    return f"{len(things)} {word}s" if len(things) > 1 else f"one {word}"
+
+
+def _unmentioned(report: Report) -> list[str]:
+    fields = report.unmentioned
+    return [f"fields that no page mentions, which is no deviation: {listed(fields, 8)}"] if fields else []
+
+
+def known_by(contract: Contract, evidence: Evidence) -> str:
+    """Say how well something is known, and from where."""
+    source = contract.sources.entries.get(evidence.source, {}).get("title", evidence.source)
+    note = f"; {evidence.note}" if evidence.note else ""
+    return f"{evidence.grade} ({source}, {evidence.date}{note})"
+
+
+def keep(report: Report, requirement: str) -> str:
+    """Return the command that keeps what was learned of a rule or promise."""
+    return f"klingkit record {shlex.quote(report.url)} --only {requirement} --out recordings"
 
 
 def not_tested(report: Report) -> list[str]:
@@ -70,10 +101,10 @@ def commands(report: Report, result: Result, requirement: str) -> list[str]:
 
 
 def meaning(contract: Contract, requirement: str) -> str:
-    """Say what a rule or promise is, where it stands and what it rests on."""
+    """Say what a rule or promise is, and where it stands."""
     if promise := contract.promises.get(requirement):
-        return f"{promise.text} (openapi.yaml#/x-promises/{requirement}; {promise.evidence.grade})"
+        return f"{promise.text} (openapi.yaml#/x-promises/{requirement})"
     if rule := contract.rules.get(requirement):
         answer = "an HTML page" if "<html>" in rule.template else rule.template
-        return f"{answer} (openapi.yaml#{rule.pointer}; {told(rule.aspects)})"
+        return f"{answer} (openapi.yaml#{rule.pointer})"
     return ""

@@ -247,8 +247,8 @@ def pictures(change: Callable[[str], str]) -> Callable[[list[Any]], list[Any]]:
     return lambda items: [{**item, "subject_image": change(item["subject_image"])} for item in items]
 
 
-def without_null(value: Any) -> Any:
-    return ... if value is None else value
+def refuse_null(name: str, _: Simulator, judge: Callable[..., Any], body: dict[str, Any]) -> Any:
+    return judge({**body, name: []} if name in body and body[name] is None else body)
 
 
 def without_empty(value: Any) -> Any:

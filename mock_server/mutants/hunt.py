@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from klingkit.contract import load_contract
-from klingkit.contract.verify.results import DEVIATES
+from klingkit.contract.verify.results import DEVIATES, LEARNED
 from klingkit.contract.verify.run import verify
 from klingkit.contract.verify.selection import Options
 
@@ -63,6 +63,6 @@ def hunt(mutants: Iterable[Mutant], *, seed: int = 0) -> Iterator[Catch]:
     options = Options(KEY, OTHER_KEY, BUDGET, seed=seed, stop_early=True)
     for mutant in mutants:
         report = verify(mutant.make(seed), load_contract(), options)
-        first = next(iter(report.of(DEVIATES)), None)
+        first = next((result for result in report.results if result.state in {DEVIATES, LEARNED}), None)
         blamed = tuple(dict.fromkeys(deviation.requirement for deviation in first.deviations)) if first else ()
         yield Catch(mutant, first.case.id if first else "", blamed, report.requests, report.creates, report.spent)

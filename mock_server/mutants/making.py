@@ -133,14 +133,16 @@ def does(method: str, instead: Callable[..., Any]) -> Make:
     return make
 
 
-def overlooks(*rules: str, where: Callable[[Any], bool] = lambda _: True) -> Make:
-    """Violations of some rules are overlooked, those with certain values."""
+def overlooks(*rules: str, where: Callable[[Any], bool] = lambda _: True, kind: str = "") -> Make:
+    """Violations of some rules are overlooked, those with certain values, or by input of one kind."""
+
+    def is_seen(violation: Any) -> bool:
+        other = kind and violation.rule.kind != kind
+        return bool(violation.rule.id not in rules or other or not where(violation.value))
 
     def judge(_: Simulator, judge: Callable[..., Any], body: Any) -> Any:
         violations, pictures = judge(body)
-        return [
-            violation for violation in violations if violation.rule.id not in rules or not where(violation.value)
-        ], pictures
+        return list(filter(is_seen, violations)), pictures
 
     return does("contract.request.judge", judge)
 

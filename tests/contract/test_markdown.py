@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from klingkit.contract import load_contract
+from klingkit.contract.evidence import Evidence
 from klingkit.contract.judge.deviation import DEVIATION_KINDS, Deviation
 from klingkit.contract.markdown import code, prose
 from klingkit.contract.recordings.drift import Drift, DriftRow, compare
@@ -125,7 +126,7 @@ def held() -> Report:
 def test_no_text_of_a_service_leaves_its_place_in_a_report(texts: list[str], kind: str, held: Report) -> None:
     expected, got, note, reason, target = texts
     results = [Result(result.case, reply=result.reply) for result in held.results]
-    results[0].add(Deviation("n.maximum", kind, expected, got, "inferred"))
+    results[0].add(Deviation("n.maximum", kind, expected, got, Evidence("recorded", "sibling", "2026-11")))
     results[1].skip(reason)
     report = replace(held, target=target, results=results, notes=[note], incomplete=reason)
     assert_only_what_is_ours(as_markdown(report, AT), 7, 1)

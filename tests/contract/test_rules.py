@@ -17,6 +17,8 @@ from tests.conftest import PATH, URL, b64, body, png, subjects
 if TYPE_CHECKING:
     from openapi_core import OpenAPI
 
+    from klingkit.contract import Contract
+
 LONG = "x" * 2501
 ITEM = "subject_image_list.items"
 
@@ -24,7 +26,6 @@ REFUSED = [
     # model
     ({"model_name": "kling-v9"}, "model_name.enum", "model_name value 'kling-v9' is invalid"),
     ({"model_name": ""}, "model_name.enum", "model_name value '' is invalid"),
-    ({"model_name": None}, "model_name.type", "model_name value type is invalid, expected string"),
     ({"model_name": 2}, "model_name.type", "model_name value type is invalid, expected string"),
     # required
     ({"subject_image_list": ...}, "subject_image_list.required", "subject_image_list cannot be empty"),
@@ -63,8 +64,6 @@ REFUSED = [
         "subject_image value type is invalid, expected string",
     ),
     ({"prompt": LONG}, "prompt.maxLength", "prompt: size must be between 0 and 2500"),
-    ({"prompt": None}, "prompt.type", "prompt value type is invalid, expected string"),
-    ({"scence_image": None}, "scence_image.type", "scence_image value type is invalid, expected string"),
     ({"style_image": 1}, "style_image.type", "style_image value type is invalid, expected string"),
     ({"n": 0}, "n.minimum", "n: must be greater than or equal to 1"),
     ({"n": 10}, "n.maximum", "n: must be less than or equal to 9"),
@@ -73,7 +72,6 @@ REFUSED = [
     ({"n": 1.5}, "n.type", "n value type is invalid, expected integer"),
     ({"n": "1"}, "n.type", "n value type is invalid, expected integer"),
     ({"n": True}, "n.type", "n value type is invalid, expected integer"),
-    ({"n": None}, "n.type", "n value type is invalid, expected integer"),
     ({"n": float("inf")}, "n.type", "n value type is invalid, expected integer"),
     ({"aspect_ratio": "5:4"}, "aspect_ratio.enum", "aspect_ratio value '5:4' is invalid"),
     ({"aspect_ratio": 1}, "aspect_ratio.type", "aspect_ratio value type is invalid, expected string"),
@@ -101,6 +99,50 @@ REFUSED = [
     ({"scence_image": ""}, "scence_image.base64", "File is not in a valid base64 format"),
     ({"style_image": ""}, "style_image.base64", "File is not in a valid base64 format"),
 ]
+
+
+def test_null_in_an_optional_field_counts_as_absent(contract: Contract) -> None:
+    """api-facts 6.4: recorded in client code, sibling."""
+    optional = [name for name in contract.request.known_fields[()] if name != "subject_image_list"]
+
+    assert contract.request.judge(body(**dict.fromkeys(optional))) == contract.request.judge(body())
+    assert len(optional) == 8
+
+
+@pytest.mark.parametrize(
+    ("fields", "rule", "grades", "assumption"),
+    [
+        ({"scence_image": "data:image/png;base64,QUJD"}, "scence_image.base64", "documented recorded recorded", ""),
+        ({"scence_image": "QUJD\nQUJD"}, "scence_image.base64", "inferred inferred inferred", "base64-dialect"),
+        ({"scence_image": "QUJD\r\nQUI"}, "scence_image.base64", "inferred inferred inferred", "base64-dialect"),
+        ({"scence_image": "QU JD"}, "scence_image.base64", "inferred inferred inferred", "base64-dialect"),
+        ({"scence_image": "QUI"}, "scence_image.base64", "inferred inferred inferred", "base64-dialect"),
+        ({"scence_image": "-_-_"}, "scence_image.base64", "inferred inferred inferred", "base64-dialect"),
+        ({"scence_image": ""}, "scence_image.base64", "inferred inferred inferred", "empty-picture"),
+        ({"scence_image": "ftp://a/b"}, "scence_image.base64", "documented inferred inferred", "other-scheme"),
+        ({"scence_image": "not base64!"}, "scence_image.base64", "documented recorded recorded", ""),
+        ({"n": 1.0}, "n.type", "inferred inferred inferred", "number-forms"),
+        ({"n": "1"}, "n.type", "inferred inferred inferred", "number-forms"),
+        ({"n": True}, "n.type", "inferred inferred inferred", "number-forms"),
+        ({"n": float("inf")}, "n.type", "inferred inferred inferred", "number-forms"),
+        ({"n": "many"}, "n.type", "documented inferred inferred", ""),
+        ({"n": 1.5}, "n.type", "documented inferred inferred", ""),
+        ({"subject_image_list": None}, "subject_image_list.required", "inferred inferred inferred", "no-subjects"),
+        ({"aspect_ratio": ""}, "aspect_ratio.enum", "inferred inferred inferred", "empty-strings"),
+        ({"aspect_ratio": "5:4"}, "aspect_ratio.enum", "documented recorded recorded", ""),
+        ({"subject_image_list": ["x"]}, f"{ITEM}.type", "documented inferred inferred", ""),
+    ],
+)
+def test_how_well_a_refusal_is_known_depends_on_the_input(
+    contract: Contract, fields: dict[str, Any], rule: str, grades: str, assumption: str
+) -> None:
+    found = contract.request.judge(body(**fields))[0][0].rule
+    missing = contract.request.judge({})[0][0].rule
+
+    assert (found.id, found.assumption) == (rule, assumption)
+    assert " ".join(known.grade for known in found.aspects.values()) == grades
+    assert (f"; assumption={assumption}" in found.explanation) == bool(assumption)
+    assert missing.assumption == "no-subjects"
 
 
 @pytest.mark.parametrize(
@@ -218,7 +260,11 @@ def test_judges_as_openapi_core_does(referee: OpenAPI, request_body: dict[str, A
     """The fast validator and the referee agree on every body; what goes beyond JSON Schema is counted apart."""
     contract = load_contract()
     builder = EnvironBuilder(
-        PATH, contract.server_url, method="POST", json=request_body, headers=[("Authorization", "Bearer k")]
+        PATH,
+        contract.server_url,
+        method="POST",
+        json=without_nulls(request_body),
+        headers=[("Authorization", "Bearer k")],
     )
     violations = contract.request.judge(request_body)[0]
     beyond_schema = [
@@ -231,6 +277,13 @@ def test_judges_as_openapi_core_does(referee: OpenAPI, request_body: dict[str, A
         assert violations
     else:
         assert violations == beyond_schema
+
+
+def without_nulls(value: Any) -> Any:
+    """A request without the fields that are null, which count as absent."""
+    if isinstance(value, dict):
+        return {name: without_nulls(inner) for name, inner in value.items() if inner is not None}
+    return [without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
 def float_of_n(request: dict[str, Any]) -> float | None:

@@ -313,11 +313,15 @@ def test_rules_lists_every_rule_with_its_answer() -> None:
         "http": 400,
         "code": 1201,
         "text": "n: must be less than or equal to 9",
-        "evidence": "inferred",
+        "evidence": {
+            "limit": {"grade": "inferred", "source": "kling-page", "date": "2026", "note": ""},
+            "answer": {"grade": "inferred", "source": "pattern", "date": "2026-11", "note": ""},
+            "text": {"grade": "inferred", "source": "pattern", "date": "2026-11", "note": "recorded on another field"},
+        },
     }
     assert by_id["moderation"]["phase"] == "async"
     assert by_id["external_task_id.unique"]["text"] == "External_task_id {value} already exists"
-    assert "sync, 404, documented: an HTML page" in text
+    assert "sync, 404, limit documented, answer documented, text unknown: an HTML page" in text
 
 
 def test_the_version_is_the_packages() -> None:

@@ -485,7 +485,7 @@ def test_its_texts_and_codes_are_those_of_the_rules(whole: Recording, contract: 
 
     assert problems == []
     rule = made.rules["n.maximum"]
-    assert (rule.text(value=10), rule.evidence) == ("n of {10} is too much", "recorded")
+    assert rule.text(value=10) == "n of {10} is too much"
     assert rule.error
     assert (rule.error.http, rule.error.code) == (422, 1200)
     assert {(known.source, known.note, known.date) for known in rule.aspects.values()} == {

@@ -20,6 +20,7 @@ import pytest
 
 from klingkit.contract import load_contract
 from klingkit.contract.check import check_create
+from klingkit.contract.evidence import Evidence
 from klingkit.contract.judge.deviation import Deviation
 from klingkit.contract.targets.callback_receiver import receiving
 from klingkit.contract.targets.target import HttpTarget
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from tests.conftest import Running
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
+RECORDED = Evidence("recorded", "sibling", "2026-11")
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +58,7 @@ def report_on(url: str, options: Options = PAID) -> Report:
     report = run(right_target(), options)
     report.url = url
     for result in report.results:
-        result.add(Deviation(result.case.requirement or "answer.schema", "text", "a", "b", "inferred"))
+        result.add(Deviation(result.case.requirement or "answer.schema", "text", "a", "b", RECORDED))
     return report
 
 

@@ -10,6 +10,7 @@ import sys
 import threading
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
@@ -22,10 +23,12 @@ from klingkit.contract import load_contract
 from klingkit.contract.cases.case import NEVER, PICTURES
 from klingkit.contract.cases.catalogue import build_cases
 from klingkit.contract.targets.target import HttpTarget, NoAnswerError, Reply, Request, is_local
+from klingkit.contract.verify import report as forms
 from klingkit.contract.verify.budget import Budget, BudgetError, make_plan
 from klingkit.contract.verify.probing import UnusableTargetError
 from klingkit.contract.verify.run import verify
 from klingkit.contract.verify.selection import EXPLORED, MAX_CREATES, Options, select_cases, why_not
+from klingkit.contract_commands import exit_code
 from klingkit.mock_server.clock import START
 from tests.wrong_targets import CONTRACT, FREE, PAID, PRICE, Wrong, rewritten, right_target, run
 
@@ -271,7 +274,6 @@ def test_a_service_without_room_is_asked_again() -> None:
     ("change", "subject", "kind"),
     [
         (lambda reply: rewritten(reply, code="1201"), "answer.schema", "code"),
-        (lambda reply: rewritten(reply, trace="x"), "answer.schema", "undocumented_field"),
         (
             lambda reply: replace(
                 reply,
@@ -360,7 +362,12 @@ def test_one_rule_alone() -> None:
 
 def test_every_rule_and_promise_can_be_chosen() -> None:
     contract = load_contract()
-    untestable = {"body.size", "moderation", *(rule for rule in contract.rules if rule.startswith("account."))}
+    untestable = {
+        "body.size",
+        "body.depth",
+        "moderation",
+        *(rule for rule in contract.rules if rule.startswith("account.")),
+    }
     for subject in {*contract.rules, *contract.promises} - untestable:
         assert select_cases(contract, replace(PAID, only=subject)), subject
 
@@ -478,7 +485,7 @@ def test_a_code_of_any_kind_is_a_deviation(code: object, inside: bool) -> None:
         Wrong(lambda _, reply: replace(reply, content=json.dumps(body).encode()) if reply.http == 400 else reply)
     )
 
-    assert len(report.of("deviates")) > 50
+    assert len(report.of("deviates")) + len(report.of("learned")) > 50
 
 
 @pytest.mark.parametrize(
@@ -545,7 +552,8 @@ def test_drawn_cases_that_were_accepted_are_reported_after_a_ctrl_c() -> None:
     states = [result.state for result in report.results if result.case.id.startswith("explored/")]
 
     assert report.interrupted
-    assert states == ["deviates"] * 3 + ["skipped"] * (EXPLORED - 3)
+    assert set(states[:3]) <= {"deviates", "learned"}
+    assert states[3:] == ["skipped"] * (EXPLORED - 3)
 
 
 def test_a_run_without_a_budget_that_ends_early_is_incomplete_though_nothing_counts() -> None:
@@ -633,3 +641,61 @@ def test_cases_that_hang_while_others_are_answered_do_not_give_the_target_up() -
 def test_what_is_on_this_machine() -> None:
     assert all(map(is_local, ("http://127.0.0.1:1", "http://127.8.8.8", "http://localhost/x", "http://[::1]:80")))
     assert not any(map(is_local, ("https://api.cometapi.com", "http://127.0.0.1.example.com", "http://10.0.0.1")))
+
+
+def own_texts(_: Request, reply: Reply) -> Reply:
+    """What a service says in its own words where nobody knows the real ones, and in other words where they are inferred."""
+    named = reply.headers.get("klingkit-rule", "")
+    if not isinstance(reply.body, dict):
+        return reply
+    if named.startswith(("path.method", "subject_image_list.items.subject_image.maxBytes")):
+        return rewritten(reply, message="no")
+    return (
+        rewritten(reply, message="too many")
+        if named.startswith("subject_image_list.maxItems")
+        else rewritten(reply, trace="x")
+    )
+
+
+def test_what_differs_from_an_inference_is_learned_and_from_the_unknown_nothing() -> None:
+    report = run(Wrong(own_texts), FREE)
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    told = json.loads(forms.as_json(report, now))
+    text, junit, markdown = forms.as_text(report), forms.as_junit(report, now), forms.as_markdown(report, now)
+
+    assert [result.case.requirement for result in report.of("learned")] == ["subject_image_list.maxItems"]
+    assert report.of("deviates") == []
+    assert (report.counted(), len(report.counted("inferred"))) == ([], 1)
+    assert exit_code(report) == 0
+    assert (told["verdict"], told["causes"], told["unmentioned_fields"]) == ("learned", [], ["trace"])
+    assert [(cause["rules"], cause["evidence"], cause["settles"]) for cause in told["learned"]] == [
+        (["subject_image_list.maxItems"], "inferred", ["list-errors"])
+    ]
+    assert "learned: subject_image_list.maxItems: the text is another" in text
+    assert "settles list-errors" in text
+    assert "keep it: klingkit record http://127.0.0.1:8000 --only subject_image_list.maxItems --out recordings" in text
+    assert "fields that no page mentions, which is no deviation: trace" in text
+    assert 'failures="0"' in junit.splitlines()[1]
+    assert "learned:" in junit
+    assert "What was learned" in markdown
+    report.fail_on = "inferred"
+    assert exit_code(report) == 1
+    assert 'failures="1"' in forms.as_junit(report, now).splitlines()[1]
+
+
+@pytest.mark.parametrize(("http", "headers"), [(403, {}), (500, {}), (302, {"location": "/login"})])
+def test_a_single_page_before_the_service_is_not_tested_and_one_for_all_is_found(
+    http: int, headers: dict[str, str]
+) -> None:
+    page = Reply(http, headers, b"<html>a firewall</html>")
+    wall = Wrong(lambda request, reply: page if (request.body or {}).get("aspect_ratio") == "klingkit" else reply)
+    single = run(wall, replace(PAID, only="aspect_ratio.enum"))
+    always = run(Wrong(lambda request, reply: page if request.method == "POST" and reply.http == 400 else reply))
+
+    assert [each.case.id for each in single.results if each.reason and not each.planned] == [
+        "aspect_ratio.enum/unknown"
+    ]
+    assert single.of("deviates") == []
+    assert sum((each.body or {}).get("aspect_ratio") == "klingkit" for each in wall.sent) > 1  # it was asked again
+    assert "was unavailable" in single.incomplete
+    assert len(always.of("deviates")) > 3
