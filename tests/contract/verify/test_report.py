@@ -28,7 +28,7 @@ from klingkit.contract.verify import report as forms
 from klingkit.contract.verify.causes import causes
 from klingkit.contract.verify.probing import UnusableTargetError
 from klingkit.contract.verify.reproduce import curl, python
-from klingkit.contract.verify.results import MOST_VIEWS
+from klingkit.contract.verify.results import MOST_VIEWS, Result
 from klingkit.contract.verify.run import verify
 from klingkit.contract.verify.told import commands
 from tests.conftest import serving
@@ -51,6 +51,11 @@ RECORDED = Evidence("recorded", "sibling", "2026-11")
 def live() -> Iterator[Running]:
     with serving("--instant", "--seed", "1") as running:
         yield running
+
+
+def differing(report: Report) -> list[Result]:
+    """What deviates, and what was learned."""
+    return [*report.of("deviates"), *report.of("learned")]
 
 
 def report_on(url: str, options: Options = PAID) -> Report:
@@ -155,7 +160,7 @@ def test_nothing_that_a_target_says_can_break_a_report() -> None:
 
     report = run(Spoilt(wrong))
 
-    assert len(report.of("deviates")) > 100
+    assert len(differing(report)) > 100
     assert "callback.body" in {each.requirement for each in report.counted("inferred")}
     for text in (forms.as_text(report), forms.as_markdown(report, AT), forms.as_json(report, AT)):
         text.encode()
@@ -195,7 +200,7 @@ def test_no_form_of_a_report_holds_a_key(times: int) -> None:
         return rewritten(reply, message="x" * 130 + SECRET * times + OTHER, code=SECRET)
 
     report = run(Wrong(echo), options)
-    assert report.of("deviates")
+    assert differing(report)
     for text in (
         forms.as_text(report),
         forms.as_markdown(report, AT),
@@ -299,7 +304,7 @@ def test_one_cause_is_told_once_with_the_cheapest_case_that_shows_it() -> None:
     report = run(Wrong(wrong_code))
 
     (cause,) = causes(report)
-    assert len(cause.cases) == len(report.of("deviates")) > 80
+    assert len(cause.cases) == len(differing(report)) > 80
     result, deviation = cause.example
     assert (deviation.requirement, deviation.kind) == ("answer.schema", "code")
     assert result.case.cost == "never"
@@ -322,7 +327,7 @@ def test_one_answer_to_all_is_few_causes_whatever_rule_each_case_is_about() -> N
     report = run(Wrong(outage))
 
     found = causes(report)
-    assert len(report.of("deviates")) > 90
+    assert len(differing(report)) > 90
     assert len(found) < 8
     assert max(len(cause.requirements) for cause in found) > 20
 
@@ -413,7 +418,7 @@ def test_no_report_names_a_class_of_python(change: Any, live: Running) -> None:
     target = Wrong(lambda request, reply: change(reply) if reply.data else reply)
     target.fetch = HttpTarget(live.url).fetch  # type: ignore[attr-defined]
     report = run(target, replace(PAID, cases=frozenset({"accepted/smallest", "accepted/1", "n.maximum/one-too-high"})))
-    assert report.of("deviates")
+    assert differing(report)
     assert not re.search(
         r"\b[A-Z][a-z]+(?:[A-Z][a-z]+)+\b",
         re.sub("Bearer|CreateRequest|ImageSource", "", "".join(d.got for r in report.results for d in r.deviations)),
