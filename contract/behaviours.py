@@ -15,9 +15,10 @@ from .spec import operation_specs
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from .assumption import Assumption
     from .evidence import Evidence
     from .rule import ErrorSpec, Rule
-    from .spec import Assumption, Contract
+    from .spec import Contract
 
 RULE, ERROR, PROMISE, QUESTION, SENT, SHOWN, LIFECYCLE, CALLBACKS, PRICE, TASK_ID = KINDS = (
     "rule",
