@@ -113,11 +113,13 @@ def _judge_refusal(contract: Contract, case: Case, reply: Reply) -> Iterator[Dev
         yield deviation("status", str(error.error.http), str(reply.http), ANSWER)
     answered, asked = inner_of(reply.body), inner_of(expected)
     if answered.get("code") != asked["code"]:
-        same = str(answered.get("code")) == str(
+        codes = shown(asked["code"]), shown(answered.get("code"))
+        if str(answered.get("code")) == str(
             asked["code"]
-        )  # then only its type is another, which is no matter of the rule
-        about = SCHEMA if same else case.requirement
-        yield deviation("code", shown(asked["code"]), shown(answered.get("code")), ANSWER, about)
+        ):  # then only its type is another, which is no matter of the rule
+            yield Deviation(SCHEMA, "code", *codes, evidence_of(contract, SCHEMA))
+        else:
+            yield deviation("code", *codes, ANSWER)
     elif not _is_text(rule, str(answered.get("message")), str(asked["message"])):
         about = wrongly_told(contract, rule, str(answered.get("message"))) or case.requirement
         yield deviation("text", shown(error.message), shown(answered.get("message")), TEXT, about)
