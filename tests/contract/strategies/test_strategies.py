@@ -353,7 +353,7 @@ WRONG: list[tuple[Callable[[], SimulatorTarget], str]] = [
     (lambda: changing(lambda data: data.update(task_id=int(data["task_id"]))), "answer.schema: .*data.task_id"),
     (lambda: changing(lambda data: data.update(extra=1)), "answer.schema: expected no such field in data, got 'extra'"),
     (going_back, "task.status: expected no way from succeed to processing"),
-    (changing_what_has_ended, r"task.status: expected an ended task as it was, updated_at \d+, got updated_at \d+"),
+    (changing_what_has_ended, r"task.times: expected an ended task as it was, updated_at \d+, got updated_at \d+"),
     (keeping_the_ids_of_the_refused, r"refusal.nothing: expected accepted, got 400/1201"),
     (lambda: with_field("subject_image_list", maxItems=5), r"subject_image_list.maxItems: expected"),
     (lambda: with_field("prompt", maxLength=2501), r"prompt.maxLength: expected"),
