@@ -66,5 +66,5 @@ def render(
         return Answer(spec.http, {"code": spec.code, "message": error.message, "data": None})
     if spec.envelope == "gateway":
         message = error.message + gateway["messageSuffix"].format(gateway_request_id=gateway_request_id)
-        return Answer(spec.http, {"error": {"message": message, "type": gateway["type"], "code": spec.code}})
+        return Answer(spec.http, {"error": {"message": message, "type": gateway["type"], "code": str(spec.code)}})
     return Answer(spec.http, {"code": spec.code, "message": error.message, "request_id": request_id})

@@ -21,7 +21,11 @@ class Assumption:
     id: str
     question: str
     default: str
-    """What the simulator does meanwhile."""
+    """Name of the alternative that is taken meanwhile."""
+    alternatives: Mapping[str, str]
+    """What the service does by each, by its name."""
+    fixed: str
+    """Why there is no other than the default; empty if there is."""
     aspects: Mapping[str, Evidence]
     """How well the default is known; those aspects that it is about."""
     about: tuple[str, ...]
@@ -66,10 +70,14 @@ class Assumptions:
 def _read(document: Mapping[str, Any]) -> list[Assumption]:
     sources = Sources(document["x-sources"])
     found = []
-    for entry in document["x-assumptions"]:
+    for name, entry in document["x-assumptions"].items():
         evidence = entry["evidence"]
-        names = RULE_ASPECTS if isinstance(evidence, list) else tuple(evidence)
-        aspects = sources.aspects(evidence, names, f"the assumption {entry['id']}")
+        known = RULE_ASPECTS if isinstance(evidence, list) else tuple(evidence)
+        aspects = sources.aspects(evidence, known, f"the assumption {name}")
         about = tuple(entry["about"])
-        found.append(Assumption(entry["id"], entry["question"], entry["default"], aspects, about, entry["probe"]))
+        alternatives = {each: spec["does"] for each, spec in entry["alternatives"].items()}
+        fixed = entry.get("fixed", "")
+        found.append(
+            Assumption(name, entry["question"], entry["default"], alternatives, fixed, aspects, about, entry["probe"])
+        )
     return found

@@ -36,7 +36,7 @@ RULE, ERROR, PROMISE, QUESTION, SENT, SHOWN, LIFECYCLE, CALLBACKS, PRICE, TASK_I
 PICTURE_LIMITS = {
     "base64": ("schemes",),
     "fetch": ("schemes",),
-    "maxBytes": ("maxMegabytes",),
+    "maxBytes": ("maxMegabytes", "megabyte"),
     "pixels": ("formats", "minPixels", "maxRatio"),
 }
 """What of `x-image` is the limit of a rule that JSON Schema has no keyword for."""
@@ -180,7 +180,8 @@ def _defaults(contract: Contract) -> Iterator[Aspect]:
     for question in contract.assumptions:
         alike = len(set(question.aspects.values())) == 1
         for aspect in list(question.aspects)[: 1 if alike else None]:
-            yield Aspect(QUESTION, question.id, "" if alike else aspect, question.default, question.aspects[aspect])
+            does = question.alternatives[question.default]
+            yield Aspect(QUESTION, question.id, "" if alike else aspect, does, question.aspects[aspect])
 
 
 def _questions(contract: Contract, requirement: str) -> list[tuple[Assumption, str]]:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+STANDARD = str.maketrans("-_", "+/")
+"""From the URL-safe alphabet of Base64 to the standard one."""
 UNREADABLE = (OSError, SyntaxError, ValueError, IndexError, KeyError, TypeError, struct.error)
 """What Pillow's readers raise on a broken file."""
 
@@ -49,21 +51,30 @@ class ImageLimits:
     max_bytes: int
     min_pixels: int
     max_ratio: float
+    lenient_base64: bool = False
 
     @classmethod
-    def of(cls, spec: Mapping[str, Any]) -> ImageLimits:
+    def of(cls, spec: Mapping[str, Any], *, lenient_base64: bool = False) -> ImageLimits:
         """Read `x-image`."""
         return cls(
             schemes=tuple(f"{scheme}://" for scheme in spec["schemes"]),
             formats=tuple(spec["formats"]),
-            max_bytes=spec["maxMegabytes"] * 1024 * 1024,
+            max_bytes=spec["maxMegabytes"] * spec["megabyte"],
             min_pixels=spec["minPixels"],
             max_ratio=spec["maxRatio"],
+            lenient_base64=lenient_base64,
         )
 
     def is_url(self, value: str) -> bool:
         """Tell whether a picture is given by URL; the scheme word is case-insensitive (RFC 3986)."""
         return value[:8].lower().startswith(self.schemes)
+
+    def decode(self, value: str) -> bytes | None:
+        """Decode Base64 as strictly as the service does; None for anything else."""
+        if self.lenient_base64:
+            value = "".join(value.split()).translate(STANDARD).rstrip("=")
+            value += "=" * (-len(value) % 4)
+        return decode_base64(value)
 
     def pixels_valid(self, data: bytes) -> bool:
         """Tell whether the file is a picture within the limits of pixels and ratio; False too if it cannot be read."""

@@ -76,6 +76,7 @@ class RuleTable:
         self.integers: list[str] = []
         """The fields of the request itself that are whole numbers."""
         self._compile((), schema, "")
+        self.unknown_field_rule = self._unknown_field_rule()
 
     def _compile(
         self, path: Path, schema: Mapping[str, Any], pointer: str, *, stage: str = "", required_at: str = ""
@@ -156,6 +157,15 @@ class RuleTable:
             params=params,
             rank=self._rank(path, keyword, stage),
         )
+
+    def _unknown_field_rule(self) -> Rule | None:
+        """Return the rule that refuses fields that are not known, after those of the known ones; None where they are ignored."""
+        entry = self._document["x-rules"].get("request.fields")
+        if entry is None:
+            return None
+        rank = (self._document["x-stages"].index(entry["stage"]), len(self.known_fields[()]))
+        place = "/x-rules/request.fields"
+        return make_rule("request.fields", place, entry, self._errors, self._sources, params=entry, rank=rank)
 
     def _rank(self, path: Path, keyword: str, stage: str) -> tuple[int, ...]:
         """Return the place of a rule in the order of checks, since a request that breaks several is refused for the first.

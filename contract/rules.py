@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,8 @@ import jsonschema_rs
 from .api_error import ApiError
 from .assumption import Assumptions
 from .kinds import kind_of
-from .pictures import ImageLimits, Picture, decode_base64
+from .leniency import WHOLE, Leniency
+from .pictures import ImageLimits, Picture, measure
 from .rule_table import RuleTable
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from .rule_table import Path
 
 
-WHOLE = re.compile(r"[+-]?[0-9]{1,20}", re.ASCII)
 MAX_ITEMS = 1000
 """Items of a list that are looked at; no list may be so long."""
 
@@ -57,7 +56,10 @@ class RequestRules:
         self.nodes = table.nodes
         self.known_fields = table.known_fields
         self.defaults = table.defaults
-        self.limits = ImageLimits.of(document["x-image"])
+        self.leniency = Leniency.of(document)
+        self.limits = ImageLimits.of(document["x-image"], lenient_base64=self.leniency.base64)
+        self.unknown_field_rule = table.unknown_field_rule
+        """What refuses fields that are not known; None where they are ignored."""
         self._validator = jsonschema_rs.Draft202012Validator({**schema, "components": document["components"]})
 
     def judge(self, body: Mapping[str, Any]) -> tuple[list[Violation], list[Picture]]:
@@ -65,6 +67,8 @@ class RequestRules:
         sent, body = body, self._judged(body, ())
         broken = list(self._broken_keywords(body, sent))
         violations = [violation for _, violation in broken]
+        if self.unknown_field_rule and (unknown := next(self.unknown_fields(sent), None)):
+            violations.append(Violation(self.unknown_field_rule, unknown[1]))
         pictures = []
         for found in self._read_pictures(body, {place for place, _ in broken}):
             if isinstance(found, Picture):
@@ -74,10 +78,27 @@ class RequestRules:
         violations.sort(key=lambda violation: violation.rule.rank)
         return violations, pictures
 
+    def meant(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the fields of a request as the service takes them, with the defaults of those that are not there."""
+        numbers = {name: self.leniency.whole(body[name]) for name in self._table.integers if name in body}
+        return {**self.defaults, **self.leniency.present({**body, **numbers}, body)}
+
     def read_query(self, query: Mapping[str, str]) -> dict[str, Any]:
         """Return the parameters of a URL as the values that they stand for, to be judged; what is no number stays a text."""
         numbers = {name: query[name] for name in self._table.integers if WHOLE.fullmatch(query.get(name, ""))}
         return {**query, **{name: int(text) for name, text in numbers.items()}}
+
+    def nearest(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return values in which a whole number out of its range is the nearest in it."""
+        limits = {
+            name: (self.nodes[(name,)]["minimum"], self.nodes[(name,)]["maximum"]) for name in self._table.integers
+        }
+        inside = {
+            name: min(max(values[name], low), high)
+            for name, (low, high) in limits.items()
+            if isinstance(values.get(name), int)
+        }
+        return {**values, **inside}
 
     def unknown_fields(self, body: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
         """Yield place and name of each field that the contract does not know, with the schemas of those that it knows there."""
@@ -92,6 +113,10 @@ class RequestRules:
             for place, value in _at(body, path):
                 if isinstance(value, str):
                     yield place_text(place), value
+
+    def picture_fields(self) -> list[tuple[Path, str]]:
+        """Return path and role of each picture that a request can have."""
+        return self._table.picture_roles
 
     def items_that_are_texts(self, body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         """Yield the place of each text that should be an object, with the name of the first field of that."""
@@ -113,15 +138,15 @@ class RequestRules:
     def _judged(self, value: Any, path: Path) -> Any:
         """Return so much of a value as there are rules for: what else is sent, and however much of it, costs nothing.
 
-        A field that is null counts as absent (api-facts 6.4).
+        A field that is null counts as absent (api-facts 6.4), unless something else is assumed.
         """
         if isinstance(value, dict):
-            known = self.known_fields.get(path, ())
-            return {name: self._judged(value[name], (*path, name)) for name in known if value.get(name) is not None}
+            present = self.leniency.present(value, self.known_fields.get(path, ()))
+            return {name: self._judged(item, (*path, name)) for name, item in present.items()}
         if isinstance(value, list):
             items = (*path, "items")
             return [self._judged(item, items) for item in value[:MAX_ITEMS]] if items in self.nodes else []
-        return value
+        return self.leniency.whole(value) if self.nodes[path].get("type") == "integer" else value
 
     def _broken_keywords(
         self, body: Mapping[str, Any], sent: Mapping[str, Any]
@@ -134,7 +159,12 @@ class RequestRules:
                 if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.Required):
                     place = (*place, error.kind.property)
                     kind = "null" if _is_there(sent, place) else "missing"
+                elif error.instance is None and (path_of(place), "required") in self.rules:
+                    keyword = "required"  # where null is not absent, it is answered there as if it were
                 yield place, self._violation(path_of(place), keyword, kind, error.instance)
+        for name, value in body.items():
+            if self.leniency.too_long(value, self.nodes[(name,)].get("maxLength")):
+                yield (name,), self._violation((name,), "maxLength", "", value)
         for name in self._table.integers:
             if isinstance(body.get(name), float):  # JSON Schema takes 1.0 for an integer; the service does not
                 yield (name,), self._violation((name,), "type", kind_of("type", body[name]), body[name])
@@ -149,12 +179,16 @@ class RequestRules:
             for place, value in _at(body, path):
                 if place in broken or not isinstance(value, str):  # a rule of its form has refused it already
                     continue
+                if not value and self.leniency.empty_picture_is_absent:
+                    continue
                 if self.limits.is_url(value):
                     yield Picture(place, role, value, None)
-                elif (data := decode_base64(value)) is None:
+                elif (data := self.limits.decode(value)) is None:
                     yield self._violation(path, "base64", kind_of("base64", value))
                 elif len(data) > self.limits.max_bytes:
                     yield Violation(self.rules[path, "maxBytes"])
+                elif (path, "readable") in self.rules and measure(data, self.limits.formats) is None:
+                    yield self._violation(path, "readable", "unreadable")
                 else:
                     yield Picture(place, role, None, data)
 

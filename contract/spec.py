@@ -15,28 +15,25 @@ is, never by the name of a contract:
 
 from __future__ import annotations
 
-from copy import copy, deepcopy
+from copy import copy
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cache, cached_property, lru_cache
-from pathlib import Path
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import jsonschema_rs
-import yaml
 
 from .assumption import Assumptions
-from .choice import CONTRACTS, PLAIN, Choice
+from .choice import CONTRACTS, Choice
 from .evidence import ERROR_ASPECTS, Evidence, Sources
-from .overlay import apply_overlay
+from .leniency import taken
+from .resolving import resolve, shortest
 from .rule import ErrorSpec, Rule, make_rule
 from .rules import RequestRules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-OPENAPI = Path(__file__).resolve().parents[1] / "openapi.yaml"
-OVERLAYS = Path(__file__).resolve().parent / "overlays"
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
 
@@ -143,7 +140,11 @@ class Contract:
     def found_by(self) -> tuple[str, ...]:
         """The ids by which a task can be queried: `task_id`, and `external_task_id` where it can be used so."""
         get = self.operations["get_task"]
-        return tuple(self.document["paths"][get.path]["get"].get("x-found-by", ["task_id"]))
+        return tuple(self.document["paths"][get.path]["get"]["x-found-by"])
+
+    def takes(self, assumption: str) -> str:
+        """Return the alternative of an assumption that is taken; empty if the question is none in this contract."""
+        return taken(self.document, assumption)
 
     def at(self, pointer: str) -> Any:
         """Return what a JSON pointer into the document leads to."""
@@ -215,44 +216,21 @@ def load_contract(choice: Choice | str = CONTRACTS[0]) -> Contract:
 
     Raises UnknownChoiceError for one that there is not, ContractError if a file describes something that klingkit does not know.
     """
-    return _load(Choice.parse(choice) if isinstance(choice, str) else choice)
+    choice = Choice.parse(choice) if isinstance(choice, str) else choice
+    return _load(shortest(choice) if choice.assume else choice)
 
 
 @lru_cache(maxsize=64)
 def _load(choice: Choice) -> Contract:
-    if choice == Choice():
-        return Contract(_base())
-    return Contract(_resolve(choice))
-
-
-def _resolve(choice: Choice) -> dict[str, Any]:
-    """Return the document of a contract: `openapi.yaml` with the overlays of its name and of plain generation."""
-    document = deepcopy(_base())
-    names = [choice.name] * (choice.name != CONTRACTS[0]) + [PLAIN] * choice.plain_generation
-    for name in names:
-        apply_overlay(document, read_yaml(OVERLAYS / f"{name}.yaml"), f"{name}.yaml")
-    if choice.plain_generation:
-        document["x-choice"] = str(choice)
-    return document
-
-
-@cache
-def _base() -> dict[str, Any]:
-    return read_yaml(OPENAPI)
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Return the document in a file."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C one is six times as fast; some builds lack it
-    document: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), loader)  # noqa: S506 - both loaders are safe
-    return document
+    return Contract(resolve(choice))
 
 
 def _errors(document: dict[str, Any], sources: Sources) -> Iterator[tuple[str, ErrorSpec]]:
     rows = {str(row["code"]): {"envelope": "kling", **row} for row in document["x-errors"]}
     for key, row in (rows | document["x-gateway-errors"]).items():
         aspects = sources.aspects(row.get("evidence"), ERROR_ASPECTS, f"the error {key}")
-        yield key, ErrorSpec(key, row["http"], row["envelope"], row["code"], row["message"], aspects)
+        code = str(row["code"]) if row["envelope"] == "gateway" else row["code"]  # where the gateway wraps Kling's too
+        yield key, ErrorSpec(key, row["http"], row["envelope"], code, row["message"], aspects)
 
 
 def _promises(document: dict[str, Any], sources: Sources) -> Iterator[tuple[str, Promise]]:

@@ -12,8 +12,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from contextlib import AbstractContextManager
     from decimal import Decimal
+    from pathlib import Path
 
     from .kling import Kling as Kling
 
@@ -26,16 +28,25 @@ def mock(
     seed: int | None = None,
     contract: str | None = None,
     plain_generation: bool | None = None,
+    assume: Mapping[str, str] | None = None,
+    answers: str | Path | None = None,
 ) -> AbstractContextManager[Kling]:
     """Return a context in which a simulator answers what this process asks of the service with requests, httpx or aiohttp.
 
     It serves a contract: `cometapi` if nothing is said, `cometapi-2026`, `kling`, or `all` of them. Raises ValueError for another.
-    It ends with the exception that the simulator or a receiver of callbacks raised, if any did.
+    `assume` answers open questions about the real service otherwise than by default, by their ids (`klingkit assumptions` lists them),
+    `answers` as the file says that `klingkit probe` has written. It ends with the exception that the simulator or a receiver of callbacks raised, if any did.
     """
     from .kling_kinds import InProcess
 
     return InProcess(contract=contract).used(
-        scenario=scenario, progression=progression, balance=balance, seed=seed, plain_generation=plain_generation
+        scenario=scenario,
+        progression=progression,
+        balance=balance,
+        seed=seed,
+        plain_generation=plain_generation,
+        assume=assume,
+        answers=answers,
     )
 
 

@@ -8,6 +8,7 @@ import sys
 import click
 
 from . import (
+    assumption_commands,
     client_commands,
     contract_commands,
     contract_documents,
@@ -32,7 +33,8 @@ for command in (
     simulator_commands.advice,
     simulator_commands.listen,
     contract_documents.contract,
-    contract_commands.assumptions,
+    assumption_commands.assumptions,
+    assumption_commands.probe,
     evidence_commands.evidence,
     contract_commands.rules,
     contract_commands.cases,

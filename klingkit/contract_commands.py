@@ -26,25 +26,6 @@ STORAGE = "HYPOTHESIS_STORAGE_DIRECTORY"
 EVIDENCE = ("documented", "recorded", "inferred")
 
 
-@click.command(short_help="List what is not known of the real service.")
-def assumptions() -> None:
-    """List the open questions about the real service, what the simulator does meanwhile, and what would settle each."""
-    from rich.console import Console
-    from rich.padding import Padding
-    from rich.text import Text
-
-    from klingkit.contract import load_contract
-    from klingkit.contract.evidence import told
-
-    console = Console(highlight=False)
-    for entry in load_contract().assumptions:
-        console.print(f"[bold]{entry.id}[/] ({told(entry.aspects)})")
-        about = ", ".join(entry.about) or "no rule"
-        told_of = ("question", entry.question), ("default", entry.default), ("about", about), ("probe", entry.probe)
-        for label, text in told_of:
-            console.print(Padding(Text(f"{label}: {text}"), (0, 0, 0, 2)))
-
-
 @click.command(short_help="List the rules that a request must satisfy.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 def rules(*, as_json: bool) -> None:

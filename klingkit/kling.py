@@ -32,8 +32,9 @@ from .task_view import TaskView
 from .virtual_clock import VirtualClock, delivering
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from decimal import Decimal
+    from pathlib import Path
 
     from klingkit.client import KlingClient
     from klingkit.contract import Contract
@@ -99,6 +100,8 @@ class Kling(ABC):
         balance: Decimal | str | float | None = None,
         seed: int | None = None,
         plain_generation: bool | None = None,
+        assume: Mapping[str, str] | None = None,
+        answers: str | Path | None = None,
     ) -> Iterator[Self]:
         """Lend it to a test, with base URL and key in the environment; afterwards everything is as it was before.
 
@@ -111,6 +114,7 @@ class Kling(ABC):
             "progression": progression,
             "balance": balance,
             "plain_generation": plain_generation,
+            "assume": self._assumed(assume, answers),
         }
         with ExitStack() as stack:
             stack.callback(self.simulator.reset)
@@ -126,6 +130,18 @@ class Kling(ABC):
             stack.callback(self._patches.close)
             yield self
         self.raise_errors()
+
+    def _assumed(self, assume: Mapping[str, str] | None, answers: str | Path | None) -> dict[str, str] | None:
+        """Return what is assumed by a file of answers, and beside it. Raises ValueError."""
+        if answers is None:
+            return None if assume is None else dict(assume)
+        from pathlib import Path
+
+        from klingkit.contract.answers import load_answers
+
+        served = self.simulator.contracts.served
+        found = load_answers(Path(answers), served[0].name if len(served) == 1 else "all")
+        return {**dict(found.assume), **(assume or {})}
 
     def _variables(self) -> dict[str, str]:
         """Return the environment variables that lead code to the simulator, for each contract that it serves."""

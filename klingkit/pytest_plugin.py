@@ -30,6 +30,8 @@ OPTIONS = {
     "seed": "All random choices follow from it.",
     "contract": "What is served: cometapi (the default), cometapi-2026, kling, or all of them.",
     "plain_generation": "True: a create without subject pictures makes a plain picture, as on CometAPI.",
+    "assume": "Answers to open questions, {id: alternative}, or ID=ALTERNATIVE ID=...; `klingkit assumptions` lists them.",
+    "answers": "File of `klingkit probe`: open questions are answered as that service did.",
 }
 """Arguments of the marker, and ini options with klingkit_ before the name."""
 NO_REAL_SERVICE = "klingkit_no_real_service"
@@ -239,6 +241,8 @@ def _options(request: pytest.FixtureRequest) -> dict[str, Any]:
         options["seed"] = int(options["seed"])
     if options["plain_generation"] in {"true", "false"}:
         options["plain_generation"] = options["plain_generation"] == "true"
+    if options["assume"]:
+        options["assume"] = dict(word.partition("=")[::2] for word in options["assume"].split())
     options["contract"] = request.config.getoption("klingkit_contract") or options["contract"]
     for marker in reversed(list(request.node.iter_markers("kling"))):
         if marker.args or marker.kwargs.keys() - OPTIONS.keys():

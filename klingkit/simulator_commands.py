@@ -131,6 +131,17 @@ def serve_option(name: str, *names: str, **settings: Any) -> Callable[[Any], Any
     help="A create without subject pictures makes a plain picture, as on CometAPI, and is not refused.",
 )
 @serve_option(
+    "--assume",
+    multiple=True,
+    metavar="ID=ALTERNATIVE",
+    help="Answer an open question so; repeat for more. `klingkit assumptions` lists them.",
+)
+@serve_option(
+    "--answers",
+    type=click.Path(exists=True, dir_okay=False),
+    help="Answer the open questions as the service did that `klingkit probe` asked.",
+)
+@serve_option(
     "--speed",
     default=DEFAULTS.speed,
     type=click.FloatRange(min=0, min_open=True, max=1e6),
@@ -239,6 +250,8 @@ def serve(
     port: int,
     contract: str,
     plain_generation: bool,
+    assume: tuple[str, ...],
+    answers: str | None,
     seed: int | None,
     keys: tuple[str, ...],
     access_keys: tuple[str, ...],
@@ -274,6 +287,7 @@ def serve(
         check_recording(recording, contract)
     settings = Settings(
         contract=contract,
+        assume=assumed(assume, answers, contract) if assume or answers else (),
         account=account,
         recording=recording,
         control=not no_control,
@@ -289,6 +303,21 @@ def serve(
     except CannotListenError as error:
         raise CommandFailed(str(error)) from error
     run(settings, listener)
+
+
+def assumed(assume: tuple[str, ...], answers: str | None, served: str) -> tuple[tuple[str, str], ...]:
+    """Return what is assumed by a file of answers, and by options, which win, if it can be used."""
+    from klingkit.contract.answers import load_answers
+    from klingkit.contract.choice import parse_assumption
+    from klingkit.mock_server.contracts import Contracts
+
+    try:
+        found = dict(load_answers(Path(answers), served).assume) if answers else {}
+        found |= dict(map(parse_assumption, assume))
+        Contracts(served, assume=tuple(found.items()))
+    except ValueError as error:
+        raise WrongUsage(str(error)) from None
+    return tuple(found.items())
 
 
 def check_recording(folder: str, served: str) -> None:

@@ -19,6 +19,8 @@ class AccountSettings:
     """By which of the contracts with the same paths it is answered; None: the one that the server serves."""
     plain_generation: bool = False
     """Whether a create without subject pictures makes a plain picture, where the contract has that."""
+    assume: tuple[tuple[str, str], ...] = ()
+    """What is assumed otherwise than by the server, of all that comes after authentication: id and alternative."""
     balance: Decimal | None = None
     """Money in the currency of the contract; None: unlimited."""
     quota: Decimal | None = None

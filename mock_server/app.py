@@ -96,7 +96,8 @@ def _begin(simulator: Simulator) -> None:
     path = environ["PATH_INFO"]
     number = 0 if path.startswith(PREFIX) else simulator.store.journal.next_number()
     gateway_request_id = simulator.ids.gateway_request_id(simulator.clock.now())
-    contract = simulator.contracts.at(path)
+    # Before it is known who asks, what holds for everybody counts.
+    contract = simulator.contracts.of(simulator.contracts.at(path), simulator.store.settings(""))
     environ[STATE] = RequestState(environ, time.perf_counter(), number, contract, gateway_request_id)
     if number and (refusal := refusal_for_api(environ, simulator.settings)):
         raise ApiError(replace(contract.bad_request, http=403, message=refusal))
@@ -152,7 +153,7 @@ def _read_body(simulator: Simulator, state: RequestState, operation: Operation) 
         )  # a chunked body, which announced no length: werkzeug cuts it at the limit
     if len(raw) < (request.content_length or 0):
         return ApiError(rules["body.json"])  # the client broke off: what came may be whole JSON, and is not all
-    if request.mimetype != operation.media_type:
+    if request.mimetype != operation.media_type and "body.mediaType" in rules:
         return ApiError(rules["body.mediaType"], mediaType=operation.media_type)
     try:
         state.body = read_json_object(raw, contract)

@@ -70,18 +70,24 @@ def authenticate(header: str | None, simulator: Simulator, contract: Contract) -
     account = account_name(_signed_or_key(text, simulator, contract))
     settings = simulator.store.settings(account)
     if settings.disabled or settings.expired:
-        raise ApiError(contract.rules["authorization.access_key"])
+        raise ApiError(contract.rules.get("authorization.disabled", contract.rules["authorization.access_key"]))
     return account
 
 
 def _by_key(header: str | None, simulator: Simulator, contract: Contract) -> str:
-    if found := account_of(header):
-        account = found[1]
-        settings = simulator.store.settings(account)
-        keys = simulator.settings.keys
-        if (not keys or _bearer(header) in keys) and not settings.disabled and not settings.expired:
-            return account
-    raise ApiError(contract.rules["authorization.bearer"])
+    rules, keys = contract.rules, simulator.settings.keys
+    refused = rules["authorization.bearer"]
+    if not (header or "").strip():
+        raise ApiError(rules.get("authorization.missing", refused))
+    if contract.takes("bare-key") == "accepted" and is_key((header or "").strip()):
+        header = f"Bearer {header}"
+    found = account_of(header)
+    if found is None or (keys and _bearer(header) not in keys):
+        raise ApiError(refused)
+    settings = simulator.store.settings(found[1])
+    if settings.disabled or settings.expired:
+        raise ApiError(rules.get("authorization.disabled", refused))
+    return found[1]
 
 
 def _signed_or_key(text: str, simulator: Simulator, contract: Contract) -> str:

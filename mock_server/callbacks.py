@@ -84,7 +84,7 @@ class Callbacks:
         fault = task.scenario.callback if task.scenario else ""
         late = task.scenario.callback_late_ms if task.scenario else 0
         deliveries = []
-        for step in range(len(task.plan.steps)):
+        for step in self._steps_told(task):
             trigger = max(0, step - 1) if fault == "early" else step
             at = task.reached_at(trigger)
             due_at = None if at is None else at + late
@@ -94,6 +94,14 @@ class Callbacks:
         if fault == "reordered" and len(deliveries) > 2:
             deliveries[-2:] = reversed(deliveries[-2:])
         return deliveries
+
+    def _steps_told(self, task: Task) -> list[int]:
+        """Return the steps of a plan that are called back for."""
+        contract, statuses = self._contract_of(task), [status for status, _ in task.plan.steps]
+        lifecycle = contract.lifecycle
+        skipped = lifecycle.processing if contract.takes("callback-processing") == "end-only" else ""
+        fails = statuses[-1] == lifecycle.failed
+        return [step for step, status in enumerate(statuses) if not (fails and status == skipped)]
 
     def wake(self) -> None:
         """Look for what is due: a callback was planned, or the clock was moved."""

@@ -7,16 +7,19 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from klingkit.contract import load_contract
-from klingkit.contract.choice import CONTRACTS, WITH_PLAIN, Choice
+from klingkit.contract.choice import CONTRACTS, WITH_PLAIN, Choice, UnknownChoiceError
+from klingkit.contract.resolving import shortest
 
 from .scenario_arguments import check_known
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from klingkit.contract import Contract
 
     from .account_settings import AccountSettings
+
+    Assume = tuple[tuple[str, str], ...]
 
 ALL = "all"
 """Serves the paths of every contract."""
@@ -34,10 +37,11 @@ class Contracts:
         name: str,
         own: Contract | None = None,
         prepare: Callable[[Contract], Contract] = lambda contract: contract,
+        assume: Assume = (),
     ) -> None:
         """Serve the contract of a name, or of `all`, each as `prepare` changes it; with an `own` one, that in its place.
 
-        Raises ValueError, which names the valid ones, for a name that there is not.
+        Raises ValueError, which names the valid ones, for a name, an assumption or an alternative that there is not.
         """
         self._prepare = prepare
         self._own = prepare(own) if own else None
@@ -45,7 +49,7 @@ class Contracts:
         """From the text of a choice to its contract."""
         self._chosen = lru_cache(MAX_COMPILED)(self._by_settings)
         check_known("contract", name, SERVED)
-        self.served: tuple[Contract, ...] = (self._own,) if self._own else tuple(self._families(name))
+        self.served: tuple[Contract, ...] = (self._own,) if self._own else tuple(self._families(name, assume))
         """One for each family of paths, as it answers an account that has chosen nothing; the first is the server's."""
         self._steps = [(contract, create_path(contract).split("/")) for contract in self.served]
 
@@ -58,36 +62,64 @@ class Contracts:
 
     def of(self, served: Contract, settings: AccountSettings) -> Contract:
         """Return the contract by which a family of paths answers an account."""
-        if settings.contract is None and not settings.plain_generation:
+        if settings.contract is None and not settings.plain_generation and not settings.assume:
             return served
-        return self._chosen(served, settings.contract, settings.plain_generation)
+        return self._chosen(served, settings.contract, settings.plain_generation, settings.assume)
 
     def check_own(self, name: str) -> None:
         """Raise ValueError, which names the valid ones, for a contract that has other paths than the one that the server serves."""
         check_known("contract of an account", name, [known for known in CONTRACTS if self._fits(known)])
 
-    def _families(self, name: str) -> list[Contract]:
+    def check_assume(self, assume: Assume) -> None:
+        """Raise ValueError, which names the valid ones, for what is assumed of no contract that is served."""
+        _check([contract.name for contract in self.served], assume)
+
+    def _families(self, name: str, assume: Assume) -> list[Contract]:
         """Return the contracts of a name, of those with the same paths only the first."""
+        names = CONTRACTS if name == ALL else (name,)
+        _check(names, assume)
         found: dict[str, Contract] = {}
-        for contract in map(self.by_text, CONTRACTS if name == ALL else [name]):
+        for contract in (self.by_text(str(_assuming(Choice(each), assume))) for each in names):
             found.setdefault(create_path(contract), contract)
         return list(found.values())
 
     def _fits(self, name: str) -> bool:
         return create_path(self.by_text(name)) == create_path(self.served[0])
 
-    def _by_settings(self, served: Contract, name: str | None, plain_generation: bool) -> Contract:
+    def _by_settings(self, served: Contract, name: str | None, plain_generation: bool, assume: Assume) -> Contract:
         choice = served.choice
         if name is not None and served is self.served[0]:
             choice = replace(choice, name=name)
         if plain_generation and choice.name in WITH_PLAIN:
             choice = replace(choice, plain_generation=True)
-        return self.by_text(str(choice))
+        return self.by_text(str(_assuming(choice, assume)))
 
     def _compiled(self, text: str) -> Contract:
         if self._own and text == self._own.text:
             return self._own
         return self._prepare(load_contract(Choice.parse(text)))
+
+
+def _check(names: Iterable[str], assume: Assume) -> None:
+    """Raise UnknownChoiceError for what can be assumed of none of these contracts."""
+    for each in assume:
+        problems = [problem for name in names if (problem := _why_not(name, each))]
+        if len(problems) == len(list(names)):
+            raise problems[0]
+
+
+def _why_not(name: str, assumed: tuple[str, str]) -> UnknownChoiceError | None:
+    try:
+        shortest(Choice(name, assume=(assumed,)))
+    except UnknownChoiceError as problem:
+        return problem
+    return None
+
+
+def _assuming(choice: Choice, assume: Assume) -> Choice:
+    """Return a choice with what of this is known to its contract, in its shortest form."""
+    known = tuple(each for each in assume if _why_not(choice.name, each) is None)
+    return shortest(replace(choice, assume=tuple({**dict(choice.assume), **dict(known)}.items())))
 
 
 def create_path(contract: Contract) -> str:

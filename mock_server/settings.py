@@ -15,6 +15,8 @@ class Settings:
 
     contract: str = "cometapi"
     """Which contract is served; `all`: the paths of each (`contracts.py`)."""
+    assume: tuple[tuple[str, str], ...] = ()
+    """Assumptions that are answered otherwise than by default: id and alternative."""
     speed: float = 10.0
     """Divides the durations of tasks and of callback retries; 1 gives the timings recorded of the real service."""
     instant: bool = False

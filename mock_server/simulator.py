@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 
 from klingkit.contract import ApiError, Picture
 from klingkit.contract.import_lock import importing
-from klingkit.contract.rules import present
 
 from .cache import Workshop
 from .callbacks import Callbacks
@@ -70,7 +69,7 @@ class Simulator:
         self.clock = clock or Clock()
         self._is_recorded = False
         self._of_no_use: Exception | None = None
-        self.contracts = Contracts(self.settings.contract, contract, self._recorded)
+        self.contracts = Contracts(self.settings.contract, contract, self._recorded, self.settings.assume)
         if self._of_no_use and not self._is_recorded:
             raise self._of_no_use
         self.contract = self.contracts.served[0]
@@ -148,7 +147,7 @@ class Simulator:
         if violations:
             raise violations[0].error
         pictures, failed_rule, why = self._look_at(pictures, scenario, contract, request)
-        body = {**request.defaults, **present(body)}
+        body = request.meant(body)
         now = self.clock.now()
         task = Task(
             task_id=self.ids.task_id(now),
@@ -198,16 +197,20 @@ class Simulator:
         return self.store.find(account, path, name) if "external_task_id" in contract.found_by else ""
 
     def page(self, account: str, contract: Contract, query: Mapping[str, str]) -> list[Snapshot]:
-        """Return a page of the account's tasks as they stand now, the newest first. Raises ApiError for a page that there cannot be."""
+        """Return a page of the account's tasks as they stand now. Raises ApiError for a page that there cannot be."""
         request = contract.requests["list_tasks"]
         values = request.read_query(query)
+        paging = contract.takes("list-paging")
+        if paging == "nearest":
+            values = request.nearest(values)
         violations, _ = request.judge(values)
         if violations:
             raise violations[0].error
         values = {**request.defaults, **values}
         number, size = values["pageNum"], values["pageSize"]
         now = self.clock.now()
-        tasks = self.store.page(account, create_path(contract), (number - 1) * size, size)
+        oldest_first = paging == "oldest-first"
+        tasks = self.store.page(account, create_path(contract), (number - 1) * size, size, oldest_first=oldest_first)
         return [snapshot(task, now) for task in tasks]
 
     def picture(self, task_id: str, index: int, *, watermark: bool = False) -> bytes | None:
@@ -321,12 +324,14 @@ class Simulator:
 
     def _submit(self, task: Task, now: int, pictures: list[Picture]) -> Task:
         """Keep a task, under another id if its own is taken, and return it. Raises ApiError if it is refused."""
+        contract = self.contract_of(task)
+        freed_by = contract.lifecycle.failed if contract.takes("external-id-after-failure") == "freed" else ""
         try:
-            dropped = self.store.add(task, now, self.callbacks.plan(task))
+            dropped = self.store.add(task, now, self.callbacks.plan(task), freed_by=freed_by)
         except TakenIdError:
             return self._submit(replace(task, task_id=self.ids.task_id(now)), now, pictures)
         except RefusedError as error:
-            raise ApiError(self.contract_of(task).rules[error.rule_id], value=task.external_task_id) from None
+            raise ApiError(contract.rules[error.rule_id], value=task.external_task_id) from None
         if dropped and not self._warned_of_drops:
             self._warned_of_drops = True
             number = self.store.count_tasks()

@@ -46,6 +46,9 @@ def _good_values(builder: Builder, name: str) -> Iterator[tuple[str, Any]]:
         yield "maxBytes/largest", builder.subjects(builder.square, encode(padded(limits.max_bytes, builder.side)))
     elif "enum" in node:
         yield from ((f"enum/{value}", value) for value in node["enum"])
+    elif ((name,), "unique") in builder.rules.rules:
+        yield "unique/new", builder.left
+        yield "type/empty", ""
     elif "maxLength" in node:
         yield "maxLength/longest", "x" * node["maxLength"]
         yield "maxLength/longest-of-4-bytes", "\U0001f600" * node["maxLength"]
@@ -54,9 +57,6 @@ def _good_values(builder: Builder, name: str) -> Iterator[tuple[str, Any]]:
     elif kind == "integer":
         yield "minimum/lowest", node["minimum"]
         yield "maximum/highest", node["maximum"]
-    elif ((name,), "unique") in builder.rules.rules:
-        yield "unique/new", builder.left
-        yield "type/empty", ""
     elif kind == "object":
         yield from (("type/on", builder.flags(name, on=True)), ("type/off", builder.flags(name, on=False)))
     elif kind == "number":

@@ -11,6 +11,7 @@ from dataclasses import replace
 from itertools import chain, zip_longest
 from typing import TYPE_CHECKING
 
+from .assumed import holds
 from .builder import PAIR, Builder
 from .case import NEVER
 from .failing import failing_cases
@@ -41,16 +42,23 @@ def build_cases(
     second one, and so on. The largest bodies come late: most wrong services are found out before.
     """
     builder = Builder(contract, run, callback_url, pair=pair)
-    accepted, failing = list(packs(builder)), list(failing_cases(builder))
+    accepted, failing = list(packs(builder)), [case for case in failing_cases(builder) if holds(contract, case)]
     named = _with_external_id(accepted, builder.left)  # after the refused ones that have tried to take its id
     light = [case for case in accepted if case is not named and not _is_heavy(case)]
     heavy = [case for case in accepted if case is not named and _is_heavy(case)]
-    first, second_and_later, largest = _in_turns(
-        chain(keyword_cases(builder), body_cases(builder), gate_cases(builder))
-    )
+    every = chain(keyword_cases(builder), body_cases(builder), gate_cases(builder))
+    first, second_and_later, largest = _in_turns(case for case in every if holds(contract, case))
     refused = (*(_leave(builder, case) for case in first), named, *second_and_later)
     after = follow_ups(builder, named, _with_external_id(failing, builder.failed))
-    return (*light, *failing, *refused, *plain_cases(contract, run, callback_url), *heavy, *largest, *after)
+    return (
+        *light,
+        *failing,
+        *refused,
+        *plain_cases(contract, run, callback_url),
+        *heavy,
+        *largest,
+        *(case for case in after if holds(contract, case)),
+    )
 
 
 def _in_turns(cases: Iterable[Case]) -> tuple[list[Case], list[Case], list[Case]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from .assumed import is_right
 from .boundaries import field_boundaries, wrappings
 from .builder import put
 from .case import PICTURES, SMALLEST, Boundary, Case
@@ -29,7 +30,8 @@ def packs_of(builder: Builder, group: str, fields: Collection[str]) -> Iterator[
     yield from _packed(builder, group, [field_boundaries(builder, name) for name in fields])
 
 
-def _packed(builder: Builder, group: str, columns: list[list[Boundary]]) -> Iterator[Case]:
+def _packed(builder: Builder, group: str, every: list[list[Boundary]]) -> Iterator[Case]:
+    columns = [[boundary for boundary in column if is_right(builder, boundary)] for column in every]
     for number, boundaries in enumerate(_dealt(columns), 1):
         yield _pack(builder, f"{group}/{number}", tuple(boundaries))
 

@@ -35,7 +35,9 @@ def judge_callbacks(
         if earlier.body != callback.body:
             yield Finding("callback.sequence", "the same body again", "another body for the same status")
     lifecycle = contract.lifecycle
-    wanted = [lifecycle.submitted, lifecycle.processing, str(history[-1].get("task_status"))]
+    last_status = str(history[-1].get("task_status"))
+    silent = last_status == lifecycle.failed and contract.takes("callback-processing") == "end-only"
+    wanted = [lifecycle.submitted, *([] if silent else [lifecycle.processing]), last_status]
     if list(first) != wanted:
         yield Finding("callback.sequence", " > ".join(wanted), " > ".join(first) or "none")
     yield from _judge_bodies(contract, received)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from klingkit.contract.choice import CONTRACTS
-from klingkit.contract.spec import read_yaml
+from klingkit.contract.resolving import read_yaml
 
 from ..advice import REMEDIES
 from ..handlers import HANDLERS

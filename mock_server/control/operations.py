@@ -127,6 +127,7 @@ class Operations:
             "account": account,
             "contract": " and ".join(found.name for found in self._contracts(account)),
             "plain_generation": settings.plain_generation,
+            "assume": dict(settings.assume),
             "balance": None if settings.balance is None else f"{settings.balance - used:f}",
             "quota": None if settings.quota is None else f"{settings.quota - used:f}",
             "spent": f"{spent:f}",
@@ -164,6 +165,9 @@ class Operations:
                     changes[name] = parse_for(changes[name], self._contracts(account), operation_id)
             if changes.get("contract") is not None:
                 self._simulator.contracts.check_own(changes["contract"])
+            if "assume" in changes:
+                changes["assume"] = tuple(sorted(changes["assume"].items()))
+                self._simulator.contracts.check_assume(changes["assume"])
             check_known("progression", changes.get("progression", "time"), PROGRESSIONS)
             check_known(
                 "callback_retries",

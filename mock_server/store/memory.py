@@ -68,16 +68,16 @@ class MemoryStore:
 
     # Tasks
 
-    def add(self, task: Task, now: int, deliveries: list[Delivery]) -> bool:
+    def add(self, task: Task, now: int, deliveries: list[Delivery], *, freed_by: str = "") -> bool:
         """Keep a new task with its callbacks, and drop the oldest if there are too many; tell whether one was dropped.
 
         Raises RefusedError, and leaves nothing behind, if the `external_task_id` is taken or the account's money or
-        slots do not allow it; TakenIdError likewise.
+        slots do not allow it; TakenIdError likewise. A task of the status `freed_by` has let its id go.
         """
         with self._lock:
             if self._tasks.get(task.task_id):
                 raise TakenIdError
-            if self._tasks.has_external_id(task):
+            if self._tasks.has_external_id(task, now, freed_by):
                 raise RefusedError("external_task_id.unique")
             self._accounts.charge(task, now)
             self._tasks.add(Record(task, deliveries=[delivery.id for delivery in deliveries]))
@@ -103,12 +103,11 @@ class MemoryStore:
         with self._lock:
             return self._tasks.find(account, path, external_task_id)
 
-    def page(self, account: str, path: str, first: int, size: int) -> list[Task]:
-        """Return `size` tasks that an account has made at a path, from the newest but `first` on, the newest first."""
+    def page(self, account: str, path: str, first: int, size: int, *, oldest_first: bool = False) -> list[Task]:
+        """Return `size` tasks that an account has made at a path, but for the `first`, from the newest on or from the oldest."""
         with self._lock:
-            return [
-                record.task for record in self._tasks.page(account, path, first, size) if not record.hidden_in_lists
-            ]
+            records = self._tasks.page(account, path, first, size, oldest_first=oldest_first)
+            return [record.task for record in records if not record.hidden_in_lists]
 
     def records(self, account: str | None = None) -> list[Record]:
         """Return the tasks of an account or of all, oldest first, with what happened to them: to be read, not changed."""

@@ -115,18 +115,20 @@ class TaskRecords:
     def __len__(self) -> int:
         return len(self._records)
 
-    def has_external_id(self, task: Task) -> bool:
-        """Tell whether the account has used the task's external id before."""
-        return bool(task.external_task_id) and _external(task) in self._external_ids
+    def has_external_id(self, task: Task, now: int, freed_by: str) -> bool:
+        """Tell whether the account has used the task's external id before, for a task that is not of the status `freed_by`."""
+        user = self._records.get(self._external_ids.get(_external(task), "")) if task.external_task_id else None
+        return user is not None and snapshot(user.task, now).status != freed_by
 
     def find(self, account: str, path: str, external_task_id: str) -> str:
         """Return the id of the task of that external id; empty if there is none."""
         return self._external_ids.get((account, path, external_task_id), "")
 
-    def page(self, account: str, path: str, first: int, size: int) -> list[Record]:
-        """Return `size` records from the newest but `first` on, the newest first."""
+    def page(self, account: str, path: str, first: int, size: int, *, oldest_first: bool) -> list[Record]:
+        """Return `size` records but for the `first`, from the newest on or from the oldest."""
         found = self._pages.get((account, path), deque())
-        return [found[-1 - place] for place in range(first, min(first + size, len(found)))]
+        places = range(first, min(first + size, len(found)))
+        return [found[place if oldest_first else -1 - place] for place in places]
 
     def add(self, record: Record) -> None:
         """Keep a new task."""
@@ -190,7 +192,8 @@ class TaskRecords:
         task = record.task
         self.size -= record.size
         self._statuses[record.counted] -= 1
-        self._external_ids.pop(_external(task), None)
+        if self._external_ids.get(_external(task)) == task_id:  # else it was freed, and is a later task's
+            del self._external_ids[_external(task)]
         if self._as_floats.get(as_float := (task.account, float(task_id))) == task_id:
             del self._as_floats[as_float]
         pages = self._pages[task.account, task.path]

@@ -53,7 +53,7 @@ def test_nothing_is_without_a_grade_and_nothing_is_left_out(choice: str) -> None
     [
         ("cometapi", "rule prompt.maxLength, limit", "2500", "documented"),
         ("cometapi", "rule prompt.maxLength, text", "prompt: size must be between 0 and 2500", "recorded"),
-        ("cometapi", "rule style_image.maxBytes, limit", "maxMegabytes 10", "documented"),
+        ("cometapi", "rule style_image.maxBytes, limit", "maxMegabytes 10, megabyte 1048576", "documented"),
         ("cometapi", "rule style_image.maxBytes, answer", "400, code 1201, envelope kling", "inferred"),
         ("cometapi", "rule style_image.maxBytes, text", "style_image: file size must not exceed 10 MB", "unknown"),
         ("cometapi", "rule body.depth, limit", "maxDepth 128", "unknown"),

@@ -17,7 +17,7 @@ from openapi_spec_validator import validate
 from klingkit.contract import CONTRACTS, Choice, Contract, UnknownChoiceError, load_contract
 from klingkit.contract.choice import WITH_PLAIN
 from klingkit.contract.overlay import apply_action, select
-from klingkit.contract.spec import OVERLAYS
+from klingkit.contract.resolving import OVERLAYS
 
 CHOICES = [Choice(name) for name in CONTRACTS] + [Choice(name, plain_generation=True) for name in WITH_PLAIN]
 WORDS = st.from_regex(r"[a-z]{1,6}(-[a-z]{1,6})?", fullmatch=True)
@@ -202,7 +202,7 @@ def test_without_the_option_a_body_is_for_the_one_operation() -> None:
 
 def test_no_contract_waits_for_the_jsonpath_library_and_the_default_reads_no_overlay() -> None:
     program = (
-        "import sys; from klingkit.contract import load_contract; import klingkit.contract.spec as spec\n"
+        "import sys; from klingkit.contract import load_contract; import klingkit.contract.resolving as spec\n"
         "applied = []; spec.apply_overlay = lambda *given: applied.append(given)\n"
         "load_contract(); assert not applied\n"
     )

@@ -1,0 +1,87 @@
+"""Answers to assumptions: what a service was asked and said, kept in a file, to be assumed from then on."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from .choice import Choice, UnknownChoiceError
+from .spec import load_contract
+from .strict_json import read_json
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LARGEST = 1024 * 1024
+"""Bytes of a file."""
+
+
+class BrokenAnswersError(ValueError):
+    """A file holds no answers that can be used; the message, one line, says why and names what there is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What settles an assumption: the alternative, and what came."""
+
+    alternative: str
+    came: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What a service has answered to the questions of a contract."""
+
+    contract: str
+    url: str
+    at: str
+    """Date, as YYYY-MM-DD."""
+    answers: dict[str, Answer]
+
+    @property
+    def assume(self) -> tuple[tuple[str, str], ...]:
+        """What a `Choice` of that contract assumes by them."""
+        return tuple((name, answer.alternative) for name, answer in self.answers.items())
+
+
+def save_answers(answers: Answers, file: Path) -> None:
+    """Write answers to a file. Raises OSError."""
+    file.write_text(json.dumps(asdict(answers), indent=1) + "\n", encoding="utf-8")
+
+
+def load_answers(file: Path, served: str) -> Answers:
+    """Read answers to the questions of the contract that is served, or of one of `all`.
+
+    Raises BrokenAnswersError for a file that cannot be read, answers of another contract, and what that does not know.
+    """
+    try:
+        with file.open("rb") as stream:
+            raw = stream.read(LARGEST + 1)
+        answers = _read(read_json(raw) if len(raw) <= LARGEST else None)
+        load_contract(Choice(answers.contract, assume=answers.assume))
+    except OSError as error:
+        raise BrokenAnswersError(f"{file}: {error.strerror}") from None
+    except UnknownChoiceError as error:
+        raise BrokenAnswersError(f"{file}: {error}") from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise BrokenAnswersError(f"{file} holds no answers; `klingkit probe URL --out FILE` writes them") from None
+    if served not in {answers.contract, "all"}:
+        raise BrokenAnswersError(
+            f"{file} holds answers of {answers.contract}, not of {served}: choose --contract {answers.contract}"
+        )
+    return answers
+
+
+def _read(value: Any) -> Answers:
+    answers = {
+        _text(name): Answer(_text(entry["alternative"]), tuple(map(_text, entry["came"])))
+        for name, entry in value["answers"].items()
+    }
+    return Answers(_text(value["contract"]), _text(value["url"]), _text(value["at"]), answers)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(value)
+    return value

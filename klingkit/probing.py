@@ -1,0 +1,183 @@
+"""Ask a service the questions that are open, and find which alternative of each it follows.
+
+A simulator that assumes an alternative is asked the same: the one whose answers come out alike is the service's.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from klingkit.contract import Choice, Contract, load_contract
+from klingkit.contract.answers import Answer, Answers
+from klingkit.contract.cases.case import FAILS
+from klingkit.contract.cases.probes import Probe, probes
+from klingkit.contract.evidence import INFERRED, TEXT, UNKNOWN
+from klingkit.contract.judge.reading import describe, envelope_of, inner_of, task_id_of
+from klingkit.contract.targets.target import NoAnswerError, Reply, Request
+from klingkit.mock_server.serving.in_process import in_process_target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from klingkit.contract.targets.target import Target
+
+PAUSE_S, LONGEST_S = 1.0, 60.0
+"""Between two looks at a task that is to fail, and how long it is waited for."""
+ROUNDS = 4
+"""How often what was found is taken for granted and everything looked at again: an answer can depend on another one."""
+NOT_AT_ALL, PERHAPS, EXACTLY = 0, 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A probe with what came of it."""
+
+    probe: Probe
+    replies: tuple[Reply, ...] = ()
+    problem: str = ""
+    """Why it was not asked, or has no answer."""
+    alternative: str = ""
+    """The one that the service follows; empty if that is not known."""
+
+    @property
+    def came(self) -> tuple[str, ...]:
+        """What was answered, in a few words each."""
+        return tuple(describe(reply) for reply in self.replies)
+
+
+def ask(target: Target, choice: Choice, budget: Decimal) -> list[Asked]:
+    """Ask a service all questions that the budget allows, and return which alternative of each it follows."""
+    return settle(send_probes(target, load_contract(choice), budget), choice, target.key)
+
+
+def send_probes(target: Target, contract: Contract, budget: Decimal) -> list[Asked]:
+    """Send the probes that a budget allows, the free ones first.
+
+    A task that is to fail without cost is held to cost what it would if it did not.
+    """
+    asked = []
+    for probe in probes(contract, f"klingkit-{secrets.token_hex(4)}"):
+        budget, one = _ask(target, contract, probe, budget)
+        asked.append(one)
+    return asked
+
+
+def settle(asked: list[Asked], choice: Choice, key: str) -> list[Asked]:
+    """Return what was asked with the alternatives that the replies show."""
+    predictions = Predictions(key)
+    found: dict[str, str] = {}
+    for _ in range(ROUNDS):
+        asked = [_settled(one, choice, found, predictions) for one in asked]
+        new = {one.probe.assumption: one.alternative for one in asked if one.alternative}
+        if new == found:
+            break
+        found = new
+    return asked
+
+
+def answers_of(asked: list[Asked], contract: Contract, url: str) -> Answers:
+    """Return what is to be kept of them."""
+    answers = {one.probe.assumption: Answer(one.alternative, one.came) for one in asked if one.alternative}
+    return Answers(contract.name, url, f"{datetime.now(UTC):%Y-%m-%d}", answers)
+
+
+def _ask(target: Target, contract: Contract, probe: Probe, budget: Decimal) -> tuple[Decimal, Asked]:
+    create = contract.operations["create_task"]
+    creates = sum(request.method == create.method and request.path == create.path for request in probe.requests)
+    worst = contract.price_per_picture * creates if probe.cost == FAILS else Decimal(0)
+    if worst > budget:
+        return budget, Asked(
+            probe, problem=f"not asked: it would cost {worst} {contract.currency} if its task did not fail"
+        )
+    try:
+        replies = tuple(_send(target, contract, probe))
+    except NoAnswerError as error:
+        return budget - worst, Asked(probe, problem=f"no answer: {error}")
+    return budget - worst, Asked(probe, replies)
+
+
+def _send(target: Target, contract: Contract, probe: Probe) -> Iterator[Reply]:
+    """Send the requests of a probe; what follows the first comes when the task of that has ended."""
+    task_id = ""
+    for number, request in enumerate(probe.requests):
+        if number == 1 and task_id:
+            _wait(target, contract, task_id)
+        reply = target.send(replace(request, path=request.path.replace("{task_id}", task_id or "0")))
+        task_id = task_id or task_id_of(reply)
+        yield reply
+
+
+def _wait(target: Target, contract: Contract, task_id: str) -> None:
+    get, lifecycle = contract.operations["get_task"], contract.lifecycle
+    query = Request(get.method, get.path.replace("{task_id}", task_id))
+    end = target.now() + LONGEST_S
+    while target.now() < end:
+        status = target.send(query).data.get("task_status")
+        if not lifecycle.transitions.get(str(status), ()):
+            return
+        target.wait(PAUSE_S)
+
+
+class Predictions:
+    """What simulators answer, each asked once."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+        self._made: dict[tuple[Choice, str], tuple[Reply, ...]] = {}
+
+    def of(self, contract: Contract, probe: Probe) -> tuple[Reply, ...]:
+        """Return the replies of a simulator that follows a contract."""
+        place = contract.choice, probe.assumption
+        if place not in self._made:
+            simulator = in_process_target(contract, keys=frozenset({self._key}))
+            simulator.key = self._key
+            self._made[place] = tuple(_send(simulator, contract, probe))
+        return self._made[place]
+
+
+def _settled(asked: Asked, choice: Choice, found: dict[str, str], predictions: Predictions) -> Asked:
+    """Return it with the alternative that predicts the replies best, if that is one alone."""
+    if not asked.replies:
+        return asked
+    question = next(each for each in load_contract(choice).assumptions if each.id == asked.probe.assumption)
+    marks: dict[str, int] = {}
+    for alternative in question.alternatives:
+        assume = {**dict(choice.assume), **found, question.id: alternative}
+        contract = load_contract(replace(choice, assume=tuple(assume.items())))
+        marks[alternative] = _mark(contract, predictions.of(contract, asked.probe), asked.replies)
+    best = [alternative for alternative, mark in marks.items() if mark == max(marks.values()) > NOT_AT_ALL]
+    return replace(asked, alternative=best[0] if len(best) == 1 else "")
+
+
+def _mark(contract: Contract, predicted: tuple[Reply, ...], replies: tuple[Reply, ...]) -> int:
+    """Say how well replies were predicted; 0 if one of them is another."""
+    marks = [_alike(contract, one, other) for one, other in zip(predicted, replies, strict=True)]
+    return sum(marks) if all(marks) else NOT_AT_ALL
+
+
+def _alike(contract: Contract, predicted: Reply, reply: Reply) -> int:
+    """Compare what both say: status, envelope and code, and the text as far as it is known."""
+    if _form(predicted) != _form(reply):
+        return NOT_AT_ALL
+    rule = contract.rules.get(predicted.headers.get("klingkit-rule", "").partition(";")[0])
+    text, other = (_text(each) for each in (predicted, reply))
+    if rule is None or text == other or any(other.startswith(text + more) for more in rule.continued):
+        return EXACTLY
+    grade = rule.aspects[TEXT].grade
+    names_field = bool(re.search(rf"\b{re.escape(rule.id.partition('.')[0])}\b", other))
+    return PERHAPS if grade == UNKNOWN or (grade == INFERRED and names_field) else NOT_AT_ALL
+
+
+def _form(reply: Reply) -> tuple[object, ...]:
+    code = inner_of(reply.body).get("code")
+    return reply.http, envelope_of(reply.body), type(code), code
+
+
+def _text(reply: Reply) -> str:
+    message = inner_of(reply.body).get("message")
+    return message.partition(" (request id:")[0] if isinstance(message, str) else ""

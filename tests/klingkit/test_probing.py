@@ -1,0 +1,121 @@
+"""`klingkit probe`: a service is asked what is open, and the simulator then behaves as it did."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from functools import cache
+from typing import TYPE_CHECKING
+
+import pytest
+
+from klingkit.contract import CONTRACTS, Choice, load_contract
+from klingkit.contract.cases.case import NEVER
+from klingkit.contract.cases.probes import probes
+from klingkit.mock_server.serving.in_process import SimulatorTarget, in_process_target
+from klingkit.probing import Asked, answers_of, ask, send_probes
+
+if TYPE_CHECKING:
+    from klingkit.contract.targets.target import Reply, Request
+
+AMPLE = Decimal(1000)
+KEY = "sk-klingkit-one"
+CANNOT_BE_ASKED = {"quota", "callback-delivery", "too-large", "disabled-key", "status-times"}
+"""What no request of a caller shows, or none that may be sent: nobody's quota is used up, and no 200 MB are sent."""
+
+
+class Watched(SimulatorTarget):
+    """A simulator that counts what it made."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(in_process_target(load_contract(text), keys=frozenset({KEY})).simulator)
+        self.key = KEY
+        self.asked = 0
+
+    def send(self, request: Request, key: str | None = None) -> Reply:
+        self.asked += 1
+        return super().send(request, key)
+
+    @property
+    def made(self) -> int:
+        return self.simulator.store.created
+
+
+OTHERWISE = (
+    "cometapi+base64-dialect=lenient+bare-key=accepted+body-forms=kling+empty-picture=absent+empty-strings=refused"
+    "+error-passthrough=wrapped+external-id-after-failure=freed+external-id-query=yes+id-and-url-length=1024"
+    "+list-errors=code-1200+megabyte=decimal+missing-key=kling+newer-fields=accepted"
+    "+no-subjects=made-by-text+null-values=wrong-type+number-forms=lenient+other-scheme=taken+prompt-length=bytes"
+    "+two-subjects=one+unknown-fields=refused+unknown-model=gateway+unknown-task=kling+unreadable-picture=refused"
+    "+wrong-method=wrong-path"
+)
+
+
+@cache
+def asked(text: str) -> list[Asked]:
+    """Return what came of asking a service that follows a contract, with an ample budget; the same for all tests."""
+    return ask(Watched(text), Choice(), AMPLE)
+
+
+def found(text: str) -> dict[str, str]:
+    return {one.probe.assumption: one.alternative for one in asked(text)}
+
+
+def test_the_alternatives_of_a_service_are_found() -> None:
+    wanted = dict(part.split("=") for part in OTHERWISE.split("+")[1:])
+
+    assert {name: found(OTHERWISE)[name] for name in wanted} == wanted
+
+
+def test_of_a_service_as_it_is_assumed_to_be_the_defaults_are_found() -> None:
+    defaults = {each.id: each.default for each in load_contract().assumptions}
+
+    assert found("cometapi") == {
+        name: "" if name == "callback-processing" else defaults[name] for name in found("cometapi")
+    }
+
+
+@pytest.mark.parametrize("name", CONTRACTS)
+def test_every_question_that_can_be_asked_has_a_probe(name: str) -> None:
+    contract = load_contract(name)
+    askable = {each.id for each in contract.assumptions if not each.fixed} - CANNOT_BE_ASKED
+
+    assert {probe.assumption for probe in probes(contract, "run")} == askable
+
+
+@pytest.mark.parametrize("text", ["cometapi", "cometapi-2026", "kling", OTHERWISE, "cometapi+check-order=model-last"])
+def test_without_a_budget_nothing_is_made(text: str) -> None:
+    target = Watched(text)
+    name = text.partition("+")[0]
+
+    given = send_probes(target, load_contract(name), Decimal(0))
+
+    assert target.made == 0
+    assert target.asked == sum(len(one.probe.requests) for one in given if one.probe.cost == NEVER)
+    assert {one.problem.partition(":")[0] for one in given if one.probe.cost != NEVER} == {"not asked"}
+
+
+def test_the_free_ones_come_first_and_a_budget_is_never_crossed() -> None:
+    target = Watched("cometapi+base64-dialect=lenient")
+    price = load_contract().price_per_picture
+
+    given = send_probes(target, load_contract(), price)
+
+    costs = [one.probe.cost for one in given]
+    assert costs == sorted(costs, key=lambda cost: cost != NEVER)
+    assert target.made == 1
+    assert [one.probe.assumption for one in given if one.replies and one.probe.cost != NEVER] == ["base64-dialect"]
+
+
+def test_what_no_answer_tells_apart_stays_open_and_is_told() -> None:
+    one = next(one for one in asked("cometapi") if one.probe.assumption == "callback-processing")
+
+    assert one.alternative == ""
+    assert one.came == ("400/1201 'File is not in a valid base64 format'",)
+
+
+def test_what_was_found_is_what_a_simulator_then_does() -> None:
+    answers = answers_of(asked(OTHERWISE), load_contract(), "http://127.0.0.1:8000")
+    taught = in_process_target(assume=answers.assume)
+
+    assert str(taught.simulator.contract.choice) == str(load_contract(OTHERWISE).choice)
+    assert answers.answers["missing-key"].came[0].startswith("401/'1001' 'Authorization is empty")
