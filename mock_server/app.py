@@ -127,6 +127,7 @@ def _serve(simulator: Simulator, operation_id: str, arguments: dict[str, Any]) -
         arguments["body"] = state.body
     elif operation_id in contract.requests:
         arguments["query"] = request.args
+        state.advice += unknown_fields(contract.requests[operation_id], request.args.to_dict())
     try:
         if refusal:
             raise refusal

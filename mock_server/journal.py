@@ -50,7 +50,7 @@ class Entry:
     body: bytes
     """What was `kept` of it."""
     fingerprint: int
-    """The same for the same body."""
+    """The same for the same body and query."""
     status: int
     answer: bytes
     """What was `kept` of it."""

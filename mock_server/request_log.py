@@ -33,7 +33,7 @@ def keep(simulator: Simulator, state: RequestState, http: int) -> None:
         path=state.environ["PATH_INFO"][:SHORT],
         headers=_headers(state.environ),
         body=kept(state.raw, state.body),
-        fingerprint=hash(state.raw),
+        fingerprint=hash((state.raw, state.environ.get("QUERY_STRING"))),
         status=http,
         answer=kept(state.answer),
         scenario=state.scenario,

@@ -210,6 +210,17 @@ def test_a_page_that_there_cannot_be_is_refused(service: Service, query: str) ->
     assert refused.headers["Klingkit-Rule"].startswith(query.partition("=")[0])
 
 
+def test_mistakes_in_asking_for_pages_are_named(service: Service) -> None:
+    """Another page is another request: it is no repetition of what was refused."""
+    hint = service("GET", f"{KLING}?pageNo=2").headers["Klingkit-Warning"]
+    assert hint == "unknown field 'pageNo' is ignored, did you mean 'pageNum'?"
+    for query in ("pageNum=0", "pageNum=1001"):
+        service("GET", f"{KLING}?{query}")
+    assert [found["kind"] for found in service.control().advice()] == ["unknown-field"]
+    service("GET", f"{KLING}?pageNum=1001")
+    assert "repeats-refusal" in {found["kind"] for found in service.control().advice()}
+
+
 def test_the_list_leaves_out_what_was_dropped_and_moves_nothing() -> None:
     service = Service(contract="kling", max_tasks=3, account=AccountSettings(progression="polls"))
     ids = [service.create()["task_id"] for _ in range(5)]
