@@ -125,7 +125,7 @@ class Operations:
         used = spent if account else Decimal(0)
         return {
             "account": account,
-            "contract": " and ".join(found.name for found in self._contracts(account)),
+            "contract": self._contracts(account)[0].name,
             "plain_generation": settings.plain_generation,
             "assume": dict(settings.assume),
             "balance": None if settings.balance is None else f"{settings.balance - used:f}",

@@ -101,14 +101,14 @@ def test_an_unknown_contract_is_one_line_that_names_the_valid_ones() -> None:
 def test_an_account_says_which_of_the_contracts_with_the_same_path_is_its_own(service: Service) -> None:
     one = body(subject_image_list=subjects(URL), scene_image=URL)
     control = service.control("new")
-    assert control.configure(contract="cometapi-2026")["contract"] == "cometapi-2026 and kling"
+    assert control.configure(contract="cometapi-2026")["contract"] == "cometapi-2026"
 
     answers = {key: service("POST", PATH, key=key, json=one) for key in ("new", "old")}
     assert {key: answer.status_code for key, answer in answers.items()} == {"new": 200, "old": 400}
     assert "'scene_image' is ignored" in answers["old"].headers["Klingkit-Warning"]
     assert "Klingkit-Warning" not in answers["new"].headers
     assert service("POST", KLING, key="new", json=one).status_code == 200
-    assert control.configure(contract=None)["contract"] == "cometapi and kling"
+    assert control.configure(contract=None)["contract"] == "cometapi"
 
 
 @pytest.mark.parametrize("served", ["cometapi", "kling", "all"])
