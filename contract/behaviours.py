@@ -248,6 +248,18 @@ def _fields(contract: Contract, kind: str, name: str, schema: Mapping[str, Any])
         yield from _fields(contract, kind, f"{name}.{field}", inner)
     if "items" in schema:
         yield from _fields(contract, kind, f"{name}[]", schema["items"])
+    for condition in schema.get("allOf", ()):
+        yield from _absent(contract, kind, name, _resolved(contract, condition))
+
+
+def _absent(contract: Contract, kind: str, name: str, condition: Mapping[str, Any]) -> Iterator[Aspect]:
+    """Yield the fields of which it is known by itself that they are not there, always or else than in a case."""
+    for branch in (condition, condition.get("else", {})):
+        if "x-evidence" in branch:
+            absent = ", ".join(branch["not"]["required"])
+            case = "" if branch is condition else f" unless {_text(condition['if']['properties'])}"
+            place = f"{name} without {absent}"
+            yield Aspect(kind, place, "", f"no {absent}{case}", contract.sources.evidence(branch["x-evidence"], place))
 
 
 def _field(contract: Contract, kind: str, place: str, schema: Mapping[str, Any], parent: Mapping[str, Any]) -> Aspect:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
-from klingkit.contract.behaviours import CALLBACKS, ERROR, LIFECYCLE, PROMISE, RULE, SENT, SHOWN, fields_in
+from klingkit.contract.behaviours import CALLBACKS, ERROR, LIFECYCLE, PROMISE, QUESTION, RULE, SENT, SHOWN, fields_in
 from klingkit.contract.judge.answer_schema import ENVELOPES
 from klingkit.contract.judge.reading import envelope_of
 from klingkit.mock_server.task_bodies import callback_body
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from klingkit.mock_server.journal import Entry
     from klingkit.mock_server.tasks import Task
 
+ASSUMED = re.compile(r"; assumption=([\w-]+)")
+"""The open question to which the input that broke a rule belongs, as the rule's explanation has it."""
 CALLED = "task_changed"
 """The operation of a callback."""
 
@@ -37,6 +40,8 @@ def behaviours_of_request(entry: Entry, contract: Contract) -> Iterator[str]:
     rule = entry.rule.partition(";")[0]
     if rule:
         yield f"{RULE} {rule}"
+        if found := ASSUMED.search(entry.rule):
+            yield f"{QUESTION} {found[1]}"
     elif entry.error:
         yield f"{ERROR} {entry.error}"
     answer = _json(entry.answer)

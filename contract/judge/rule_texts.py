@@ -33,8 +33,9 @@ def wrongly_told(contract: Contract, rule: Rule, text: str) -> str:
 
 
 def is_of(rule: Rule, text: str) -> bool:
-    """Tell whether a text is that of a rule with its limits, whatever value it quotes."""
-    return _compiled(rule.template).fullmatch(text) is not None
+    """Tell whether a text is that of a rule with its limits, in any form in which it is known, whatever value it quotes."""
+    forms = (rule.template, *(f"{rule.template}{more}{{more}}" for more in rule.continued))
+    return any(_compiled(form).fullmatch(text) for form in forms)
 
 
 def field_of(rule_id: str) -> str:

@@ -67,6 +67,13 @@ def test_nothing_is_without_a_grade_and_nothing_is_left_out(choice: str) -> None
         ("cometapi", "shown TaskError.code", "string", "inferred"),
         ("cometapi", "lifecycle processing", "400 to 1000 ms after submission", "inferred"),
         ("cometapi", "callbacks timeoutMs", "10000", "unknown"),
+        ("cometapi", "shown KlingError without data", "no data", "documented"),
+        (
+            "cometapi",
+            "shown get_task.data without final_unit_deduction",
+            'no final_unit_deduction unless {"task_status": {"const": "succeed"}}',
+            "inferred",
+        ),
         ("cometapi", "question prompt-length", "Unicode code points.", "inferred"),
         ("cometapi", "price picture", "0.0133 USD", "documented"),
         ("cometapi-2026", "rule subject_image_list.minItems, limit", "1", "documented"),

@@ -780,6 +780,7 @@ KLING = "https://api-singapore.klingai.com/v1/images/multi-image2image"
 
 def test_default(kling_mock):
     create(scence_image="https://e.com/c")
+    create(style_image="QUJD\\nREVG")
 
 @pytest.mark.kling(contract="kling")
 def test_kling(kling_mock, monkeypatch):
@@ -800,6 +801,7 @@ def test_all(kling_mock):
 
     assert list(pinned) == ["cometapi", "cometapi+plain-generation", "kling"]
     assert pinned["cometapi"]["sent create_task.scence_image"]["grade"] == "documented"
+    assert pinned["cometapi"]["question base64-dialect"]["grade"] == "inferred"
     assert "shown create_plain_task.data.task_id" in pinned["cometapi+plain-generation"]
     assert "promise request.unknown_fields" not in pinned["cometapi+plain-generation"]
     assert {"rule n.maximum, text", "shown create_task.data.task_id"} <= pinned["kling"].keys()

@@ -14,6 +14,7 @@ from klingkit.contract.recordings.raised import Settled, as_json, group, settle
 from klingkit.contract.recordings.recording import RecordedAnswer, Recording
 from tests.wrong_targets import CONTRACT, FREE, NOW, right_target, run
 
+BASE64 = "subject_image_list.items.subject_image.base64"
 NINE = "n: must be less than or equal to 9"
 DATA: dict[str, Any] = {"task_id": "<task>", "task_status": "submitted", "task_info": {}}
 
@@ -90,8 +91,9 @@ def test_one_case_that_contradicts_is_enough() -> None:
     assert "rule n.maximum, limit" not in names(found["raised"])
 
 
-def test_a_value_that_a_text_quotes_is_no_contradiction() -> None:
-    found = settled(refused("aspect_ratio.enum/nonsense", "aspect_ratio value '5:4' is invalid", value="5:4"))
+@pytest.mark.parametrize("more", ["", ", allowed values: 16:9, 1:1", ", supported values: 16:9"])
+def test_a_text_is_right_in_each_form_in_which_it_is_known(more: str) -> None:
+    found = settled(refused("aspect_ratio.enum/nonsense", f"aspect_ratio value '5:4' is invalid{more}", value="5:4"))
 
     assert not found["contradicted"]
     assert "rule aspect_ratio.enum, text" in names(found["confirmed"])
@@ -99,10 +101,10 @@ def test_a_value_that_a_text_quotes_is_no_contradiction() -> None:
 
 def test_inputs_of_an_open_question_settle_that_question_alone() -> None:
     told = "File is not in a valid base64 format"
-    found = settled(refused("style_image.base64/data-url", told), accepted("style_image.base64/line-break"))
+    found = settled(refused(f"{BASE64}/data-url", told), accepted(f"{BASE64}/line-break"))
 
-    assert names(found["contradicted"]) == ["rule style_image.base64, limit (base64-dialect)"]
-    assert "rule style_image.base64, limit" in names(found["confirmed"])
+    assert names(found["contradicted"]) == [f"rule {BASE64}, limit (base64-dialect)"]
+    assert f"rule {BASE64}, limit" in names(found["confirmed"])
 
 
 def test_a_task_that_fails_is_seen_by_its_end() -> None:
