@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -10,9 +11,12 @@ import pytest
 from klingkit.contract import load_contract
 from klingkit.contract.cases.sample_pictures import encode, picture
 from klingkit.contract.targets.target import Reply, Request
+from klingkit.contract.verify.run import verify
+from klingkit.contract.verify.selection import Options
 from klingkit.mock_server.auth import account_name
 from klingkit.mock_server.contracts import Contracts
 from klingkit.mock_server.serving.in_process import SimulatorTarget, in_process_target
+from tests.klingkit.test_probing import OTHERWISE
 
 SQUARE, SMALL = encode(picture(300, 300)), encode(picture(299, 299))
 PATH = "/kling/v1/images/generations"
@@ -194,3 +198,16 @@ def test_what_cannot_be_assumed_is_one_line(assume: tuple[str, str], said: str) 
     with pytest.raises(ValueError, match=r"^" + said.replace("(", "\\(")) as raised:
         in_process_target(assume=(assume,))
     assert "\n" not in str(raised.value)
+
+
+def test_the_cases_follow_what_is_assumed() -> None:
+    """Of what costs nothing, each answer of a service that is otherwise in all that is open is what its contract says."""
+    contract = load_contract(
+        OTHERWISE.replace("+unknown-model=gateway", "")
+    )  # a 503 is no answer to judge, without money
+    target = in_process_target(contract, keys=frozenset({"sk-klingkit-one"}))
+
+    report = verify(target, contract, Options("sk-klingkit-one", budget=Decimal(0)))
+
+    assert [result.case.id for result in report.results if result.deviations] == []
+    assert sum(result.state == "holds" for result in report.results) > 30
