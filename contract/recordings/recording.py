@@ -117,7 +117,7 @@ def key_of(case: Case, run: str) -> str:
         "authorization": request.authorization,
         "content_type": request.content_type,
         "other_key": case.other_key,
-        "after": bool(case.after),
+        "after": [bool(case.after), case.late],
         "body": canonical_body(case, run),
     }
     return hashlib.sha256(json.dumps(canonical, sort_keys=True).encode()).hexdigest()[:16]

@@ -477,7 +477,8 @@ def test_its_texts_and_codes_are_those_of_the_rules(whole: Recording, contract: 
     gateway = {"message": "who? (request id: <gateway request id>)", "type": "comet_api_error", "code": "no_key"}
     for label in ("missing", "query", "scheme", "empty", "bare", "unknown-key"):
         recorded = changed(recorded, f"authorization.bearer/{label}", http=403, body={"error": gateway})
-    for label, value in (("unknown", "klingkit"), ("space", "16:9 "), ("empty", "")):
+    siblings = [(ratio, ratio) for ratio in ("5:4", "4:5", "2:1", "9:21", "auto")]
+    for label, value in (("unknown", "klingkit"), ("space", "16:9 "), ("empty", ""), *siblings):
         text = f"{value} is no aspect_ratio"
         recorded = changed(recorded, f"aspect_ratio.enum/{label}", body={**kling, "message": text})
 
@@ -639,9 +640,9 @@ def test_what_came_before_the_budget_ended_it_is_kept(
     out = tmp_path / "rec"
     result = record_here(monkeypatch, wrong_target(before=lenient), "--out", str(out))
     assert result.exit_code == 3
-    assert result.stderr.count("missing: ") == 38
+    assert result.stderr.count("missing: ") == 36
     assert re.search(
-        "incomplete: 38 cases were not tested that were to be; the first was not sent, since prompt.maxLength/one-too-long "
+        "incomplete: 36 cases were not tested that were to be; the first was not sent, since prompt.maxLength/one-too-long "
         r"may cost money: it was answered 200, task \d{18}\n\Z",
         result.stderr,
     )
@@ -676,7 +677,7 @@ def test_what_an_empty_account_answers_is_not_kept(tmp_path: Path) -> None:
 def test_a_run_that_keeps_costs_no_more_than_one_that_verifies(contract: Contract) -> None:
     report = report_of(wrong_target())
     assert report.creates <= 120
-    assert report.requests < 500
+    assert report.requests < 600
     twice = [result for result in report.results if result.again]
     assert 3 <= len(twice) <= 5
     assert {result.case.request.method for result in twice} == {"GET"}
