@@ -312,8 +312,9 @@ class Operations:
 
     def get_evidence(self, account: str | None, *, contract: str | None = None) -> dict[str, Any]:
         """Return every aspect of every behaviour of a contract."""
+        choice = contract and contract.replace(" ", "+")  # which a plus in a query string stands for
         try:
-            chosen = self._simulator.contracts.by_text(contract) if contract else self._contracts(account)[0]
+            chosen = self._simulator.contracts.by_text(choice) if choice else self._contracts(account)[0]
         except UnknownChoiceError as error:
             raise ControlError(str(error)) from None
         return as_json(chosen, aspects_of(chosen))

@@ -87,6 +87,11 @@ def test_the_control_api_tells_of_its_own_contract_and_names_the_others(api: Api
     assert control.evidence()["contract"] == "cometapi"
     with pytest.raises(ControlError, match="unknown contract 'klin'; there are cometapi, cometapi-2026, kling"):
         control.evidence("klin")
+    with pytest.raises(ControlError, match="cometapi has no assumption 'x'"):
+        control.evidence("cometapi+x=y")
+    path = "/_mock/evidence?contract=cometapi+plain-generation"  # as people write it
+    answer = api.send_unchecked("GET", path, headers={"Host": "localhost"})
+    assert answer.json["contract"] == "cometapi+plain-generation"  # type: ignore[index]
 
 
 @pytest.mark.parametrize(
