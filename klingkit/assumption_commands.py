@@ -85,7 +85,7 @@ def probe(url: str, *, out: str | None, name: str, budget: Decimal, real: bool, 
     from .run_options import prepare
 
     contract = contract_named(name)
-    target, _ = prepare(url, real=real, key=key, other_key=None, budget=Decimal(0), only=None)
+    target, _ = prepare(url, contract, real=real, key=key, other_key=None, budget=Decimal(0), only=None)
     target.key = key or target.key
     asked = ask(target, contract.choice, budget)
     for one in asked:

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .command_errors import CommandFailed, WrongUsage
+from .contract_option import contract_option
 from .ending import BUG, ends_well, say
 from .environment import environment
 from .report_files import report_files, write_reports
 from .run_options import INCOMPLETE, INTERRUPTED, prepare, print_plan, receiver, run, run_options
 
 if TYPE_CHECKING:
+    from klingkit.contract import Contract
     from klingkit.contract.verify.results import Report
 
     from .ending import Signals
@@ -27,13 +29,12 @@ EVIDENCE = ("documented", "recorded", "inferred")
 
 
 @click.command(short_help="List the rules that a request must satisfy.")
+@contract_option
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
-def rules(*, as_json: bool) -> None:
+def rules(*, contract: Contract, as_json: bool) -> None:
     """List every rule: what a violation of it answers, where it stands in openapi.yaml, and how well each aspect of it is known."""
-    from klingkit.contract import load_contract
     from klingkit.contract.evidence import told
 
-    contract = load_contract()
     rows = [
         {
             "id": rule.id,
@@ -58,13 +59,13 @@ def rules(*, as_json: bool) -> None:
 
 @click.command(short_help="List the cases that test the rules.")
 @click.argument("case_id", required=False, metavar="[CASE]")
+@contract_option
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
-def cases(case_id: str | None, *, as_json: bool) -> None:
+def cases(case_id: str | None, *, contract: Contract, as_json: bool) -> None:
     """List the cases: what each sends, which rule it breaks, and what it costs. With CASE, print the body that it sends."""
-    from klingkit.contract import load_contract
     from klingkit.contract.cases.catalogue import build_cases
 
-    found = build_cases(load_contract())
+    found = build_cases(contract)
     if case_id is not None:
         chosen = next((case for case in found if case.id == case_id), None)
         if chosen is None:
@@ -132,7 +133,15 @@ def unknown(what: str, name: str, valid: list[str]) -> str:
 @run_options
 @ends_well
 def verify(
-    url: str, *, reports: tuple[str, ...], fail_on: str, plan: bool, real: bool, signals: Signals, **given: Any
+    url: str,
+    *,
+    contract: Contract,
+    reports: tuple[str, ...],
+    fail_on: str,
+    plan: bool,
+    real: bool,
+    signals: Signals,
+    **given: Any,
 ) -> None:
     """Verify that the service at URL keeps the contract.
 
@@ -140,13 +149,11 @@ def verify(
     service was unavailable, or a report could not be written; 70 if klingkit itself has failed; 130, 143 or 129 after a Ctrl-C,
     SIGTERM or SIGHUP. What was tested until then is reported in each case but 2.
     """
-    from klingkit.contract import load_contract
     from klingkit.contract.verify import report as forms
 
     keep_this_folder_clean()
     files = report_files(reports)
-    contract = load_contract()
-    target, options = prepare(url, real=real or plan, **given)
+    target, options = prepare(url, contract, real=real or plan, **given)
     if plan:
         print_plan(contract, options, target.url)
         return
@@ -188,23 +195,24 @@ def exit_code(report: Report) -> int:
 
 @click.command(short_help="Test the contract kit with simulators that are wrong.")
 @click.argument("names", nargs=-1, metavar="[MUTANT]...")
+@contract_option
 @click.option("--seed", type=int, default=0, show_default=True, help="What is drawn at random follows from it.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
-def mutants(names: tuple[str, ...], *, seed: int, as_json: bool) -> None:
+def mutants(names: tuple[str, ...], *, contract: Contract, seed: int, as_json: bool) -> None:
     """Run the contract kit against simulators, each wrong in one way, and print what it took to notice.
 
     Exits with 1 if one is not noticed, or its rule is not named.
     """
     from klingkit.mock_server.mutants.hunt import hunt
-    from klingkit.mock_server.mutants.table import MUTANTS
+    from klingkit.mock_server.mutants.table import mutants_of
 
     keep_this_folder_clean()
-    table = {mutant.name: mutant for mutant in MUTANTS}
+    table = {mutant.name: mutant for mutant in mutants_of(contract)}
     for name in names:
         if name not in table:
             raise WrongUsage(unknown("mutant", name, list(table)))
     rows = []
-    for found in hunt([table[name] for name in names] or MUTANTS, seed=seed):
+    for found in hunt([table[name] for name in names] or table.values(), contract=contract, seed=seed):
         rows.append(
             {
                 "mutant": found.mutant.name,
@@ -215,6 +223,7 @@ def mutants(names: tuple[str, ...], *, seed: int, as_json: bool) -> None:
                 "requests": found.requests,
                 "creates": found.creates,
                 "spent": str(found.spent),
+                "currency": contract.currency,
             }
         )
         if not as_json:
@@ -233,5 +242,5 @@ def mutant_line(row: dict[str, Any]) -> str:
     if not row["killed_by"]:
         return f"{row['mutant']} SURVIVED: {row['wrong']} ({row['rule']})"
     named = row["rule"] if row["names_rule"] else f"NOT NAMED, which is {row['rule']}"
-    cost = f"requests: {row['requests']}, creates: {row['creates']}, {row['spent']} USD"
+    cost = f"requests: {row['requests']}, creates: {row['creates']}, {row['spent']} {row['currency']}"
     return f"{row['mutant']} killed by {row['killed_by']}, rule {named}; {cost}"

@@ -11,6 +11,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from klingkit.contract import Contract
     from klingkit.contract.targets.target import HttpTarget, Target
     from klingkit.contract.verify.results import Report
     from klingkit.contract.verify.selection import Options
@@ -32,14 +33,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make one test of each case."""
     if CASE in metafunc.fixturenames:
-        from klingkit.contract import load_contract
         from klingkit.contract.cases.catalogue import build_cases
 
         if not metafunc.config.getoption("klingkit_target"):
             raise pytest.UsageError("the contract suite needs a service: give --klingkit-target URL")
         if hasattr(metafunc.config, "workerinput"):
             raise pytest.UsageError("the contract suite spends one budget: run it without -n")
-        metafunc.parametrize(CASE, [case.id for case in build_cases(load_contract())], indirect=True)
+        metafunc.parametrize(CASE, [case.id for case in build_cases(_contract(metafunc.config))], indirect=True)
 
 
 @pytest.hookimpl(trylast=True)
@@ -56,8 +56,6 @@ def klingkit_report(request: pytest.FixtureRequest) -> Report:
     """What came of the cases whose tests were chosen; they are sent when the first of them runs."""
     import click
 
-    from klingkit.contract import load_contract
-
     from .ending import BUG, Signals
     from .run_options import INTERRUPTED, receiver, run
 
@@ -66,7 +64,7 @@ def klingkit_report(request: pytest.FixtureRequest) -> Report:
     try:
         target, options = _service(config, cases=frozenset(chosen))
         with receiver(target), signals.heard():
-            report = run(target, load_contract(), options, signals)
+            report = run(target, _contract(config), options, signals)
     except click.ClickException as error:
         pytest.exit(error.format_message(), returncode=error.exit_code)
     if report.interrupted:
@@ -100,7 +98,6 @@ def klingkit_target(
     """
     import click
 
-    from klingkit.contract import load_contract
     from klingkit.contract.verify.budget import BudgetedTarget
 
     config = request.config
@@ -112,19 +109,33 @@ def klingkit_target(
         service, options = _service(config)
     except click.ClickException as error:
         pytest.exit(error.format_message(), returncode=error.exit_code)
-    return BudgetedTarget(service.url, options.key, load_contract(), options.budget)
+    return BudgetedTarget(service.url, options.key, _contract(config), options.budget)
+
+
+def _contract(config: pytest.Config) -> Contract:
+    """Return the contract that the service is to keep. Raises UsageError, which names the valid ones."""
+    import click
+
+    from .contract_option import contract_of
+
+    try:
+        return contract_of(config.getoption("klingkit_contract", None) or "cometapi", "--klingkit-contract")
+    except click.ClickException as error:
+        raise pytest.UsageError(error.format_message()) from None
 
 
 def _service(config: pytest.Config, **options: Any) -> tuple[HttpTarget, Options]:
     """Return what --klingkit-target names, and how it is to be used. Raises ClickException for what cannot be used."""
     from .command_errors import money
-    from .run_options import prepare
+    from .run_options import keys_of, prepare
 
+    contract = _contract(config)
     return prepare(
         config.getoption("klingkit_target"),
+        contract,
         real=config.getoption("klingkit_real"),
         real_option="--klingkit-real",
-        key=os.environ.get("COMETAPI_KEY"),
+        **keys_of(contract),
         other_key=os.environ.get("KLINGKIT_OTHER_KEY"),
         budget=money(config.getoption("klingkit_budget")),
         **options,

@@ -33,13 +33,12 @@ SIMULATOR = "simulator"
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the recording.")
 @run_options
 @ends_well
-def record(url: str, *, out: Path, plan: bool, real: bool, signals: Signals, **given: Any) -> None:
+def record(url: str, *, contract: Contract, out: Path, plan: bool, real: bool, signals: Signals, **given: Any) -> None:
     """Send the cases to the service at URL and keep its answers, without keys and private data.
 
     Exits with 0 when they are kept; 1 if a secret would have been; 2 if there is nothing to keep; 3 if there is less than was
     asked for, and names what is missing; 70 if klingkit itself has failed; 130, 143 or 129 after a Ctrl-C, SIGTERM or SIGHUP.
     """
-    from klingkit.contract import load_contract
     from klingkit.contract.printable import printable
     from klingkit.contract.recordings.files import BrokenRecordingError, SecretFoundError, check_folder, load, save
     from klingkit.contract.recordings.from_run import record as keep
@@ -47,8 +46,7 @@ def record(url: str, *, out: Path, plan: bool, real: bool, signals: Signals, **g
     from klingkit.contract.verify.results import SKIPPED
     from klingkit.contract.verify.told import not_tested
 
-    contract = load_contract()
-    target, options = prepare(url, real=real or plan, **given)
+    target, options = prepare(url, contract, real=real or plan, **given)
     options = replace(options, keep=True)
     if plan:
         print_plan(contract, options, target.url)
@@ -121,7 +119,11 @@ def secrets(*options: Options) -> list[Secret]:
     keys = [
         Secret(name, value)
         for given in options
-        for name, value in (("the key", given.key), ("the other key", given.other_key))
+        for name, value in (
+            ("the key", given.key),
+            ("the other key", given.other_key),
+            ("the secret key", given.pair and given.pair[1]),
+        )
         if value
     ]
     return [*keys, *secrets_of(os.environ)]
@@ -133,7 +135,9 @@ def secrets(*options: Options) -> list[Secret]:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @run_options
 @ends_well
-def drift(a: str, b: str, *, as_json: bool, plan: bool, real: bool, signals: Signals, **given: Any) -> None:
+def drift(
+    a: str, b: str, *, contract: Contract, as_json: bool, plan: bool, real: bool, signals: Signals, **given: Any
+) -> None:
     """Send the same cases to A and B, and say where they answer differently, as Markdown.
 
     A and B each are a URL, `simulator`, or the folder of a recording. What a URL may cost counts for both together.
@@ -141,14 +145,12 @@ def drift(a: str, b: str, *, as_json: bool, plan: bool, real: bool, signals: Sig
     Exits with 0 if there is no drift; 1 if there is; 2 if nothing could be compared; 3 if there was less to compare than was
     asked for; 70 if klingkit itself has failed; 130, 143 or 129 after a Ctrl-C, SIGTERM or SIGHUP.
     """
-    from klingkit.contract import load_contract
     from klingkit.contract.printable import printable
     from klingkit.contract.recordings import drift_report as forms
     from klingkit.contract.recordings.drift import compare
     from klingkit.contract.recordings.from_run import record as keep
     from klingkit.contract.recordings.secret import find_secret
 
-    contract = load_contract()
     sides = [side(text, real=real or plan, contract=contract, given=given) for text in (a, b)]
     asked = [service for service in sides if isinstance(service, Asked) and not service.free]
     if plan:
@@ -210,16 +212,19 @@ def side(text: str, *, real: bool, contract: Contract, given: dict[str, Any]) ->
         if given["only"] is not None:
             check_requirement(contract, given["only"])
         if text == SIMULATOR:
+            from klingkit.contract.cases.builder import PAIR
             from klingkit.mock_server.serving.in_process import in_process_target
 
             key, other_key = f"{SIMULATOR}-key", f"{SIMULATOR}-other-key"
-            simulator = in_process_target(contract, keys=frozenset({key, other_key}), seed=given["seed"])
+            pair = PAIR if contract.jwt else None
+            keys = frozenset({key, other_key})
+            simulator = in_process_target(contract, keys=keys, access_keys=(pair,) if pair else (), seed=given["seed"])
             simulator.callback_url = None  # the cases are to be the same on both sides
             budget = Decimal(10**6)
-            ample = Options(key, other_key, budget, only=given["only"], seed=given["seed"], keep=True)
+            ample = Options(key, other_key, budget, only=given["only"], seed=given["seed"], keep=True, pair=pair)
             return Asked(simulator, ample, free=True)
         if "://" in text:
-            target, options = prepare(text, real=real, **given)
+            target, options = prepare(text, contract, real=real, **given)
             return Asked(target, replace(options, keep=True))
         return load(Path(text), contract)
     except BrokenRecordingError as error:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import time
 from contextlib import ExitStack, contextmanager, suppress
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import click
+from click.core import ParameterSource
 
 from .command_errors import WrongUsage, money
+from .contract_option import contract_option
 from .ending import say
 from .secret_options import secret_option
 
@@ -35,7 +39,16 @@ SAY_AGAIN_S = 15.0
 def run_options(command: Any) -> Any:
     """Add the options of a command that sends cases, which can cost money."""
     for option in (
-        secret_option("--key", variable="COMETAPI_KEY", help_text="On this machine any will do."),
+        contract_option,
+        secret_option(
+            "--key",
+            variable="COMETAPI_KEY",
+            help_text="For the contract kling: KLING_API_KEY. On this machine any will do.",
+        ),
+        secret_option(
+            "--access-key", variable="KLING_ACCESS_KEY", help_text="With --secret-key, for the contract kling."
+        ),
+        secret_option("--secret-key", variable="KLING_SECRET_KEY", help_text="It signs tokens, and is not sent."),
         secret_option(
             "--other-key", variable="KLINGKIT_OTHER_KEY", help_text="Of another account, to test their isolation."
         ),
@@ -46,14 +59,42 @@ def run_options(command: Any) -> Any:
         click.option("--seed", type=int, default=0, show_default=True, help="What is drawn at random follows from it."),
     ):
         command = option(command)
-    return command
+
+    @wraps(command)
+    def with_keys(*, key: str | None, access_key: str | None, secret_key: str | None, **options: Any) -> Any:
+        typed = click.get_current_context().get_parameter_source
+        given = {"key": key, "access_key": access_key, "secret_key": secret_key}
+        said = {name: value for name, value in given.items() if typed(name) is ParameterSource.COMMANDLINE}
+        return command(**options, **keys_of(options["contract"], **said))
+
+    return with_keys
+
+
+def keys_of(contract: Contract, **said: str | None) -> dict[str, Any]:
+    """Return with what a service is asked: what is said, else what the environment has for its contract; no key goes to another service."""
+    from klingkit.client import InputError
+    from klingkit.client.credentials import SignedCredential
+
+    if contract.jwt is None:
+        if said.get("access_key") or said.get("secret_key"):
+            raise WrongUsage(f"the contract {contract.name} takes a key; --access-key and --secret-key are for kling")
+        return {"key": said.get("key") or os.environ.get("COMETAPI_KEY"), "pair": None}
+    if key := said.get("key"):
+        return {"key": key, "pair": None}
+    access_key = said.get("access_key") or os.environ.get("KLING_ACCESS_KEY") or ""
+    secret_key = said.get("secret_key") or os.environ.get("KLING_SECRET_KEY") or ""
+    if not (access_key or secret_key):
+        return {"key": os.environ.get("KLING_API_KEY"), "pair": None}
+    try:
+        return {"key": SignedCredential(access_key, secret_key, time.time).bearer(), "pair": (access_key, secret_key)}
+    except InputError as error:
+        raise WrongUsage(str(error)) from None
 
 
 def prepare(
-    url: str, *, real: bool, key: str | None, real_option: str = "--real", **given: Any
+    url: str, contract: Contract, *, real: bool, key: str | None, real_option: str = "--real", **given: Any
 ) -> tuple[HttpTarget, Options]:
     """Return target and options, if they can be used; `real_option` is what the user has to say for a real service."""
-    from klingkit.contract import load_contract
     from klingkit.contract.targets.target import HttpTarget
     from klingkit.contract.verify.selection import Options, check_requirement
     from klingkit.mock_server.auth import is_key
@@ -71,7 +112,8 @@ def prepare(
     if not target.local and not real:
         raise WrongUsage(f"{url} is not on this machine, and may cost money: say {real_option} if you mean it")
     if not target.local and not key:
-        raise WrongUsage(f"no key for {url}: set COMETAPI_KEY, or pass --key")
+        variables = "KLING_ACCESS_KEY and KLING_SECRET_KEY, or KLING_API_KEY" if contract.jwt else "COMETAPI_KEY"
+        raise WrongUsage(f"no key for {url}: set {variables}, or pass --key")
     run = f"klingkit-{secrets.token_hex(6)}"
     for name, value in (("--key", key), ("--other-key", given["other_key"])):
         if value is not None and not is_key(value):
@@ -79,12 +121,12 @@ def prepare(
     options = Options(key=key or f"{run}-key", run=run, any_key=target.local, **given)
     if options.other_key == options.key:
         raise WrongUsage("--other-key is the same key: give one of another account")
-    price = load_contract().price_per_picture
+    price = contract.price_per_picture
     if 0 < options.budget < price:
         raise WrongUsage(f"a budget of {options.budget} pays for no picture, which costs {price}: give more, or none")
     try:
         if options.only is not None:
-            check_requirement(load_contract(), options.only)
+            check_requirement(contract, options.only)
     except ValueError as error:
         raise WrongUsage(str(error)) from None
     return target, options

@@ -113,13 +113,14 @@ def recording_of(target: Target | None = None, **options: Any) -> Recording:
     return record(report_of(target or wrong_target(), **options), NOW)
 
 
-def _light() -> Contract:
-    document = copy.deepcopy(load_contract().document)
+def light(choice: str = "cometapi") -> Contract:
+    """A contract, but for smaller pictures."""
+    document = copy.deepcopy(load_contract(choice).document)
     document["x-image"]["maxMegabytes"] = 1
     return Contract(document)
 
 
-CONTRACT = _light()
+CONTRACT = light()
 """The contract, but for smaller pictures: those of 10 MB take half of the time of a run. Both sides of one keep it."""
 FREE = Options(key="key", any_key=True)
 PAID = Options(key="key", other_key="other", budget=Decimal(5), any_key=True)

@@ -11,6 +11,7 @@ from .sample_pictures import encode, padded, picture
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from ..rule_table import Path
     from .builder import Builder
 
 
@@ -46,16 +47,18 @@ BAD_TYPES: dict[str, tuple[Bad, ...]] = {
 """Wrong types that clients send, by the type that is right."""
 
 
-def bad_values(builder: Builder, keyword: str, node: Mapping[str, Any]) -> Iterator[Bad]:
-    """Yield what breaks a keyword at a place with that schema."""
-    if keyword == "type":
-        yield from BAD_TYPES[node["type"]]
+def bad_values(builder: Builder, keyword: str, path: Path) -> Iterator[Bad]:
+    """Yield what breaks a keyword at a place."""
+    node: Mapping[str, Any] = builder.rules.nodes[path]
+    if keyword == "type":  # null counts as absent, but in a list
+        yield from (bad for bad in BAD_TYPES[node["type"]] if bad.value is not None or path[-1] == "items")
     elif keyword == "required":
         yield from (Bad("missing", MISSING), Bad("null", None))
     elif keyword == "pattern":
         yield from (Bad("empty", ""), Bad("blank", " \t\u3000"))
     elif keyword == "minItems":
-        yield Bad("one-too-few", builder.items(node["minItems"] - 1))
+        if node["minItems"] > 1:
+            yield Bad("one-too-few", builder.items(node["minItems"] - 1))
         yield Bad("none", [])
     elif keyword == "maxItems":
         yield Bad("one-too-many", builder.items(node["maxItems"] + 1))

@@ -20,7 +20,7 @@ FOUND = "task.found"
 def follow_ups(builder: Builder, named: Case, failed: Case) -> Iterator[Case]:
     """Yield what is sent after the task `named` was made, and after the task `failed` has failed."""
     yield _again(builder, "again", named, sure=True)
-    yield from _isolation(builder, named)
+    yield from _isolation(builder, named, failed)
     yield replace(_again(builder, "after-success", named, sure=True), late=True)
     yield replace(_again(builder, "after-failure", failed, sure=False), late=True)
 
@@ -35,16 +35,17 @@ def _again(builder: Builder, label: str, taken: Case, *, sure: bool) -> Case:
     return replace(case, after=taken.id)
 
 
-def _isolation(builder: Builder, named: Case) -> Iterator[Case]:
+def _isolation(builder: Builder, named: Case, failed: Case) -> Iterator[Case]:
     """Yield what two accounts must not know of each other, whoever comes first."""
     exists = builder.contract.rules["task_id.exists"]
     right = builder.get("{task_id}")
     by_name = builder.get(builder.left)
     if "external_task_id" in builder.contract.found_by:
         found = Case(f"{FOUND}/query", by_name, builder.query.operation_id, NEVER, promise=FOUND)
-        yield replace(found, after=named.id)
-        other = builder.case("account.isolation/query-external-id", by_name, exists, value=builder.left, mended=right)
-        yield replace(other, after=named.id, promise="account.isolation", other_key=True)
+        yield replace(found, after=named.id, late=True)
+        unseen = builder.get(builder.failed)  # an id that the other account has not used itself
+        other = builder.case("account.isolation/query-external-id", unseen, exists, value=builder.failed, mended=right)
+        yield replace(other, after=failed.id, promise="account.isolation", other_key=True)
     else:
         query = builder.case("task_id.exists/known-external-id", by_name, exists, value=builder.left, mended=right)
         yield replace(query, after=named.id)

@@ -34,7 +34,7 @@ def keyword_cases(builder: Builder) -> Iterator[Case]:
         # of the pictures, the subjects are tried in every way and the others in the most likely one
         few = "x-role" in node and node["x-role"] != "subject"
         place = tuple(1 if step == "items" else step for step in path)
-        for bad in islice(bad_values(builder, keyword, node), 1 if few else None):
+        for bad in islice(bad_values(builder, keyword, path), 1 if few else None):
             case = _broken(builder, rule, keyword, place, bad)
             if _is_for(builder, case.request):
                 yield case

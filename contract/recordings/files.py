@@ -132,9 +132,10 @@ def load(folder: Path, contract: Contract) -> Recording:
         raise BrokenRecordingError(
             f"{folder / HEAD}: its format is {shown(head.get('format'))}; this klingkit reads {FORMAT}"
         )
-    if head.get("contract") != contract.name:
+    choice = str(contract.choice)
+    if head.get("contract") != choice:
         raise OtherContractError(
-            f"{folder / HEAD}: it is of the contract {shown(head.get('contract'))}, and this is {contract.name!r}"
+            f"{folder / HEAD}: it is of the contract {shown(head.get('contract'))}, and this is {choice!r}"
         )
     with _said_of(folder / HEAD):
         check_values(head)
@@ -149,7 +150,7 @@ def load(folder: Path, contract: Contract) -> Recording:
         with _said_of(file):
             entries = value_of(content, "answers", dict)
         answers[file.stem] = dict(_answers(file, entries))
-    return Recording(target, contract.name, at, answers)
+    return Recording(target, choice, at, answers)
 
 
 def _answers(file: Path, entries: Mapping[str, Any]) -> Iterator[tuple[str, RecordedAnswer]]:

@@ -31,7 +31,7 @@ def record(report: Report, at: datetime) -> Recording:
         if result.reply and not takes_any_key(report.contract, report.options, result.case, result.reply):
             key = key_of(result.case, report.options.run)
             answers.setdefault(section_of(result.case), {})[key] = _answer(report, masker, result)
-    return Recording(_public(report.target), report.contract.name, at, answers)
+    return Recording(_public(report.target), str(report.contract.choice), at, answers)
 
 
 def _answer(report: Report, masker: Masker, result: Result) -> RecordedAnswer:

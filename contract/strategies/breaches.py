@@ -26,6 +26,10 @@ NO_FILES = (
 )
 
 
+ALSO_RIGHT = {"number": ("integer",)}
+"""Other types that are right where one is."""
+
+
 def _not_listed(node: Node) -> SearchStrategy[str]:
     allowed = node["enum"]
     near = [like for name in allowed for like in (f"{name} ", f" {name}", f"{name}0", name[:-1], name.swapcase())]
@@ -33,7 +37,13 @@ def _not_listed(node: Node) -> SearchStrategy[str]:
 
 
 BREACHES: dict[str, Callable[[Node, SearchStrategy[Any]], SearchStrategy[Any]]] = {
-    "type": lambda node, _: st.one_of([values for name, values in JSON.items() if name not in {"null", node["type"]}]),
+    "type": lambda node, _: st.one_of(
+        [
+            values
+            for name, values in JSON.items()
+            if name not in {"null", node["type"], *ALSO_RIGHT.get(node["type"], ())}
+        ]
+    ),
     "required": lambda _, __: st.sampled_from([MISSING, None]),
     "pattern": lambda _, __: st.text(" \t\n\u0085\u00a0\u2003\u3000", max_size=3),
     "minItems": lambda node, items: st.lists(items, max_size=node["minItems"] - 1),

@@ -81,14 +81,15 @@ def values_of(contract: Contract, path: Path, spoilt: Spoilt | None = None) -> S
     node = contract.request.nodes[path]
     if "enum" in node:
         return st.sampled_from(node["enum"])
-    if node["type"] == "object":
-        return _objects(contract, path, spoilt)
-    if node["type"] == "array":
-        return _arrays(contract, path, spoilt)
-    if node["type"] == "integer":
+    kind = node.get("type")
+    if kind in {"object", "array"}:
+        return (_objects if kind == "object" else _arrays)(contract, path, spoilt)
+    if kind == "integer":
         least = node.get("minimum", 0)
         return st.integers(least, node.get("maximum", least + 8))
-    return _texts(contract, path) if node["type"] == "string" else JSON[node["type"]]
+    if kind == "string":
+        return _texts(contract, path)
+    return JSON[kind] if kind else st.one_of(*JSON.values())  # without a type it may be anything
 
 
 def _objects(contract: Contract, path: Path, spoilt: Spoilt | None) -> SearchStrategy[dict[str, Any]]:

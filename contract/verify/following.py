@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from ..evidence import LIMIT
 from ..judge.deviation import Deviation, clipped, shown
+from ..judge.extras import judge_extras
 from ..judge.reading import describe, images_of
 from ..judge.reply import evidence_of
 from ..judge.result_pictures import judge_picture
@@ -125,6 +126,8 @@ class Follower:
             failure = result.case.rule
             tried = {boundary.requirement for boundary in result.case.covers}
             for finding in judge_history(self._contract, request, result.history, failure, tried):
+                self.find(result, *finding)
+            for finding in judge_extras(self._contract, request, result.history[-1]):
                 self.find(result, *finding)
             self._give_back(result)
         if not (self._stops(results) or self._options.keep):

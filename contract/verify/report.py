@@ -102,7 +102,7 @@ def as_markdown(report: Report, at: datetime) -> str:
     word = verdict(report).capitalize()
     lines = [f"# {word}: {code(report.target)}", "", f"{prose(explanation(report, found))}", ""]
     lines += [f"- {prose(line)}" for line in summary(report)]
-    lines += [f"- {at:%Y-%m-%d %H:%M} UTC, contract {code(report.contract.name)}"]
+    lines += [f"- {at:%Y-%m-%d %H:%M} UTC, contract {code(str(report.contract.choice))}"]
     if deviating:
         lines += ["", "| | rule | what | expected | got | cases | evidence |", "|---|---|---|---|---|---|---|"]
         lines += [_row(number, cause) for number, cause in enumerate(deviating, 1)]
@@ -150,7 +150,7 @@ def as_json(report: Report, at: datetime) -> str:
     return json.dumps(
         {
             "target": report.target,
-            "contract": report.contract.name,
+            "contract": str(report.contract.choice),
             "at": at.isoformat(timespec="seconds"),
             "verdict": verdict(report),
             "explanation": explanation(report, found),

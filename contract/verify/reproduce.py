@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ..choice import Choice
 from ..printable import printable
 from ..targets.target import Request
 from .selection import DRAWN
@@ -23,7 +25,16 @@ INLINE = 1_000
 def curl(report: Report, result: Result, requirement: str) -> str:
     """Return command lines that show how a requirement is not kept."""
     if requirement.startswith("callback."):
-        words = ["klingkit", "verify", report.url, "--only", requirement, "--budget", str(report.options.budget)]
+        words = [
+            "klingkit",
+            "verify",
+            report.url,
+            *_contract_words(report),
+            "--only",
+            requirement,
+            "--budget",
+            str(report.options.budget),
+        ]
         return shlex.join(words if report.local else [*words, "--real"])
     return "\n".join(_curl(report, case) + _price(report, case) for case in _cases(report, result, requirement))
 
@@ -62,14 +73,14 @@ def _curl(report: Report, case: Case) -> str:
     request = case.request
     words = ["curl", "-si", "-X", request.method, shlex.quote(_url(report, case))]
     if request.authorization is not None:
-        variable = _key_variable(case)
+        variable = _key_variable(report, case)
         key = f"${{{variable}:-any}}" if _takes_any_key(report) else f"${{{variable}:?}}"
         words += ["-H", f'"Authorization: {request.authorization.replace("{key}", key)}"']
     if request.content_type or request.data or request.method == "POST":
         kind = f"Content-Type: {request.content_type}" if request.content_type else "Content-Type:"
         words += ["-H", shlex.quote(kind)]
     if not _inline(case):
-        return f"klingkit cases {case.id} | {' '.join(words)} --data-binary @-"
+        return f"{shlex.join(_printing(report, case))} | {' '.join(words)} --data-binary @-"
     if request.data:
         words += ["--data-raw", _quoted(request.data)]
     elif request.method == "POST":
@@ -90,15 +101,26 @@ def _python(report: Report, case: Case) -> str:
     request = case.request
     headers = [f'"Content-Type": {request.content_type!r}'] if request.content_type else []
     if request.authorization is not None:
-        variable = _key_variable(case)
+        variable = _key_variable(report, case)
         key = f'os.environ.get("{variable}", "any")' if _takes_any_key(report) else f'os.environ["{variable}"]'
         start, _, end = request.authorization.partition("{key}")
         header = f"{start!r} + {key}" if "{key}" in request.authorization else repr(start)
         headers.append(f'"Authorization": {header}' + (f" + {end!r}" if end else ""))
-    printed = f'subprocess.check_output(["klingkit", "cases", {case.id!r}])'
+    printed = f"subprocess.check_output({json.dumps(_printing(report, case))})"
     data = repr(request.data) if _inline(case) else printed
     url = _url(report, case)
     return f"answer = requests.request({request.method!r}, {url!r}, data={data}, headers={{{', '.join(headers)}}})"
+
+
+def _printing(report: Report, case: Case) -> list[str]:
+    """Return the command that prints the body of a case."""
+    return ["klingkit", "cases", case.id, *_contract_words(report)]
+
+
+def _contract_words(report: Report) -> list[str]:
+    """Return the option that says which contract is meant, where it is not the default."""
+    choice = report.contract.choice
+    return [] if choice == Choice() else ["--contract", str(choice)]
 
 
 def _url(report: Report, case: Case) -> str:
@@ -106,8 +128,10 @@ def _url(report: Report, case: Case) -> str:
     return report.url + case.request.path.replace("{task_id}", before or "TASK_ID")
 
 
-def _key_variable(case: Case) -> str:
-    return "KLINGKIT_OTHER_KEY" if case.other_key else "COMETAPI_KEY"
+def _key_variable(report: Report, case: Case) -> str:
+    if case.other_key:
+        return "KLINGKIT_OTHER_KEY"
+    return "KLING_API_KEY" if report.contract.jwt else "COMETAPI_KEY"
 
 
 def _takes_any_key(report: Report) -> bool:

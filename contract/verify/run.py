@@ -260,7 +260,7 @@ class Run:
         case = result.case
         self._judge_owner(result)
         if takes_any_key(self._contract, self._options, case, reply):
-            self._report.notes.append(ANY_KEY)
+            self._report.notes += [ANY_KEY] if ANY_KEY not in self._report.notes else []
         else:
             for deviation in judge(self._contract, self._schemas, case, reply):
                 # If even the smallest request is refused, no boundary is to blame.

@@ -23,7 +23,7 @@ MAX_CREATES = 120
 """Creates of one run, but for those that are sent again since there was no room."""
 DRAWN = "explored/"
 """Begins the id of a case that Hypothesis draws."""
-EXPLORED = 4
+EXPLORED = 11
 """Cases that Hypothesis draws, besides the labelled ones."""
 
 
@@ -56,7 +56,7 @@ class Options:
 
     def without_keys(self, text: str) -> str:
         """Return a text in which no key stands."""
-        for key in (self.key, self.other_key):
+        for key in (self.key, self.other_key, *(self.pair or ())):
             if key and len(key) >= SHORTEST_SECRET:
                 text = text.replace(key, HIDDEN)
         return text

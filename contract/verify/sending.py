@@ -97,7 +97,7 @@ class Sender:
     @property
     def keys(self) -> list[str | None]:
         """What no reply may show."""
-        return [self._options.key, self._options.other_key]
+        return [self._options.key, self._options.other_key, *(self._options.pair or ())]
 
     @property
     def first_creates(self) -> int:

@@ -34,7 +34,7 @@ def explanation(report: Report, found: list[Cause]) -> str:
     """Explain the verdict in a sentence or two."""
     tested, deviating = len(report.results) - len(report.of(SKIPPED)), len(report.of(DEVIATES))
     left = f" Besides, the run is incomplete: {report.incomplete}." if report.incomplete else ""
-    name = report.contract.name
+    name = report.contract.choice
     learned = [cause for cause in found if cause.is_learned]
     taught = f" It answers {_counted(learned, 'open question')} otherwise than was inferred." if learned else ""
     left = taught + left

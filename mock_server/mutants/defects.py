@@ -20,7 +20,7 @@ from .making import KEY, OTHER_KEY, PassingExchange, answers, at, between, creat
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from klingkit.contract import Picture, Rule
+    from klingkit.contract import Contract, Picture, Rule
 
     from ..serving.in_process import SimulatorTarget
     from ..simulator import Simulator
@@ -108,7 +108,7 @@ def has_succeeded(task: Task, now: int) -> bool:
 def same_ids(key: str) -> Make:
     """Creates with that key show the task id of the first create."""
 
-    def make(seed: int) -> SimulatorTarget:
+    def make(seed: int, base: Contract | None = None) -> SimulatorTarget:
         ids: list[str] = []
 
         def answer(exchange: PassingExchange) -> None:
@@ -117,7 +117,7 @@ def same_ids(key: str) -> Make:
                 if key in (exchange.authorization or ""):
                     at("data", "task_id", to=ids[0])(exchange.body)
 
-        return between(answer=answer)(seed)
+        return between(answer=answer)(seed, base)
 
     return make
 
@@ -125,7 +125,7 @@ def same_ids(key: str) -> Make:
 def changes_at_its_end(role: str, *place: str, to: Any) -> Make:
     """What a task shows that ends so is another thing from the second query of it on."""
 
-    def make(seed: int) -> SimulatorTarget:
+    def make(seed: int, base: Contract | None = None) -> SimulatorTarget:
         shown: set[str] = set()
 
         def answer(exchange: PassingExchange) -> None:
@@ -136,9 +136,86 @@ def changes_at_its_end(role: str, *place: str, to: Any) -> Make:
                 at("data", *place, to=to)(exchange.body)
             shown.add(task_id)
 
-        return between(answer=answer)(seed)
+        return between(answer=answer)(seed, base)
 
     return make
+
+
+def finds_by_any_name(
+    simulator: Simulator, query: Callable[..., Snapshot], account: str, task_id: str, *rest: Any, **more: Any
+) -> Snapshot:
+    named = (task for task in simulator.store.tasks() if task.external_task_id == task_id)
+    task = next(named, None)
+    return query(task.account, task.task_id, *rest, **more) if task else query(account, task_id, *rest, **more)
+
+
+def finds_newest(
+    simulator: Simulator, query: Callable[..., Snapshot], account: str, task_id: str, *rest: Any, **more: Any
+) -> Snapshot:
+    mine = simulator.store.tasks(account)
+    if any(task.external_task_id == task_id for task in mine):
+        task_id = mine[-1].task_id
+    return query(account, task_id, *rest, **more)
+
+
+def pages(**fixed: str) -> Make:
+    """Some parameters of the list, where they are right, have always one value."""
+
+    def page(_: Simulator, page: Callable[..., Any], account: str, contract: Contract, query: Any) -> Any:
+        page(account, contract, query)  # what is wrong is refused all the same
+        return page(account, contract, {**query, **fixed} if query else query)
+
+    return does("page", page)
+
+
+def takes_as_page(field: str, value: str) -> Make:
+    """A parameter of the list with a wrong value is taken for 1."""
+
+    def page(_: Simulator, page: Callable[..., Any], account: str, contract: Contract, query: Any) -> Any:
+        return page(account, contract, {**query, field: "1"} if query.get(field) == value else query)
+
+    return does("page", page)
+
+
+def flags(value: Any) -> Any:
+    return value if isinstance(value, dict) else {}
+
+
+def lists_all() -> Make:
+    """The list is that of whoever has the first task."""
+
+    def page(simulator: Simulator, page: Callable[..., Any], account: str, contract: Contract, query: Any) -> Any:
+        tasks = simulator.store.tasks()
+        return page(tasks[0].account if tasks else account, contract, query)
+
+    return does("page", page)
+
+
+def reversed_(tasks: list[Any]) -> list[Any]:
+    return tasks[::-1]
+
+
+def rest(tasks: list[Any]) -> list[Any]:
+    return tasks[1:]
+
+
+def unmarked(images: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{name: value for name, value in image.items() if name != "watermark_url"} for image in images]
+
+
+def other_code(base: Contract, rule: str) -> str:
+    """Return another code of the same kind."""
+    return "1000" if base.rules[rule].require_error().key != "1000" else "1002"
+
+
+def takes(token: str) -> Make:
+    """A wrong token is taken for a right key."""
+
+    def ask(exchange: PassingExchange) -> None:
+        if (exchange.authorization or "").endswith(token):
+            exchange.authorization = f"Bearer {KEY}"
+
+    return between(ask=ask)
 
 
 def shows_all(
@@ -168,9 +245,9 @@ def steps(change: Callable[[list[tuple[str, int]]], list[tuple[str, int]]]) -> M
 def drifts(name: str, ms: int) -> Make:
     """A time of a task moves by so many ms from query to query."""
 
-    def make(seed: int) -> SimulatorTarget:
+    def make(seed: int, base: Contract | None = None) -> SimulatorTarget:
         count = itertools.count(1)  # of this one mutant, so that every run of it is the same
-        return answers(queried, "data", name, to=lambda at: at + ms * next(count))(seed)
+        return answers(queried, "data", name, to=lambda at: at + ms * next(count))(seed, base)
 
     return make
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from klingkit.contract import load_contract
@@ -11,14 +10,18 @@ from klingkit.contract.verify.results import DEVIATES, LEARNED
 from klingkit.contract.verify.run import verify
 from klingkit.contract.verify.selection import Options
 
-from .making import KEY, OTHER_KEY
+from .making import KEY, OTHER_KEY, PAIR
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from decimal import Decimal
+
+    from klingkit.contract import Contract
 
     from .making import Make
 
-BUDGET = Decimal(5)
+PICTURES = 400
+"""A budget for so many is never used up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,10 @@ class Mutant:
     wrong: str
     """What is wrong, in a few words."""
     make: Make = field(repr=False)
+    also: tuple[str, ...] = ()
+    """Other rules that it does not keep either, each of which is a right name for what is wrong."""
+    only: tuple[str, ...] = ()
+    """The contracts that have what it breaks; empty if each has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +62,16 @@ class Catch:
     @property
     def named(self) -> bool:
         """Whether the guilty rule or promise is named."""
-        return self.mutant.guilty in self.blamed
+        return not {self.mutant.guilty, *self.mutant.also}.isdisjoint(self.blamed)
 
 
-def hunt(mutants: Iterable[Mutant], *, seed: int = 0) -> Iterator[Catch]:
-    """Run the kit against mutants; each run stops at its first deviation."""
-    options = Options(KEY, OTHER_KEY, BUDGET, seed=seed, stop_early=True)
+def hunt(mutants: Iterable[Mutant], *, contract: Contract | None = None, seed: int = 0) -> Iterator[Catch]:
+    """Run the kit against mutants of a contract; each run stops at its first deviation."""
+    contract = contract or load_contract()
+    budget = contract.price_per_picture * PICTURES
+    options = Options(KEY, OTHER_KEY, budget, seed=seed, stop_early=True, pair=PAIR if contract.jwt else None)
     for mutant in mutants:
-        report = verify(mutant.make(seed), load_contract(), options)
+        report = verify(mutant.make(seed), contract, options)
         first = next((result for result in report.results if result.state in {DEVIATES, LEARNED}), None)
         blamed = tuple(dict.fromkeys(deviation.requirement for deviation in first.deviations)) if first else ()
         yield Catch(mutant, first.case.id if first else "", blamed, report.requests, report.creates, report.spent)

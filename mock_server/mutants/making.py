@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from dataclasses import dataclass, field
 from functools import partial
 from io import BytesIO
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
     from ..simulator import Simulator
     from ..tasks import Task
 
-    Make = Callable[[int], SimulatorTarget]
-    """Makes a mutant; its seed is given."""
+    Make = Callable[..., SimulatorTarget]
+    """Makes a mutant; its seed is given, and as `base` the contract that it breaks, if that is not the default."""
     Change = Callable[[Any], None]
     """Changes a JSON value in place."""
     ChangeExchange = Callable[["PassingExchange"], object]
@@ -40,13 +41,20 @@ PAIR = ("klingkit-access-key", "klingkit-secret-key-of-the-mutants")
 """Access key and secret key, where the contract has signed tokens."""
 SPEED = 50.0
 """A task takes less than a second of the virtual clock, and is still seen in each status."""
+NO_TASK = 400
+TASK_PATH = re.compile(r".*/(generations|multi-image2image)/[^/]+")
+"""Path of a task, in any contract."""
 LONG = 100_000
 """Bytes of a request that is passed on as it is."""
 
 
-def right(seed: int = 0, own: Contract | None = None, keys: Iterable[str] = (KEY, OTHER_KEY)) -> SimulatorTarget:
+def right(seed: int = 0, base: Contract | None = None, keys: Iterable[str] = (KEY, OTHER_KEY)) -> SimulatorTarget:
     """Return a simulator with nothing wrong, as every mutant is but for one thing; its contract is its own."""
-    own = own or Contract(copy.deepcopy(load_contract().document))
+    return _simulator(seed, copy.deepcopy((base or load_contract()).document), keys)
+
+
+def _simulator(seed: int, document: dict[str, Any], keys: Iterable[str] = (KEY, OTHER_KEY)) -> SimulatorTarget:
+    own = Contract(document)
     pairs = (PAIR,) if own.jwt else ()
     target = in_process_target(own, keys=frozenset(keys), access_keys=pairs, seed=seed, speed=SPEED)
     _replace(target, "picture", _draw_once)
@@ -109,10 +117,10 @@ def _has(value: Any, step: str | int) -> bool:
 def contract(*place: str | int, to: Any = ...) -> Make:
     """Its contract differs in one place."""
 
-    def make(seed: int) -> SimulatorTarget:
-        document = copy.deepcopy(load_contract().document)
+    def make(seed: int, base: Contract | None = None) -> SimulatorTarget:
+        document = copy.deepcopy((base or load_contract()).document)
         at(*place, to=to)(document)
-        return right(seed, Contract(document))
+        return _simulator(seed, document)
 
     return make
 
@@ -122,11 +130,16 @@ def field_of(name: str, *place: str, to: Any = ...) -> Make:
     return contract("components", "schemas", "CreateRequest", "properties", name, *place, to=to)
 
 
+def plain_field(name: str, *place: str, to: Any = ...) -> Make:
+    """The schema of a field of a plain picture differs in one place."""
+    return contract("components", "schemas", "CreatePlainRequest", "properties", name, *place, to=to)
+
+
 def does(method: str, instead: Callable[..., Any]) -> Make:
     """One method of the simulator, or of a part of it, is another: a function of the simulator, the right method and its arguments."""
 
-    def make(seed: int) -> SimulatorTarget:
-        target = right(seed)
+    def make(seed: int, base: Contract | None = None) -> SimulatorTarget:
+        target = right(seed, base)
         _replace(target, method, instead)
         return target
 
@@ -172,8 +185,8 @@ class PassingExchange:
 def between(*, ask: ChangeExchange = lambda _: None, answer: ChangeExchange = lambda _: None) -> Make:
     """Something stands before it that changes what comes in or what goes out."""
 
-    def make(seed: int) -> SimulatorTarget:
-        target = right(seed)
+    def make(seed: int, base: Contract | None = None) -> SimulatorTarget:
+        target = right(seed, base)
         target.app = _Between(target.app, ask, answer)
         return target
 
@@ -318,15 +331,17 @@ def refused_by_gateway(exchange: PassingExchange) -> bool:
 
 def no_such_task(exchange: PassingExchange) -> bool:
     """Tell whether it is the query of an unknown task."""
-    return (
-        isinstance(exchange.body, dict)
-        and exchange.body.get("code") == load_contract().rules["task_id.exists"].require_error().code
-    )
+    return exchange.method == "GET" and exchange.status == NO_TASK and bool(TASK_PATH.fullmatch(exchange.path))
+
+
+def listed(exchange: PassingExchange) -> bool:
+    """Tell whether it is a page of the list of tasks."""
+    return exchange.method == "GET" and isinstance(exchange.body, dict) and isinstance(exchange.body.get("data"), list)
 
 
 def page(exchange: PassingExchange) -> bool:
-    """Tell whether it is the page of a wrong path."""
-    return exchange.status == 404 and exchange.body is None
+    """Tell whether it is the answer to a wrong path: a page, or JSON that names the path."""
+    return exchange.status == 404 and (exchange.body is None or "path" in exchange.body)
 
 
 def wrong_method(exchange: PassingExchange) -> bool:

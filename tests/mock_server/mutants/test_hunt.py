@@ -15,10 +15,10 @@ from klingkit.contract.verify.results import DEVIATES, HOLDS
 from klingkit.contract.verify.run import verify
 from klingkit.contract.verify.selection import Options
 from klingkit.mock_server.mutants.hunt import Mutant, hunt
-from klingkit.mock_server.mutants.making import KEY, OTHER_KEY, answers, at, contract, created, does, reads, right
-from klingkit.mock_server.mutants.table import MUTANTS
+from klingkit.mock_server.mutants.making import KEY, OTHER_KEY, PAIR, answers, at, contract, created, does, reads, right
+from klingkit.mock_server.mutants.table import mutants_of
 from tests.conftest import PATH, body
-from tests.wrong_targets import CONTRACT
+from tests.wrong_targets import CONTRACT, light
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +26,11 @@ if TYPE_CHECKING:
     from klingkit.contract.verify.results import Report
     from klingkit.mock_server.serving.in_process import SimulatorTarget
 
+MUTANTS = mutants_of(load_contract())
 BY_NAME = {mutant.name: mutant for mutant in MUTANTS}
+OTHERS = ("cometapi-2026", "kling", "cometapi+plain-generation")
+SAMPLE = 20
+"""Of the mutants that another contract shares with the default one, one in so many is hunted in it too."""
 LIMITS = (
     "minItems",
     "maxItems",
@@ -53,6 +57,36 @@ def test_a_mutant_is_killed_and_its_guilty_rule_is_named(name: str) -> None:
     assert catch.named, f"{catch.case} blames {', '.join(catch.blamed)}"
     assert catch.creates <= 120
     assert catch.spent < 1
+
+
+def own_and_some(choice: str) -> list[Mutant]:
+    """The mutants that only this contract has, and a sample of the others; `klingkit mutants --contract` hunts them all."""
+    shared = [mutant for mutant in mutants_of(load_contract(choice)) if mutant.name in BY_NAME]
+    own = [mutant for mutant in mutants_of(load_contract(choice)) if mutant.name not in BY_NAME]
+    return [*own, *shared[::SAMPLE]]
+
+
+@pytest.mark.parametrize(
+    ("choice", "name"), [(choice, mutant.name) for choice in OTHERS for mutant in own_and_some(choice)]
+)
+def test_a_mutant_of_another_contract_is_killed_and_named(choice: str, name: str) -> None:
+    base = load_contract(choice)
+    [catch] = hunt([mutant for mutant in mutants_of(base) if mutant.name == name], contract=base)
+
+    assert catch.killed, "it survived"
+    assert catch.named, f"{catch.case} blames {', '.join(catch.blamed)}"
+
+
+@pytest.mark.parametrize(("choice", "seed"), [(choice, seed) for choice in OTHERS for seed in range(3)])
+def test_the_right_simulator_raises_no_alarm_in_another_contract(choice: str, seed: int) -> None:
+    kept = light(choice)
+    budget, pair = kept.price_per_picture * 400, PAIR if kept.jwt else None
+    report = verify(right(seed, kept), kept, Options(KEY, OTHER_KEY, budget, seed=seed, pair=pair))
+
+    assert [
+        (result.case.id, result.reason, result.deviations) for result in report.results if result.state != HOLDS
+    ] == []
+    assert len(report.results) > 120
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -83,14 +117,17 @@ def test_the_table_is_long_and_sound() -> None:
     assert {f"{limit}-{way}" for limit in LIMITS for way in ("lower", "higher")} <= BY_NAME.keys()
 
 
-def test_every_rule_and_promise_that_can_be_tested_has_a_mutant() -> None:
-    rules = load_contract()
+@pytest.mark.parametrize("choice", ["cometapi", "cometapi-2026", "kling"])
+def test_every_rule_and_promise_that_can_be_tested_has_a_mutant(choice: str) -> None:
+    rules = load_contract(choice)
     spared = {f"account.{name}" for name in ("rate", "quota", "balance", "concurrency")} | {"body.size", "moderation"}
     own_kinds = {
         rule for rule in rules.rules if rule.endswith((".maxBytes", ".pixels"))
     }  # the limits are those of subjects
 
-    assert {*rules.rules, *rules.promises} - {mutant.guilty for mutant in MUTANTS} - spared - own_kinds == set()
+    assert {*rules.rules, *rules.promises} - {
+        mutant.guilty for mutant in mutants_of(rules)
+    } - spared - own_kinds == set()
 
 
 # A row changes what it says, and nothing else
