@@ -184,3 +184,32 @@ def test_mutants_are_listed_with_what_killed_them() -> None:
     (row,) = json.loads(run("mutants", "cut-off", "--json").stdout)
     assert row["names_rule"]
     assert run("mutants", "cut-of").exit_code == 2
+
+
+def test_a_command_is_about_the_contract_that_it_is_given() -> None:
+    kling = CliRunner().invoke(main, ["rules", "--contract", "kling"]).output
+    plain = CliRunner().invoke(main, ["cases", "--contract", "cometapi+plain-generation"]).output
+
+    assert "authorization.not_before" in kling
+    assert "scence_image" not in kling
+    assert "plain.prompt.maxLength/one-too-long" in plain
+
+
+@pytest.mark.parametrize(
+    "command", [["rules"], ["mutants"], ["verify", "http://127.0.0.1:9"], ["drift", "simulator", "x"]]
+)
+def test_an_unknown_contract_is_refused_in_one_line_that_names_the_valid_ones(command: list[str]) -> None:
+    result = CliRunner().invoke(main, [*command, "--contract", "kilng"])
+
+    assert result.exit_code == 2
+    assert "unknown contract 'kilng'; there are cometapi, cometapi-2026, kling" in result.output
+    assert len(result.output.strip().splitlines()) == 1
+
+
+def test_keys_of_one_service_are_not_for_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COMETAPI_KEY", "sk-of-cometapi")
+    command = ["verify", "https://api-singapore.klingai.com", "--contract", "kling", "--plan"]
+    result = CliRunner().invoke(main, command)
+
+    assert result.exit_code == 2
+    assert "set KLING_ACCESS_KEY and KLING_SECRET_KEY, or KLING_API_KEY" in result.output
