@@ -72,33 +72,33 @@ def returns_the_old(
 def takes_again(when: Callable[[Task, int], bool]) -> Callable[..., bool]:
     """Return what accepts an external id again if the task that has it is of some kind, at that time."""
 
-    def add(simulator: Simulator, add: Callable[..., bool], task: Task, *rest: Any) -> bool:
+    def add(simulator: Simulator, add: Callable[..., bool], task: Task, *rest: Any, **more: Any) -> bool:
         try:
-            return add(task, *rest)
+            return add(task, *rest, **more)
         except RefusedError:
             owner = next(known for known in simulator.store.tasks() if known.external_task_id == task.external_task_id)
             if not when(owner, simulator.clock.now()):
                 raise
-            return add(replace(task, external_task_id=""), *rest)
+            return add(replace(task, external_task_id=""), *rest, **more)
 
     return add
 
 
-def one_namespace(simulator: Simulator, add: Callable[..., bool], task: Task, *rest: Any) -> bool:
+def one_namespace(simulator: Simulator, add: Callable[..., bool], task: Task, *rest: Any, **more: Any) -> bool:
     if task.external_task_id and any(
         known.external_task_id == task.external_task_id for known in simulator.store.tasks()
     ):
         raise RefusedError("external_task_id.unique")
-    return add(task, *rest)
+    return add(task, *rest, **more)
 
 
-def oldest_account_alone(simulator: Simulator, add: Callable[..., bool], task: Task, *rest: Any) -> bool:
+def oldest_account_alone(simulator: Simulator, add: Callable[..., bool], task: Task, *rest: Any, **more: Any) -> bool:
     """The account that was there first must not take external ids of others, who may take its own."""
     tasks = simulator.store.tasks()
     taken = any(known.external_task_id == task.external_task_id != "" for known in tasks)
     if taken and task.account == min(tasks, key=lambda known: known.created_at).account:
         raise RefusedError("external_task_id.unique")
-    return add(task, *rest)
+    return add(task, *rest, **more)
 
 
 def has_succeeded(task: Task, now: int) -> bool:
@@ -235,9 +235,9 @@ def finds_by_external_id(
 def steps(change: Callable[[list[tuple[str, int]]], list[tuple[str, int]]]) -> Make:
     """Tasks take another path, which does not show in their callbacks."""
 
-    def add(_: Simulator, add: Callable[..., bool], task: Task, *rest: Any) -> bool:
+    def add(_: Simulator, add: Callable[..., bool], task: Task, *rest: Any, **more: Any) -> bool:
         steps = tuple(change(list(task.plan.steps)))
-        return add(replace(task, plan=replace(task.plan, steps=steps)), *rest)
+        return add(replace(task, plan=replace(task.plan, steps=steps)), *rest, **more)
 
     return does("store.add", add)
 
@@ -262,9 +262,9 @@ def never(steps: list[tuple[str, int]]) -> list[tuple[str, int]]:
     return [*steps[:2], (steps[2][0], LATEST)]
 
 
-def fails(simulator: Simulator, add: Callable[..., bool], task: Task, *rest: Any) -> bool:
+def fails(simulator: Simulator, add: Callable[..., bool], task: Task, *rest: Any, **more: Any) -> bool:
     steps = (*task.plan.steps[:2], (simulator.contract.lifecycle.failed, task.plan.steps[2][1]))
-    return add(replace(task, plan=replace(task.plan, steps=steps, message="no capacity")), *rest)
+    return add(replace(task, plan=replace(task.plan, steps=steps, message="no capacity")), *rest, **more)
 
 
 def leaves_its_end(

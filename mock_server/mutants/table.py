@@ -657,9 +657,6 @@ def _rows(base: Contract) -> tuple[Mutant, ...]:
         Mutant("refusals-422", f"{SUBJECTS}.type", "another status for 1201", replies(refused, status=422)),
         Mutant("refusals-200", f"{SUBJECTS}.type", "refusals come with 200", replies(refused, status=200)),
         Mutant(
-            "json-text", "body.json", "another text", contract("x-rules", "body.json", "message", to="invalid JSON")
-        ),
-        Mutant(
             "json-422",
             "body.json",
             "another status",
