@@ -13,6 +13,8 @@ from .sample_pictures import encode, padded, picture
 
 FEW = 4
 """Fields with more values than that have no room for a boundary more: it would take a request more, which is paid."""
+LEFT = "unique/left"
+"""The boundary that tries an external id which only refused creates have carried."""
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +49,8 @@ def _good_values(builder: Builder, name: str) -> Iterator[tuple[str, Any]]:
     elif "enum" in node:
         yield from ((f"enum/{value}", value) for value in node["enum"])
     elif ((name,), "unique") in builder.rules.rules:
-        yield "unique/new", builder.left
+        yield "unique/new", builder.named
+        yield LEFT, builder.left
         yield "type/empty", ""
     elif "maxLength" in node:
         yield "maxLength/longest", "x" * node["maxLength"]
@@ -92,6 +95,8 @@ def wrappings(builder: Builder) -> Iterator[Boundary]:
 
 def _rule_of(builder: Builder, name: str, label: str) -> str:
     """Return the rule that a boundary is of: of the field, or of what stands in it. What may be anything is as good as unknown."""
+    if label == LEFT:
+        return "refusal.nothing"
     keyword = label.partition("/")[0]
     rules = builder.rules.rules
     found = (rule.id for (path, word), rule in rules.items() if path[0] == name and word == keyword)

@@ -49,6 +49,8 @@ class Builder:
         self.query = contract.operations["get_task"]
         self.left = f"{run}-left"
         """The external id of refused creates, which a pack takes later: nothing of them must be left."""
+        self.named = f"{run}-named"
+        """The external id of an accepted task."""
         self.failed = f"{run}-failed"
         """The external id of a task that fails."""
         self.theirs = f"{run}-theirs"

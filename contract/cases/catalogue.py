@@ -43,12 +43,13 @@ def build_cases(
     """
     builder = Builder(contract, run, callback_url, pair=pair)
     accepted, failing = list(packs(builder)), [case for case in failing_cases(builder) if holds(contract, case)]
-    named = _with_external_id(accepted, builder.left)  # after the refused ones that have tried to take its id
-    light = [case for case in accepted if case is not named and not _is_heavy(case)]
-    heavy = [case for case in accepted if case is not named and _is_heavy(case)]
+    left = _with_external_id(accepted, builder.left)  # after the refused ones that have tried to take its id
+    light = [case for case in accepted if case is not left and not _is_heavy(case)]
+    heavy = [case for case in accepted if case is not left and _is_heavy(case)]
     every = chain(keyword_cases(builder), body_cases(builder), gate_cases(builder))
     first, second_and_later, largest = _in_turns(case for case in every if holds(contract, case))
-    refused = (*(_leave(builder, case) for case in first), named, *second_and_later)
+    refused = (*(_leave(builder, case) for case in first), left, *second_and_later)
+    named = _with_external_id(accepted, builder.named)
     after = follow_ups(builder, named, _with_external_id(failing, builder.failed))
     return (
         *light,

@@ -39,7 +39,7 @@ def _isolation(builder: Builder, named: Case, failed: Case) -> Iterator[Case]:
     """Yield what two accounts must not know of each other, whoever comes first."""
     exists = builder.contract.rules["task_id.exists"]
     right = builder.get("{task_id}")
-    by_name = builder.get(builder.left)
+    by_name = builder.get(builder.named)
     if "external_task_id" in builder.contract.found_by:
         found = Case(f"{FOUND}/query", by_name, builder.query.operation_id, NEVER, promise=FOUND)
         yield replace(found, after=named.id, late=True)
@@ -47,11 +47,11 @@ def _isolation(builder: Builder, named: Case, failed: Case) -> Iterator[Case]:
         other = builder.case("account.isolation/query-external-id", unseen, exists, value=builder.failed, mended=right)
         yield replace(other, after=failed.id, promise="account.isolation", other_key=True)
     else:
-        query = builder.case("task_id.exists/known-external-id", by_name, exists, value=builder.left, mended=right)
+        query = builder.case("task_id.exists/known-external-id", by_name, exists, value=builder.named, mended=right)
         yield replace(query, after=named.id)
     other = builder.case("account.isolation/query", right, exists, value="{task_id}", mended=right)
     yield replace(other, after=named.id, promise="account.isolation", other_key=True)
-    yield _same_id(builder, "external-id", builder.left, named.id, other_key=True)
+    yield _same_id(builder, "external-id", builder.named, named.id, other_key=True)
     first = _same_id(builder, "external-id-first", builder.theirs, named.id, other_key=True)
     yield first
     second = _same_id(builder, "external-id-second", builder.theirs, first.id, other_key=False)

@@ -64,7 +64,7 @@ def _judge_acceptance(contract: Contract, case: Case, reply: Reply) -> Iterator[
     named = named_rules(contract, reply)
     likely = [rule for rule in named if rule in tried or field_of(rule) == field_of(case.requirement)]
     requirement = next(iter(filter(None, (case.promise, *likely, *named, case.requirement, *tried))), "")
-    if any(boundary.label == "unique/new" for boundary in case.covers) and requirement == "external_task_id.unique":
+    if "refusal.nothing" in tried and requirement == "external_task_id.unique":
         requirement = "refusal.nothing"  # the id is new; only a create that was refused has carried it
     labels = [boundary.label for boundary in case.covers if boundary.requirement == requirement]
     yield refused(contract, requirement, labels[0] if len(labels) == 1 else "", "accepted", describe(reply))
