@@ -34,6 +34,8 @@ def kind_of(keyword: str, value: Any) -> str:
         return _kind_of_type(value)
     if keyword == "pattern":
         return "blank" if value else "empty"
+    if keyword == "maxBytes":
+        return "too-large"
     if keyword == "minItems":
         return "too-few" if value else "none"
     if keyword == "enum":

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
+from tests.stand_in.checks import RATIOS
 from tests.stand_in.refusals import Refused
 from tests.stand_in.tasks import draw
 
@@ -21,12 +22,12 @@ if TYPE_CHECKING:
     Plant = Callable[[StandIn], None]
 
 FAULTS: dict[str, tuple[Plant, str]] = {}
-"""By name: what plants it, and the requirement that the kit must name."""
+"""By name: what plants it, and the requirements that the kit must name, with a space between."""
 
 
-def _breaks(requirement: str) -> Callable[[Plant], Plant]:
+def _breaks(requirements: str) -> Callable[[Plant], Plant]:
     def note(plant: Plant) -> Plant:
-        FAULTS[plant.__name__.replace("_", "-")] = plant, requirement
+        FAULTS[plant.__name__.replace("_", "-")] = plant, requirements
         return plant
 
     return note
@@ -95,17 +96,18 @@ def no_21_9(service: StandIn) -> None:
 @_breaks("aspect_ratio.enum")
 def any_ratio(service: StandIn) -> None:
     def ratio(right: Callable[..., str], given: dict[str, Any]) -> str:
-        try:
-            return right(given)
-        except Refused:
-            return "16:9"
+        return right(given if given.get("aspect_ratio") in RATIOS or not _is_text(given, "aspect_ratio") else {})
 
     _instead(service.checks, "ratio", ratio)
 
 
+def _is_text(given: dict[str, Any], name: str) -> bool:
+    return isinstance(given.get(name), str)
+
+
 @_breaks("model_name.enum")
 def any_model(service: StandIn) -> None:
-    _instead(service.checks, "model", lambda right, given: None)
+    _instead(service.checks, "model", lambda right, given: right({} if _is_text(given, "model_name") else given))
 
 
 @_breaks("external_task_id.unique")
@@ -119,12 +121,12 @@ def ids_of_everybody(service: StandIn) -> None:
     _instead(service, "take", lambda right, account, external_id: right("everybody", external_id))
 
 
-@_breaks("subject_image_list.items.subject_image.base64")
+@_breaks("subject_image_list.items.subject_image.base64 scence_image.base64 style_image.base64")
 def data_url(service: StandIn) -> None:
     _instead(service.checks, "decode", lambda right, picture: right(picture.rpartition(",")[2]))
 
 
-@_breaks("subject_image_list.items.subject_image.pixels")
+@_breaks("subject_image_list.items.subject_image.pixels scence_image.pixels style_image.pixels")
 def pixels_of_400(service: StandIn) -> None:
     def reason(right: Callable[..., str], picture: str) -> str:
         data = service.checks.fetch(picture) if picture.startswith("http") else service.checks.decode(picture)
@@ -181,7 +183,7 @@ def text_for_duplicate(service: StandIn) -> None:
     _other_refusal(service, "External_task_id", lambda right: Refused(400, 1201, "this id is in use"))
 
 
-@_breaks("subject_image_list.items.subject_image.base64")
+@_breaks("subject_image_list.items.subject_image.base64 scence_image.base64 style_image.base64")
 def text_for_base64(service: StandIn) -> None:
     _other_refusal(service, "File is not", lambda right: Refused(400, 1201, "The file is not Base64"))
 
@@ -194,12 +196,8 @@ def _other_refusal(service: StandIn, begins: str, other: Callable[[Refused], Ref
 
 
 @_breaks("authorization.bearer")
-def key_403(service: StandIn) -> None:
-    def key(right: Callable[..., Refused], *given: Any) -> Refused:
-        refusal = right(*given)
-        return Refused(403, refusal.code, refusal.text, refusal.form)
-
-    _instead(service.refusals, "key", key)
+def any_key(service: StandIn) -> None:
+    _instead(service.keys, "token", lambda right, header: right("Bearer sk-first" if "unknown" in header else header))
 
 
 @_breaks("path.known")
@@ -296,11 +294,6 @@ def other_reason(service: StandIn) -> None:
     )
 
 
-@_breaks("account.isolation")
-def tasks_for_everybody(service: StandIn) -> None:
-    _instead(service, "find", lambda right, account, asked: service.store.tasks.get(asked) or right(account, asked))
-
-
 # Callbacks
 
 
@@ -321,16 +314,6 @@ def callback_with_another_picture(service: StandIn) -> None:
         return body | ({"task_result": {"images": [*images, *images]}} if images else {})
 
     _changed_delivery(service, change)
-
-
-@_breaks("callback.sequence")
-def callback_of_the_end_alone(service: StandIn) -> None:
-    def made(right: Callable[..., Task], *given: Any) -> Task:
-        task = right(*given)
-        service.store.due = [one for one in service.store.due if one[1] in {"succeed", "failed"}]
-        return task
-
-    _instead(service, "made", made)
 
 
 @_breaks("callback.body")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..api_error import ApiError, render
-from ..evidence import ANSWER, LIMIT, TEXT, UNKNOWN
+from ..evidence import ANSWER, INFERRED, LIMIT, TEXT, UNKNOWN
 from .answer_schema import REQUIREMENT as SCHEMA
 from .answer_schema import field_in
 from .deviation import Deviation, shown
@@ -67,6 +67,8 @@ def _judge_acceptance(contract: Contract, case: Case, reply: Reply) -> Iterator[
     if "refusal.nothing" in tried and requirement == "external_task_id.unique":
         requirement = "refusal.nothing"  # the id is new; only a create that was refused has carried it
     labels = [boundary.label for boundary in case.covers if boundary.requirement == requirement]
+    if case.rule and case.rule.aspects[LIMIT].grade == INFERRED:  # that its task fails instead is not sure
+        requirement, labels = case.requirement, [case.rule.kind]
     yield refused(contract, requirement, labels[0] if len(labels) == 1 else "", "accepted", describe(reply))
 
 

@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from ..evidence import LIMIT
+from ..evidence import INFERRED, LIMIT
 from ..judge.deviation import Deviation, clipped, shown
 from ..judge.extras import judge_extras
 from ..judge.reading import describe, images_of
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from ..evidence import Evidence
     from ..judge.answer_schema import AnswerSchemas
+    from ..judge.task_history import Finding
     from ..spec import Contract
     from ..targets.callback_receiver import Received
     from .results import Result
@@ -126,7 +127,7 @@ class Follower:
             failure = result.case.rule
             tried = {boundary.requirement for boundary in result.case.covers}
             for finding in judge_history(self._contract, request, result.history, failure, tried):
-                self.find(result, *finding)
+                self.find(result, *self._doubted(result, finding))
             for finding in judge_extras(self._contract, request, result.history[-1]):
                 self.find(result, *finding)
             self._give_back(result)
@@ -136,6 +137,16 @@ class Follower:
             for result in results:
                 if result.history:  # what could not be followed to its end has none any more
                     self._judge_likeness(result)
+
+    def _doubted(self, result: Result, finding: Finding) -> Finding:
+        """Return what is wrong with a task; if it failed for no known reason, that is put down to a file that may not be right."""
+        for boundary in result.case.covers if finding.requirement == "task.success" else ():
+            rule = self._contract.rules.get(boundary.requirement)
+            if rule and rule.stage == "file":
+                limit = evidence_of(self._contract, rule.id, boundary.label.rpartition("/")[2])
+                if limit.grade == INFERRED:
+                    return finding._replace(requirement=rule.id, evidence=limit)
+        return finding
 
     def _lose(self, result: Result, reason: str) -> None:
         """Follow a task no further; what is known to be wrong with its case stays."""
