@@ -13,6 +13,8 @@ from .sample_pictures import encode, padded, picture
 
 FEW = 4
 """Fields with more values than that have no room for a boundary more: it would take a request more, which is paid."""
+FIRST_OF_TWO = "klingkit-first"
+"""The wrong value of a key that is there twice."""
 LEFT = "unique/left"
 """The boundary that tries an external id which only refused creates have carried."""
 
@@ -89,7 +91,7 @@ def wrappings(builder: Builder) -> Iterator[Boundary]:
         yield Boundary("body.depth", "deepest", ("klingkit",), nested(depth.params["maxDepth"] - 1))
     name, values = next((path[0], node["enum"]) for path, node in builder.rules.nodes.items() if "enum" in node)
     # Of a key that is there twice the later one counts, so the wrong value that stands first is none.
-    twice = f'{{"{name}":"klingkit","{name}":{json.dumps(values[0])},'.encode()
+    twice = f'{{"{name}":"{FIRST_OF_TWO}","{name}":{json.dumps(values[0])},'.encode()
     yield Boundary("body.json", "repeated-key", change=lambda request: replace(request, raw=twice + request.data[1:]))
 
 

@@ -71,7 +71,7 @@ class AnswerSchemas:
             return
         from openapi_core.testing import MockRequest, MockResponse  # noqa: PLC0415
 
-        asked = MockRequest(self._contract.server_url, operation.method.lower(), path)
+        asked = MockRequest(self._contract.server_url, operation.method.lower(), path.partition("?")[0])
         content_type = reply.headers.get("content-type", "")
         answered = MockResponse(reply.content, reply.http, dict(reply.headers), content_type)
         try:

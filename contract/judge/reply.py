@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..api_error import ApiError, render
+from ..cases.boundaries import FIRST_OF_TWO
 from ..evidence import ANSWER, INFERRED, LIMIT, TEXT, UNKNOWN
 from .answer_schema import REQUIREMENT as SCHEMA
 from .answer_schema import field_in
@@ -15,7 +16,7 @@ from .rule_texts import field_of, named_rules, wrongly_told
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from ..cases.case import Case
+    from ..cases.case import Boundary, Case
     from ..evidence import Evidence
     from ..rule import Rule
     from ..spec import Contract
@@ -66,6 +67,8 @@ def _judge_acceptance(contract: Contract, case: Case, reply: Reply) -> Iterator[
     requirement = next(iter(filter(None, (case.promise, *likely, *named, case.requirement, *tried))), "")
     if "refusal.nothing" in tried and requirement == "external_task_id.unique":
         requirement = "refusal.nothing"  # the id is new; only a create that was refused has carried it
+    if FIRST_OF_TWO in describe(reply):  # which no boundary has sent but that of the key which is there twice
+        requirement = "body.json"
     labels = [boundary.label for boundary in case.covers if boundary.requirement == requirement]
     if case.rule and case.rule.aspects[LIMIT].grade == INFERRED:  # that its task fails instead is not sure
         requirement, labels = case.requirement, [case.rule.kind]
@@ -84,6 +87,11 @@ def evidence_of(contract: Contract, requirement: str, kind: str = "") -> Evidenc
     if requirement in contract.rules:
         return contract.questions.known(contract.rules[requirement], kind).aspects[LIMIT]
     return contract.promises[requirement].evidence
+
+
+def is_inferred(contract: Contract, boundary: Boundary) -> bool:
+    """Tell whether it is only inferred that a boundary is accepted."""
+    return evidence_of(contract, boundary.requirement, boundary.label.rpartition("/")[2]).grade == INFERRED
 
 
 def _judge_refusal(contract: Contract, case: Case, reply: Reply) -> Iterator[Deviation]:

@@ -12,7 +12,7 @@ from ..judge.deviation import Deviation, clipped, shown
 from ..judge.extras import judge_extras
 from ..judge.reading import describe, images_of
 from ..judge.reply import evidence_of
-from ..judge.result_pictures import judge_picture
+from ..judge.result_pictures import details_of, judge_picture
 from ..judge.task_callbacks import judge_callbacks
 from ..judge.task_history import goes_on, judge_history
 from ..targets.target import NoAnswerError
@@ -188,7 +188,8 @@ class Follower:
         found = [self._seen.get((result.case.id, url)) for url in set(_urls(result.history[-1]))]
         seen = [digest for digest in found if digest]
         if len(set(seen)) < len(seen):
-            self.find(result, "task.picture", f"{len(seen)} pictures that differ", f"{len(set(seen))} that do")
+            expected, got = f"{len(seen)} pictures that differ", f"{len(set(seen))} that do"
+            self.find(result, "task.picture", expected, got, details_of(self._contract))
 
     # Callbacks
 

@@ -9,31 +9,33 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ..bug import bug_line
-from ..cases.case import COSTS, SMALLEST
+from ..cases.case import COSTS, NEVER, SMALLEST
 from ..judge.answer_schema import schemas_of
 from ..judge.reading import describe, envelope_of, task_id_of
-from ..judge.reply import judge
+from ..judge.reply import is_inferred, judge
+from ..judge.rule_texts import named_rules
 from .bisection import Bisection
 from .budget import BudgetError, make_plan
 from .closing import TOO_DEAR, close
 from .following import Follower
 from .listing import Lister
 from .probing import is_there, probe
-from .results import ANY_KEY, SKIPPED, Report, Result, takes_any_key
-from .selection import EXPLORED, MAX_CREATES, explored_cases, select_cases, to_send, why_not
+from .results import ANY_KEY, LEARNED, SKIPPED, Report, Result, takes_any_key
+from .selection import EXPLORED, EXTERNAL_ID, MAX_CREATES, explored_cases, select_cases, to_send, why_not
 from .sending import NoMoneyError, NotTestedError, Sender, UnavailableError
 from .stopping import AT_DEVIATION, BROKEN, INTERRUPTED, Stopping
 from .workers import Workers
-
-QUERY = "get_task"
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from ..cases.case import Case
     from ..spec import Contract
-    from ..targets.target import Reply, Target
+    from ..targets.target import Reply, Request, Target
     from .selection import Options
+
+QUERY = "get_task"
+UNIQUE = f"{EXTERNAL_ID}.unique"
 
 
 def verify(
@@ -131,7 +133,8 @@ class Run:
         late = [result for result in results if result.case.late]
         for turn in _turns([result for result in results if not result.case.late]):
             self._try_all(turn)
-        self._judge_replies()
+            self._judge_replies()
+            self._try_sure_parts()
         drawn = self._draw(sum(result.case.creates for result in late))
         self._follow()
         self._try_all(drawn)  # now that the tasks which fail have given back what was set aside for them
@@ -140,6 +143,20 @@ class Run:
         self._follow()
         self._look_at_list()
         self._judge_leftovers()
+
+    def _try_sure_parts(self) -> None:
+        """Send what is sure of a request that was refused for something inferred: else that would hide what is wrong with the rest."""
+        parts: list[Result] = []
+        for result in [] if self._stopping.reason else list(self._report.results):
+            case = result.case
+            sure = tuple(each for each in case.covers if not is_inferred(self._contract, each))
+            refused = result.state == LEARNED and not result.task_id
+            if refused and len(sure) < len(case.covers) and f"{case.id}/sure" not in self._results:
+                part = replace(case, id=f"{case.id}/sure", covers=sure, request=case.repack(sure))
+                parts += self._add([part])
+                self._results[case.id] = parts[-1]  # whose task is what others need
+        self._try_all(parts)
+        self._judge_replies()
 
     def _draw(self, creates_to_come: int) -> list[Result]:
         """Draw cases, if the run is about everything and may spend; no more than there is room for."""
@@ -196,7 +213,7 @@ class Run:
         request = replace(case.request, path=case.request.path.replace("{task_id}", task_id))
         sent = self._stopping.before_sending()
         try:
-            reply = self._sender.ask(case, request)
+            reply = self._ask(case, request)
         except BudgetError:
             result.skip(TOO_DEAR)
         except UnavailableError as error:
@@ -212,6 +229,17 @@ class Run:
             self._take(result, reply)
         if not self._options.budget and self._sender.budget.spent:
             self._stop_for_money(result)
+
+    def _ask(self, case: Case, request: Request) -> Reply:
+        """Ask; once more without its external id, if a request that must be refused for something else is refused for that."""
+        reply = self._sender.ask(case, request)
+        body = dict(request.body or {})
+        is_other = case.cost == NEVER and case.rule is not None and case.rule.id != UNIQUE
+        if not (is_other and body.pop(EXTERNAL_ID, None) and UNIQUE in named_rules(self._contract, reply)):
+            return reply
+        return self._sender.ask(
+            case, replace(request, body=body)
+        )  # an earlier refusal has kept the id: a case is about that
 
     def _note_silence(self, case: Case, sent: tuple[int, int], said: str) -> None:
         """Go on, unless that was one silence too many and the target answers nothing else either."""

@@ -59,8 +59,6 @@ class Checks:
 
     def __init__(self, contract: str, habits: Habits, fetch: Fetch) -> None:
         terms = TERMS[contract]
-        if contract == "kling" and not habits.old_model:
-            terms = replace(terms, models=("kling-v2-1",))
         if contract == "cometapi-2026" and not habits.watermark_known:
             terms = replace(terms, watermark=False)
         self.contract, self.terms, self.habits, self.fetch = contract, terms, habits, fetch

@@ -60,8 +60,6 @@ class Habits:
     """On `cometapi`, the name of the newer page is known too."""
     sibling_models: str = _open("invalid", "not supported")
     """What a model of a sibling is refused with: both texts were recorded."""
-    old_model: bool = _open(True, False)
-    """On `kling`, the model of the page of 2026-02 is still taken."""
     watermark_known: bool = _open(True, False)
     """On `cometapi-2026`, whose name of the field is inferred."""
     loose_base64: bool = _open(False, True)

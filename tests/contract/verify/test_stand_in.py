@@ -1,0 +1,120 @@
+"""Verify of a service that is written from the facts alone: no alarm while it is right, and each planted fault by its name."""
+
+from __future__ import annotations
+
+import ast
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from klingkit.contract import load_contract
+from klingkit.contract.cases.catalogue import build_cases
+from klingkit.contract.choice import CONTRACTS
+from klingkit.contract.verify.run import verify
+from klingkit.contract.verify.selection import Options
+from tests import stand_in
+from tests.stand_in import AS_INFERRED, OTHERWISE, Habits, by_chance
+from tests.stand_in_faults import FAULTS
+from tests.stand_in_target import stand_in_target
+
+if TYPE_CHECKING:
+    from klingkit.contract.verify.results import Report
+
+LARGE = 1_000_000
+"""Bytes."""
+LIGHT = {
+    contract: frozenset(case.id for case in build_cases(load_contract(contract)) if len(case.request.data) < LARGE)
+    for contract in CONTRACTS
+}
+"""The cases of each contract without those of 10 MB, so that many services can be tried."""
+ENOUGH = Decimal(900)
+TOGETHER = (
+    "wrong-ratio prompt-2400 ids-used-twice json-for-a-wrong-path data-url callback-as-text other-reason",
+    "cut-off prompt-2600 ids-of-everybody any-model external-id-forgotten any-key",
+    "jpeg any-ratio status-for-prompt code-for-duplicate text-for-base64 backwards callback-elsewhere request-id-of-digits",
+    "text-for-duplicate no-updated-at callback-with-another-picture",
+    "reason-in-another-place five-subjects other-word-of-success no-21-9",
+    "other-spelling callback-in-an-envelope seconds",
+    "id-as-number callback-of-another-time gateway-for-prompt",
+    "unknown-field pixels-of-250",
+)
+"""Faults that do not hide each other."""
+
+
+def verified(habits: Habits, *faults: str, contract: str = "cometapi", **options: Any) -> Report:
+    target = stand_in_target(contract, habits=habits)
+    for fault in faults:
+        plant, _ = FAULTS[fault]
+        plant(target.service)
+    return verify(target, load_contract(contract), Options(key="sk-first", other_key="sk-second", **options))
+
+
+def alarms(report: Report) -> list[str]:
+    """What the report holds against the service."""
+    return [
+        f"{result.case.id}: {deviation.requirement} {deviation.kind}: {deviation.expected}, but {deviation.got}"
+        for result in report.of("deviates")
+        for deviation in result.deviations
+    ]
+
+
+def named(report: Report) -> set[str]:
+    """The requirements that a service is found to break, as it is known."""
+    return {
+        deviation.requirement
+        for result in report.of("deviates")
+        for deviation in result.deviations
+        if deviation.evidence.grade in {"documented", "recorded"}
+    }
+
+
+def test_it_reads_nothing_of_the_kit() -> None:
+    files = list(Path(stand_in.__file__).parent.glob("*.py"))
+    nodes = [node for file in files for node in ast.walk(ast.parse(file.read_text()))]
+    imported = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    imported += [str(node.module) for node in nodes if isinstance(node, ast.ImportFrom) and not node.level]
+
+    assert len(files) > 5
+    assert not [name for name in imported if name.partition(".")[0] in {"klingkit", "tests", "contract", "mock_server"}]
+
+
+@pytest.mark.parametrize("contract", CONTRACTS)
+@pytest.mark.parametrize("budget", [Decimal(0), ENOUGH], ids=["free", "paid"])
+@pytest.mark.parametrize("habits", [AS_INFERRED, OTHERWISE], ids=["as-inferred", "otherwise"])
+def test_a_service_that_is_right_in_all_that_is_known_raises_no_alarm(
+    contract: str, budget: Decimal, habits: Habits
+) -> None:
+    report = verified(habits, contract=contract, budget=budget)
+
+    assert alarms(report) == []
+    assert not report.bug
+    if habits == AS_INFERRED:
+        assert {result.state for result in report.results} <= {"holds", "skipped", "learned"}
+        assert len(report.of("learned")) < 10
+    elif budget:
+        assert len(report.of("learned")) > 60
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_nor_does_any_other_that_may_be_the_real_one(seed: int) -> None:
+    contract = CONTRACTS[seed % 3]
+    report = verified(by_chance(seed), contract=contract, budget=ENOUGH, cases=LIGHT[contract], seed=seed)
+
+    assert alarms(report) == []
+    assert not report.bug
+
+
+def test_every_fault_is_tried() -> None:
+    assert sorted(" ".join(TOGETHER).split()) == sorted(FAULTS)
+    assert len(FAULTS) > 30
+
+
+@pytest.mark.parametrize("habits", [AS_INFERRED, OTHERWISE], ids=["as-inferred", "otherwise"])
+@pytest.mark.parametrize("faults", TOGETHER)
+def test_faults_are_found_and_named(faults: str, habits: Habits) -> None:
+    """Each of several, and nothing else: also while all that is inferred is the other way round."""
+    report = verified(habits, *faults.split(), budget=ENOUGH, cases=LIGHT["cometapi"])
+
+    assert named(report) == {name for fault in faults.split() for name in FAULTS[fault][1].split()}
