@@ -79,9 +79,9 @@ class RequestRules:
         return violations, pictures
 
     def meant(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the fields of a request as the service takes them, with the defaults of those that are not there."""
+        """Return the known fields of a request as the service takes them, with the defaults of those that are not there."""
         numbers = {name: self.leniency.whole(body[name]) for name in self._table.integers if name in body}
-        return {**self.defaults, **self.leniency.present({**body, **numbers}, body)}
+        return {**self.defaults, **self.leniency.present({**body, **numbers}, self.known_fields[()])}
 
     def read_query(self, query: Mapping[str, str]) -> dict[str, Any]:
         """Return the parameters of a URL as the values that they stand for, to be judged; what is no number stays a text."""

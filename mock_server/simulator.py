@@ -194,7 +194,7 @@ class Simulator:
         task = self.store.get(name)
         if task and task.account == account and task.path == path:
             return name
-        return self.store.find(account, path, name) if "external_task_id" in contract.found_by else ""
+        return self.store.find(account, path, shortened(name)) if "external_task_id" in contract.found_by else ""
 
     def page(self, account: str, contract: Contract, query: Mapping[str, str]) -> list[Snapshot]:
         """Return a page of the account's tasks as they stand now. Raises ApiError for a page that there cannot be."""

@@ -30,7 +30,8 @@ FIRST, LAST = -62_135_596_800, 253_402_300_799
 class Token:
     """What a JWT says; nothing of it is verified."""
 
-    algorithm: object
+    algorithm: str
+    """Empty if it is no text."""
     access_key: str
     """Empty if it names none."""
     not_before: float | None
@@ -58,7 +59,7 @@ def _read(text: str) -> Token | None:
         parts = jwt.decode_complete(text, options={"verify_signature": False})
         claims = parts["payload"]
         return Token(
-            algorithm=parts["header"].get("alg"),
+            algorithm=algorithm if isinstance(algorithm := parts["header"].get("alg"), str) else "",
             access_key=_text(claims.get("iss")),
             not_before=_seconds(claims.get("nbf")),
             expires=_seconds(claims.get("exp")),
@@ -105,7 +106,7 @@ def check_signed(token: Token, contract: Contract, secrets: Mapping[str, str]) -
     secret = secrets.get(token.access_key)
     if secret is None:
         raise ApiError(contract.rules["authorization.access_key"])
-    if not _algorithm(str(token.algorithm)).verify(token.signed, secret.encode(), token.signature):
+    if not _algorithm(token.algorithm).verify(token.signed, secret.encode(), token.signature):
         raise ApiError(contract.rules["authorization.signature"])
     now = time.time()
     if token.not_before is not None and token.not_before > now:

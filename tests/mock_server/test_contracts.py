@@ -274,6 +274,25 @@ def test_results_can_have_a_watermark(service: Service) -> None:
         assert service("GET", nothing).status_code == 404
 
 
+@pytest.mark.parametrize("odd", [True, [1], "x", 7, {"enabled": True}, {"enabled": 1}])
+@pytest.mark.parametrize("plain", [False, True])
+def test_what_a_contract_does_not_know_is_ignored_whatever_it_is(odd: Any, plain: bool) -> None:
+    service = Service(contract="cometapi", account=AccountSettings(plain_generation=plain))
+    request = body(watermark_info=odd, **({"subject_image_list": ..., "prompt": "a"} if plain else {}))
+    made = service("POST", PATH, json=request)
+    service.control().advance("1m")
+    (image,) = data_of(service("GET", f"{PATH}/{data_of(made)['task_id']}"))["task_result"]["images"]
+
+    assert "watermark_url" not in image
+
+
+def test_a_task_is_found_by_an_external_id_of_any_length(service: Service) -> None:
+    made = service.create(external_task_id="x" * 20_000)
+
+    assert data_of(service("GET", f"{KLING}/{'x' * 20_000}"))["task_id"] == made["task_id"]
+    assert service("GET", f"{KLING}/{'x' * 20_001}").status_code == 400
+
+
 def test_a_success_says_what_it_cost_in_units() -> None:
     bodies: list[Any] = []
 

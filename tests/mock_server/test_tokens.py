@@ -203,6 +203,16 @@ def test_what_is_remembered_of_tokens_is_bounded() -> None:
     assert _read.cache_info().currsize == REMEMBERED
 
 
+def test_of_an_algorithm_that_is_no_text_nothing_is_remembered() -> None:
+    """As parsed JSON it would take some twenty times the bytes of the token."""
+    odd = by_hand({"alg": [[]] * 1000}, json.dumps({"iss": "access-one"}))
+
+    token = read_token(odd)
+    assert token is not None
+    assert token.algorithm == ""
+    assert CLOSED.ask(odd)[:2] == (401, 1000)
+
+
 def test_a_token_is_a_key_like_any_other_to_cometapi() -> None:
     assert OPEN.ask(signed(), f"{PATH}/1")[0] == 400
     assert OPEN._client.get(f"{PATH}/1", headers={"Authorization": "Bearer"}).status_code == 401
