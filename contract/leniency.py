@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
 WHOLE = re.compile(r"[+-]?[0-9]{1,20}", re.ASCII)
 
@@ -21,7 +21,6 @@ def taken(document: Mapping[str, Any], assumption: str) -> str:
 class Leniency:
     """How a service reads values."""
 
-    null_is_absent: bool
     numbers: bool
     """Whether 1.0 and "1" are read as 1."""
     counts_bytes: bool
@@ -34,18 +33,11 @@ class Leniency:
     def of(cls, document: Mapping[str, Any]) -> Leniency:
         """Read it from a contract's document."""
         return cls(
-            null_is_absent=taken(document, "null-values") != "wrong-type",
             numbers=taken(document, "number-forms") == "lenient",
             counts_bytes=taken(document, "prompt-length") == "bytes",
             base64=taken(document, "base64-dialect") == "lenient",
             empty_picture_is_absent=taken(document, "empty-picture") == "absent",
         )
-
-    def present(self, fields: Mapping[str, Any], known: Iterable[str]) -> dict[str, Any]:
-        """Return those of the known fields that are there."""
-        if self.null_is_absent:
-            return {name: fields[name] for name in known if fields.get(name) is not None}
-        return {name: fields[name] for name in known if name in fields}
 
     def whole(self, value: Any) -> Any:
         """Return the whole number that a value means, if it is read so; else the value."""

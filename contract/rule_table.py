@@ -67,7 +67,9 @@ class RuleTable:
         self._sources = Sources(document["x-sources"])
         self.rules: dict[tuple[Path, str], Rule] = {}
         self.nodes: dict[Path, dict[str, Any]] = {}
-        """The schema of each place in the request, with what its `$ref` names merged in."""
+        """The schema of each place in the request, with what its `$ref` names merged in; of a value that is there, without null."""
+        self.nullable: set[Path] = set()
+        """The places where null can stand, and counts as absent (api-facts 6.4)."""
         self.known_fields: dict[Path, Mapping[str, Any]] = {}
         """The fields of each object in the request, in the order of the contract."""
         self.defaults: dict[str, Any] = {}
@@ -86,7 +88,10 @@ class RuleTable:
         `required_at` is where the object above it says that it must be there; empty if it need not.
         """
         node = self._read(schema, pointer)
-        self.nodes[path] = {name: keyword.value for name, keyword in node.keywords.items()}
+        schema = {name: keyword.value for name, keyword in node.keywords.items()}
+        self.nodes[path] = _without_null(schema)
+        if "type" not in schema or "null" in schema["type"]:
+            self.nullable.add(path)
         stage = stage or node.value("x-stage", "")  # what stands in a field is checked with it
         if path:  # what the whole body must be is said by rules that the contract names
             self._add_rules(path, node, stage, required_at)
@@ -112,7 +117,7 @@ class RuleTable:
             self.picture_roles.append((path, node.value("x-role")))
         if "default" in node.keywords:
             self.defaults[path[-1]] = node.value("default")
-        if len(path) == 1 and node.value("type") == "integer":
+        if len(path) == 1 and self.nodes[path].get("type") == "integer":
             self.integers.append(path[0])
 
     def _read(self, schema: Mapping[str, Any], pointer: str) -> Node:
@@ -177,6 +182,14 @@ class RuleTable:
         stages: list[str] = self._document["x-stages"]
         order = stages.index(stage) if stage else len(stages)
         return (order, list(self.known_fields[()]).index(path[0]), keyword != "type", len(self.rules))
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return what a schema says of a value that is not null: `type` as one word, and `enum` without it."""
+    types, values = schema.get("type"), schema.get("enum")
+    if isinstance(types, list):
+        schema = {**schema, "type": next(each for each in types if each != "null")}
+    return schema if values is None else {**schema, "enum": [each for each in values if each is not None]}
 
 
 def _name(path: Path) -> str:

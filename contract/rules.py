@@ -15,7 +15,7 @@ from .pictures import ImageLimits, Picture, measure
 from .rule_table import RuleTable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from .rule import ErrorSpec, Rule
     from .rule_table import Path
@@ -54,6 +54,7 @@ class RequestRules:
         self.prefix = prefix
         self.rules = table.rules
         self.nodes = table.nodes
+        self.nullable = table.nullable
         self.known_fields = table.known_fields
         self.defaults = table.defaults
         self.leniency = Leniency.of(document)
@@ -65,8 +66,9 @@ class RequestRules:
     def judge(self, body: Mapping[str, Any]) -> tuple[list[Violation], list[Picture]]:
         """Return the broken sync rules in the documented order, and the pictures of the request."""
         sent, body = body, self._judged(body, ())
-        broken = list(self._broken_keywords(body, sent))
-        violations = [violation for _, violation in broken]
+        broken = list(self._broken_keywords(body))
+        # Once each: a schema and what its `$ref` names can say the same.
+        violations = list({(place, violation.rule.id): violation for place, violation in broken}.values())
         if self.unknown_field_rule and (unknown := next(self.unknown_fields(sent), None)):
             violations.append(Violation(self.unknown_field_rule, unknown[1]))
         pictures = []
@@ -81,7 +83,7 @@ class RequestRules:
     def meant(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Return the known fields of a request as the service takes them, with the defaults of those that are not there."""
         numbers = {name: self.leniency.whole(body[name]) for name in self._table.integers if name in body}
-        return {**self.defaults, **self.leniency.present({**body, **numbers}, self.known_fields[()])}
+        return {**self.defaults, **self._present({**body, **numbers}, (), self.known_fields[()])}
 
     def read_query(self, query: Mapping[str, str]) -> dict[str, Any]:
         """Return the parameters of a URL as the values that they stand for, to be judged; what is no number stays a text."""
@@ -136,31 +138,30 @@ class RequestRules:
         return self.rules[path_of(picture.place), keyword]
 
     def _judged(self, value: Any, path: Path) -> Any:
-        """Return so much of a value as there are rules for: what else is sent, and however much of it, costs nothing.
-
-        A field that is null counts as absent (api-facts 6.4), unless something else is assumed.
-        """
+        """Return so much of a value as there are rules for: what else is sent, and however much of it, costs nothing."""
         if isinstance(value, dict):
-            present = self.leniency.present(value, self.known_fields.get(path, ()))
+            present = self._present(value, path, self.known_fields.get(path, ()))
             return {name: self._judged(item, (*path, name)) for name, item in present.items()}
         if isinstance(value, list):
             items = (*path, "items")
             return [self._judged(item, items) for item in value[:MAX_ITEMS]] if items in self.nodes else []
         return self.leniency.whole(value) if self.nodes[path].get("type") == "integer" else value
 
-    def _broken_keywords(
-        self, body: Mapping[str, Any], sent: Mapping[str, Any]
-    ) -> Iterator[tuple[tuple[str | int, ...], Violation]]:
+    def _present(self, fields: Mapping[str, Any], path: Path, known: Iterable[str]) -> dict[str, Any]:
+        """Return those of the known fields of an object that are there: where null can stand, it counts as absent."""
+        given = ((name, fields[name]) for name in known if name in fields)
+        return {name: value for name, value in given if value is not None or (*path, name) not in self.nullable}
+
+    def _broken_keywords(self, body: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], Violation]]:
         if not self._validator.is_valid(body):
             for error in self._validator.iter_errors(body):
                 place = tuple(error.instance_path)
                 keyword = error.kind.name
                 kind = kind_of(keyword, _value_at(body, place))
                 if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.Required):
-                    place = (*place, error.kind.property)
-                    kind = "null" if _is_there(sent, place) else "missing"
+                    place, kind = (*place, error.kind.property), "missing"
                 elif error.instance is None and (path_of(place), "required") in self.rules:
-                    keyword = "required"  # where null is not absent, it is answered there as if it were
+                    keyword = "required"  # null in a field that must be there is answered as if it were not
                 yield place, self._violation(path_of(place), keyword, kind, error.instance)
         for name, value in body.items():
             if self.leniency.too_long(value, self.nodes[(name,)].get("maxLength")):
@@ -193,20 +194,10 @@ class RequestRules:
                     yield Picture(place, role, None, data)
 
 
-def present(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of a request that are there: null counts as absent (api-facts 6.4)."""
-    return {name: value for name, value in body.items() if value is not None}
-
-
 def _value_at(body: Any, place: tuple[str | int, ...]) -> Any:
     for step in place:
         body = body[step]
     return body
-
-
-def _is_there(body: Any, place: tuple[str | int, ...]) -> bool:
-    """Tell whether a field is in a request, if only as null; what it stands in is."""
-    return place[-1] in _value_at(body, place[:-1])
 
 
 def place_text(place: tuple[str | int, ...]) -> str:

@@ -70,8 +70,7 @@ def _good_values(builder: Builder, name: str) -> Iterator[tuple[str, Any]]:
         yield "type/any-text", "klingkit"
     if kind is None:  # it may be anything
         yield "type/any-number", 5
-    optional = kind is not None and ((name,), "required") not in builder.rules.rules
-    if optional and len(node.get("enum", ())) < FEW:
+    if kind is not None and (name,) in builder.rules.nullable and len(node.get("enum", ())) < FEW:
         yield "type/null-as-absent", None
 
 

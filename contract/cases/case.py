@@ -7,7 +7,6 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..rules import present
 from ..targets.target import Request
 
 if TYPE_CHECKING:
@@ -103,7 +102,9 @@ class Case:
         """How many pictures it would cost if it were accepted and carried out."""
         if not self.creates:
             return 0
-        n = present(self.request.body or {}).get("n", 1)
+        n = (self.request.body or {}).get("n")
+        if n is None:
+            return 1
         if isinstance(n, float):
             n = math.ceil(n) if math.isfinite(n) else UNCLEAR
         return max(1, n) if isinstance(n, int) else UNCLEAR

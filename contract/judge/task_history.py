@@ -6,7 +6,6 @@ import itertools
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..evidence import LIMIT, TEXT, Evidence
-from ..rules import present
 from .deviation import shown
 from .reading import images_of
 
@@ -64,7 +63,7 @@ def judge_history(
     `history` is `data` of the create's answer and of the queries after it, in order; `failure` the rule that must end it.
     If it fails without one, that is put down to the rule that its text names, to one of `tried` rather than others.
     """
-    lifecycle, request = contract.lifecycle, present(request)
+    lifecycle, request = contract.lifecycle, contract.request.meant(request)
     yield from _judge_statuses(lifecycle, history)
     yield from _judge_times(history)
     given = request.get("external_task_id") or None
@@ -85,7 +84,7 @@ def judge_history(
         requirement = next((rule_id for rule_id in named if rule_id in tried), "") or "".join(named[:1])
         yield Finding(requirement or "task.success", lifecycle.succeeded, f"{lifecycle.failed}, {message!r}")
     elif last.get("task_status") == lifecycle.succeeded:
-        yield from _judge_success(last, request.get("n", contract.request.defaults.get("n", 1)))
+        yield from _judge_success(last, request["n"])
 
 
 def _judge_statuses(lifecycle: Lifecycle, history: Sequence[dict[str, Any]]) -> Iterator[Finding]:

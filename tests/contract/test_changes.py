@@ -40,7 +40,7 @@ def contract(*actions: dict[str, Any]) -> Contract:
         ),
         ({"target": f"{FIELDS}.aspect_ratio.enum", "update": "5:4"}, Change("aspect_ratio.enum", False, "also 5:4")),
         (
-            {"target": f"{FIELDS}.callback_url.type", "update": "object"},
+            {"target": f"{FIELDS}.callback_url.type[0]", "update": "object"},
             Change("callback_url.type", True, "object, not string"),
         ),
         (
