@@ -11,6 +11,7 @@ from hypothesis.stateful import rule as step
 
 from ..cases.case import NEVER, Case, create_case
 from ..check import send_case
+from ..evidence import RECORDED
 from ..judge.task_history import judge_history
 from ..spec import load_contract
 from ..targets.target import Request
@@ -26,14 +27,14 @@ EXTERNAL_ID = "external_task_id"
 
 
 def state_machine(
-    target: Target, contract: Contract | None = None, key: str | None = None
+    target: Target, contract: Contract | None = None, key: str | None = None, fail_on: str = RECORDED
 ) -> type[RuleBasedStateMachine]:
     """Return a state machine that submits, polls and waits at a target, and raises AssertionError where it is wrong.
 
-    It sends as often as Hypothesis likes: a service that is not on this machine charges each accepted request.
+    Refusals and promises are judged where they are known at least as well as `fail_on`: documented, recorded or inferred. It sends as often as Hypothesis likes: a service that is not on this machine charges each accepted request.
     """
     contract = contract or load_contract()
-    service = _Service(target, contract, key)
+    service = _Service(target, contract, key, fail_on)
     valid = valid_requests(contract)
     waits = sorted(latest / 1000 for _, latest in contract.lifecycle.timings.values())
 
@@ -43,7 +44,7 @@ def state_machine(
         submitted = False
 
         @step(target=tasks, body=valid)
-        def submit(self, body: dict[str, Any]) -> _Task:
+        def submit(self, body: dict[str, Any]) -> Any:
             self.submitted = True
             return service.submit(body)
 
@@ -54,7 +55,7 @@ def state_machine(
             return external_id if external_id and isinstance(external_id, str) else multiple()
 
         @step(target=tasks, body=valid, external_id=consumes(free_ids))
-        def submit_with_the_id_of_a_refused(self, body: dict[str, Any], external_id: str) -> _Task:
+        def submit_with_the_id_of_a_refused(self, body: dict[str, Any], external_id: str) -> Any:
             return service.submit({**body, EXTERNAL_ID: external_id}, owed="refusal.nothing")
 
         @step(task=tasks)
@@ -80,16 +81,18 @@ class _Task:
 class _Service:
     """Sends what a step of the state machine asks for, and raises AssertionError where an answer is not as it should be."""
 
-    def __init__(self, target: Target, contract: Contract, key: str | None) -> None:
+    def __init__(self, target: Target, contract: Contract, key: str | None, fail_on: str) -> None:
         self._target = target
         self._contract = contract
         self._key = key
+        self._fail_on = fail_on
 
-    def submit(self, body: dict[str, Any], *, owed: str = "") -> _Task:
+    def submit(self, body: dict[str, Any], *, owed: str = "") -> Any:
+        """Return the task; none where the service refuses what is only inferred to be right."""
         reply, found = self._send(create_case(self._contract, "submit", body, promise=owed))
         task = _Task(body, [reply.data])
         _raise([*(self._in_history(task) if reply.data else ()), *found])
-        return task
+        return task if reply.data else multiple()
 
     def refuse(self, invalid: InvalidRequest) -> None:
         _raise(self._send(create_case(self._contract, "submit_refused", invalid.body))[1])
@@ -104,7 +107,7 @@ class _Service:
         _raise([*self._in_history(task), *found])
 
     def _send(self, case: Case) -> tuple[Reply, list[str]]:
-        return send_case(self._target, self._contract, case, self._key)
+        return send_case(self._target, self._contract, case, self._key, self._fail_on)
 
     def _in_history(self, task: _Task) -> Iterator[str]:
         by_url = any(picture.url for picture in self._contract.request.judge(task.body)[1])
