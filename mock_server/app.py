@@ -155,7 +155,8 @@ def _read_body(simulator: Simulator, state: RequestState, operation: Operation) 
     if len(raw) < (request.content_length or 0):
         return ApiError(rules["body.json"])  # the client broke off: what came may be whole JSON, and is not all
     if request.mimetype != operation.media_type and "body.mediaType" in rules:
-        return ApiError(rules["body.mediaType"], mediaType=operation.media_type)
+        kind = "other" if request.mimetype else "missing"
+        return ApiError(contract.questions.known(rules["body.mediaType"], kind), mediaType=operation.media_type)
     try:
         state.body = read_json_object(raw, contract)
     except ApiError as error:

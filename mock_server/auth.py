@@ -64,30 +64,51 @@ def authenticate(header: str | None, simulator: Simulator, contract: Contract) -
     """
     if contract.jwt is None:
         return _by_key(header, simulator, contract)
-    if not (header or "").strip():
-        raise ApiError(contract.rules["authorization.bearer"])
-    text = _bearer(header) or ""
+    text = _bearer(header)
+    if text is None:
+        given = "authorization.form" if (header or "").strip() else "authorization.bearer"
+        raise _refusal(contract, given, _kind(header), parts="0")
     account = account_name(_signed_or_key(text, simulator, contract))
     settings = simulator.store.settings(account)
     if settings.disabled or settings.expired:
-        raise ApiError(contract.rules.get("authorization.disabled", contract.rules["authorization.access_key"]))
+        raise _refusal(contract, _named(contract, "disabled", "access_key"), "disabled")
     return account
 
 
 def _by_key(header: str | None, simulator: Simulator, contract: Contract) -> str:
-    rules, keys = contract.rules, simulator.settings.keys
-    refused = rules["authorization.bearer"]
+    keys = simulator.settings.keys
     if not (header or "").strip():
-        raise ApiError(rules.get("authorization.missing", refused))
+        raise _refusal(contract, _named(contract, "missing", "bearer"), "missing")
     if contract.takes("bare-key") == "accepted" and is_key((header or "").strip()):
         header = f"Bearer {header}"
     found = account_of(header)
     if found is None or (keys and _bearer(header) not in keys):
-        raise ApiError(refused)
+        raise _refusal(contract, "authorization.bearer", _kind(header))
     settings = simulator.store.settings(found[1])
     if settings.disabled or settings.expired:
-        raise ApiError(rules.get("authorization.disabled", refused))
+        raise _refusal(contract, _named(contract, "disabled", "bearer"), "disabled")
     return found[1]
+
+
+def _named(contract: Contract, name: str, otherwise: str) -> str:
+    """Return the rule of that name, where the contract has one of its own for it; else the other."""
+    rule_id = f"authorization.{name}"
+    return rule_id if rule_id in contract.rules else f"authorization.{otherwise}"
+
+
+def _refusal(contract: Contract, rule_id: str, kind: str, **details: object) -> ApiError:
+    """Return a refusal as it is known for headers of a kind."""
+    return ApiError(contract.questions.known(contract.rules[rule_id], kind), **details)
+
+
+def _kind(header: str | None) -> str:
+    """Name what a header is that holds no bearer token; empty for one that holds one."""
+    scheme, _, text = (header or "").strip().partition(" ")
+    if not scheme:
+        return "missing"
+    if scheme.lower() == "bearer":
+        return "" if text else "empty"
+    return "scheme" if text else "bare"
 
 
 def _signed_or_key(text: str, simulator: Simulator, contract: Contract) -> str:

@@ -107,7 +107,8 @@ def _media_type_cases(builder: Builder) -> Iterator[Case]:
         ("form", "application/x-www-form-urlencoded"),
     ):
         request = replace(good, content_type=content_type)
-        case = builder.case(f"body.mediaType/{label}", request, rule, sure=False, mended=good)
+        kind = "other" if content_type else "missing"
+        case = builder.case(f"body.mediaType/{label}", request, rule, sure=False, mended=good, kind=kind)
         yield replace(case, details=details)
 
 

@@ -117,6 +117,26 @@ def test_kling_errors_have_no_data_key_and_say_why_in_a_header(api: Api) -> None
 
 
 @pytest.mark.parametrize(
+    ("header", "content_type", "assumption"),
+    [
+        (None, "application/json", "missing-key"),
+        ("Bearer ", "application/json", "missing-key"),
+        ("Basic abc", "application/json", "missing-key"),
+        ("sk-bare", "application/json", "bare-key"),
+        ("Bearer sk-test", None, "body-forms"),
+        ("Bearer sk-test", "text/plain", "body-forms"),
+    ],
+)
+def test_a_refusal_of_the_gateway_names_the_open_question(
+    api: Api, header: str | None, content_type: str | None, assumption: str
+) -> None:
+    headers = {} if header is None else {"Authorization": header}
+    response = api.send("POST", PATH, key=None, headers=headers, data="{}", content_type=content_type)
+
+    assert f"; assumption={assumption}" in response.headers["Klingkit-Rule"]
+
+
+@pytest.mark.parametrize(
     "header",
     [None, "", "Bearer", "Bearer ", "sk-bare", "Basic abc", "Bearer two words"],
 )
