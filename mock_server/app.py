@@ -18,7 +18,7 @@ from klingkit.contract import ApiError
 from klingkit.contract.api_error import render
 
 from . import advice, request_log
-from .auth import account_of, authenticate
+from .auth import account_of, authenticate, check_enabled
 from .body import read_json_object
 from .control.routes import PREFIX, control_routes
 from .field_hints import unknown_fields
@@ -97,8 +97,9 @@ def _begin(simulator: Simulator) -> None:
     number = 0 if path.startswith(PREFIX) else simulator.store.journal.next_number()
     gateway_request_id = simulator.ids.gateway_request_id(simulator.clock.now())
     # Before it is known who asks, what holds for everybody counts.
-    contract = simulator.contracts.of(simulator.contracts.at(path), simulator.store.settings(""))
-    environ[STATE] = RequestState(environ, time.perf_counter(), number, contract, gateway_request_id)
+    served = simulator.contracts.at(path)
+    contract = simulator.contracts.of(served, simulator.store.settings(""))
+    environ[STATE] = RequestState(environ, time.perf_counter(), number, served, contract, gateway_request_id)
     if number and (refusal := refusal_for_api(environ, simulator.settings)):
         raise ApiError(replace(contract.bad_request, http=403, message=refusal))
     if path.startswith("//"):  # a base URL with a slash too many; werkzeug would forgive it
@@ -112,8 +113,8 @@ def _serve(simulator: Simulator, operation_id: str, arguments: dict[str, Any]) -
     """
     state: RequestState = request.environ[STATE]
     state.operation = operation_id
-    state.account = authenticate(state.environ.get(request_log.AUTHORIZATION), simulator, state.contract)
-    state.contract = contract = simulator.contracts.of(state.contract, simulator.store.settings(state.account))
+    _find_account(simulator, state)
+    contract = state.contract
     if not simulator.store.count_request(state.account, simulator.clock.now()):
         raise ApiError(contract.rules["account.rate"])
     operation = contract.operations[operation_id]
@@ -138,6 +139,15 @@ def _serve(simulator: Simulator, operation_id: str, arguments: dict[str, Any]) -
     if view:
         _note_task(simulator, state, view)
     return _succeed(simulator, state, data)
+
+
+def _find_account(simulator: Simulator, state: RequestState) -> None:
+    """Note who asks, and by which contract that account is answered. Raises ApiError."""
+    account = authenticate(state.environ.get(request_log.AUTHORIZATION), simulator, state.contract)
+    settings = simulator.store.settings(account)
+    contract = simulator.contracts.of(state.served, settings)
+    check_enabled(settings, contract)
+    state.account, state.contract = account, contract
 
 
 def _read_body(simulator: Simulator, state: RequestState, operation: Operation) -> ApiError | None:
@@ -298,7 +308,7 @@ def _wrong_method(simulator: Simulator, error: MethodNotAllowed) -> Response | M
         return error
     state: RequestState = request.environ[STATE]
     try:
-        state.account = authenticate(state.environ.get(request_log.AUTHORIZATION), simulator, state.contract)
+        _find_account(simulator, state)
     except ApiError as refusal:
         return _refuse(simulator, refusal)
     return _refuse(simulator, ApiError(state.contract.rules["path.method"]))

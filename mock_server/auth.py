@@ -12,6 +12,7 @@ from .tokens import check_form, check_signed, read_token
 if TYPE_CHECKING:
     from klingkit.contract import Contract
 
+    from .account_settings import AccountSettings
     from .settings import Settings
     from .simulator import Simulator
 
@@ -58,21 +59,21 @@ def account_name(key: str) -> str:
 
 
 def authenticate(header: str | None, simulator: Simulator, contract: Contract) -> str:
-    """Return the account that sends a request.
-
-    Raises ApiError for a header that is missing or malformed, and for a key that is unknown, disabled or expired.
-    """
+    """Return the account that sends a request. Raises ApiError for a header that is missing or malformed, and for an unknown key."""
     if contract.jwt is None:
         return _by_key(header, simulator, contract)
     text = _bearer(header)
     if text is None:
         given = "authorization.form" if (header or "").strip() else "authorization.bearer"
         raise _refusal(contract, given, _kind(header), parts="0")
-    account = account_name(_signed_or_key(text, simulator, contract))
-    settings = simulator.store.settings(account)
+    return account_name(_signed_or_key(text, simulator, contract))
+
+
+def check_enabled(settings: AccountSettings, contract: Contract) -> None:
+    """Raise ApiError for an account whose key is disabled or expired."""
     if settings.disabled or settings.expired:
-        raise _refusal(contract, _named(contract, "disabled", "access_key"), "disabled")
-    return account
+        unknown = "bearer" if contract.jwt is None else "access_key"
+        raise _refusal(contract, _named(contract, "disabled", unknown), "disabled")
 
 
 def _by_key(header: str | None, simulator: Simulator, contract: Contract) -> str:
@@ -84,9 +85,6 @@ def _by_key(header: str | None, simulator: Simulator, contract: Contract) -> str
     found = account_of(header)
     if found is None or (keys and _bearer(header) not in keys):
         raise _refusal(contract, "authorization.bearer", _kind(header))
-    settings = simulator.store.settings(found[1])
-    if settings.disabled or settings.expired:
-        raise _refusal(contract, _named(contract, "disabled", "bearer"), "disabled")
     return found[1]
 
 

@@ -26,8 +26,10 @@ class RequestState:
     started: float
     number: int
     """In the journal; 0 for what is not of the API."""
+    served: Contract
+    """What the server serves at its path, whatever was set since."""
     contract: Contract
-    """By which it is answered: that of its path, and once the account is known, that of the account."""
+    """By which it is answered: as that was set for everybody, and once the account is known, for the account."""
     gateway_request_id: str
     account: str = "-"
     operation: str = ""

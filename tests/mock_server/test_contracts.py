@@ -111,6 +111,40 @@ def test_an_account_says_which_of_the_contracts_with_the_same_path_is_its_own(se
     assert control.configure(contract=None)["contract"] == "cometapi"
 
 
+@pytest.mark.parametrize("served", ["cometapi", "all"])
+def test_what_an_account_sets_wins_over_what_is_set_for_everybody(served: str) -> None:
+    service = Service(contract=served)
+    everybody, own = Control.of(service.simulator), service.control()
+    one, plain = body(subject_image_list=subjects(URL)), {"prompt": "a"}
+
+    def accepted(request: dict[str, Any]) -> list[bool]:
+        return [service("POST", PATH, key=key, json=request).status_code == 200 for key in ("key", "other")]
+
+    everybody.configure(assume={"unknown-task": "kling"})
+    own.configure(contract="cometapi-2026", assume={})
+    assert accepted(one) == [True, False]
+    assert [json.loads(service("GET", f"{PATH}/1", key=key).data)["code"] for key in ("key", "other")] == [
+        "task_not_exist",
+        1201,
+    ]
+    everybody.configure(contract="cometapi-2026", plain_generation=True)
+    own.configure(contract="cometapi", plain_generation=False)
+    assert accepted(one) == [False, True]
+    assert accepted(plain) == [False, True]
+
+
+@pytest.mark.parametrize(("path", "assumed"), [(PATH, "kling"), (KLING, "code-1100")])
+def test_an_account_is_answered_as_it_assumes_where_its_key_or_method_is_refused(path: str, assumed: str) -> None:
+    service = Service(contract="kling" if path == KLING else "cometapi")
+    service.control().configure(assume={"disabled-key": assumed, "wrong-method": "wrong-path"})
+    answers = [service("DELETE", path, key=key) for key in ("key", "other")]
+    assert [b"1202" in answer.data for answer in answers] == [False, True]
+
+    service.control().configure(disabled=True)
+    service.control("other").configure(disabled=True)
+    assert [service("GET", f"{path}/1", key=key).status_code for key in ("key", "other")] == [429, 401]
+
+
 @pytest.mark.parametrize("served", ["cometapi", "kling", "all"])
 def test_an_account_cannot_choose_what_is_not_served(served: str) -> None:
     control = Service(contract=served).control()
