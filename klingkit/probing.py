@@ -17,6 +17,7 @@ from klingkit.contract.answers import Answer, Answers
 from klingkit.contract.cases.case import FAILS
 from klingkit.contract.cases.probes import Probe, probes
 from klingkit.contract.evidence import INFERRED, TEXT, UNKNOWN
+from klingkit.contract.judge.charge import may_cost
 from klingkit.contract.judge.reading import describe, envelope_of, inner_of, task_id_of
 from klingkit.contract.targets.target import NoAnswerError, Reply, Request
 from klingkit.mock_server.serving.in_process import in_process_target
@@ -58,7 +59,8 @@ def ask(target: Target, choice: Choice, budget: Decimal) -> list[Asked]:
 def send_probes(target: Target, contract: Contract, budget: Decimal) -> list[Asked]:
     """Send the probes that a budget allows, the free ones first.
 
-    A task that is to fail without cost is held to cost what it would if it did not.
+    A task that is to fail without cost is held to cost what it would if it did not. A service that takes what every one should refuse is
+    asked for nothing more that it could take, once the budget does not cover what it has.
     """
     asked = []
     for probe in probes(contract, f"klingkit-{secrets.token_hex(4)}"):
@@ -87,18 +89,41 @@ def answers_of(asked: list[Asked], contract: Contract, url: str) -> Answers:
 
 
 def _ask(target: Target, contract: Contract, probe: Probe, budget: Decimal) -> tuple[Decimal, Asked]:
-    create = contract.operations["create_task"]
-    creates = sum(request.method == create.method and request.path == create.path for request in probe.requests)
-    worst = contract.price_per_picture * creates if probe.cost == FAILS else Decimal(0)
-    if worst > budget:
+    creates = [request for request in probe.requests if request.method != "GET"]
+    most = contract.price_per_picture * len(creates)
+    worst = most if probe.cost == FAILS else Decimal(0)
+    if creates and budget < 0:
+        return budget, Asked(probe, problem="not asked: an earlier request may have cost more than the budget")
+    if worst > budget and creates:
         return budget, Asked(
             probe, problem=f"not asked: it would cost {worst} {contract.currency} if its task did not fail"
         )
     try:
         replies = tuple(_send(target, contract, probe))
     except NoAnswerError as error:
-        return budget - worst, Asked(probe, problem=f"no answer: {error}")
-    return budget - worst, Asked(probe, replies)
+        return budget - (most if error.arrived else worst), Asked(probe, problem=f"no answer: {error}")
+    taken = sum(
+        _may_cost(contract, *pair) for pair in zip(probe.requests, replies, strict=True) if pair[0].method != "GET"
+    )
+    return budget - max(worst, contract.price_per_picture * taken), Asked(probe, replies)
+
+
+def _may_cost(contract: Contract, request: Request, reply: Reply) -> bool:
+    """Tell whether a request may have made something; not if the gateway had nowhere to send it."""
+    no_channel = contract.errors.get("no_channel")
+    nowhere = (no_channel.http, no_channel.envelope, type(no_channel.code), no_channel.code) if no_channel else ()
+    if reply.http < 400 or _form(reply) == nowhere:
+        return reply.http < 400
+    return all(may_cost(each, request, reply) for each in _with_alternatives(contract))
+
+
+def _with_alternatives(contract: Contract) -> Iterator[Contract]:
+    """Yield a contract, and as it is with each alternative: a refusal can have the form that one of them gives it."""
+    yield contract
+    for question in contract.assumptions:
+        for alternative in question.alternatives:
+            assume = {**dict(contract.choice.assume), question.id: alternative}
+            yield load_contract(replace(contract.choice, assume=tuple(assume.items())))
 
 
 def _send(target: Target, contract: Contract, probe: Probe) -> Iterator[Reply]:

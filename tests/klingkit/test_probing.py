@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from functools import cache
 from typing import TYPE_CHECKING
@@ -92,6 +93,31 @@ def test_without_a_budget_nothing_is_made(text: str) -> None:
     assert target.made == 0
     assert target.asked == sum(len(one.probe.requests) for one in given if one.probe.cost == NEVER)
     assert {one.problem.partition(":")[0] for one in given if one.probe.cost != NEVER} == {"not asked"}
+
+
+class TakesAll(Watched):
+    """A service that makes a task of whatever is sent."""
+
+    def send(self, request: Request, key: str | None = None) -> Reply:
+        if request.method == "GET":
+            return super().send(request, key)
+        create = self.simulator.contract.operations["create_task"]
+        return super().send(
+            replace(request, method="POST", raw=None, body=create.example, content_type="application/json"), key
+        )
+
+
+@pytest.mark.parametrize("name", CONTRACTS)
+@pytest.mark.parametrize("pictures", [0, 3])
+def test_a_service_that_takes_what_is_to_be_refused_is_not_asked_on(name: str, pictures: int) -> None:
+    """With one request nobody could know; what comes after it is held to cost as much."""
+    contract = load_contract(name)
+    target = TakesAll(name)
+    asked = send_probes(target, contract, contract.price_per_picture * pictures)
+
+    assert target.made == pictures + 1
+    assert "not asked: an earlier request may have cost more than the budget" in {one.problem for one in asked}
+    assert next(one for one in asked if one.probe.assumption == "prompt-length").problem or pictures
 
 
 def test_the_free_ones_come_first_and_a_budget_is_never_crossed() -> None:
