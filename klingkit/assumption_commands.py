@@ -74,8 +74,8 @@ def _row(entry: Assumption) -> dict[str, Any]:
 def probe(url: str, *, out: str | None, name: str, budget: Decimal, real: bool, key: str | None) -> None:
     """Ask the service at URL the open questions, the free ones first, and find which alternative of each it follows.
 
-    Without a budget only what every service refuses is sent. With one, tasks too that fail on their pictures, which is not charged, but
-    is held to be until it is known. `serve --answers FILE` and `klingkit.mock(answers=...)` behave as the service answered.
+    Without a budget only what every service refuses is sent, and if one takes it all the same, nothing more that could cost. With
+    one, tasks too that fail on their pictures, which is not charged, but is held to be until it is known. `serve --answers FILE` and `klingkit.mock(answers=...)` behave as the service answered.
     """
     from pathlib import Path
 

@@ -147,9 +147,11 @@ def _read(file: Path, option: str, parse: Any) -> dict[str, Any]:
     import yaml
 
     try:
-        if file.stat().st_size > LARGEST:
+        with file.open("rb") as stream:
+            raw = stream.read(LARGEST + 1)  # what is no file, such as a device, says of itself that it is empty
+        if len(raw) > LARGEST:
             raise WrongUsage(f"{option} {file}: is larger than {LARGEST // 1024**2} MB")
-        content = parse(file.read_text(encoding="utf-8"))
+        content = parse(raw.decode())
     except OSError as error:
         raise WrongUsage(f"{option} {file}: {error.strerror}") from None
     except (ValueError, RecursionError, yaml.YAMLError):

@@ -214,6 +214,15 @@ def test_a_foreign_file_is_one_line(tmp_path: Path, text: str, says: str) -> Non
     assert result.output.count("\n") == 1
 
 
+@pytest.mark.parametrize("arguments", [["--check"], ["--pin", "x.yaml", "--met"]])
+def test_what_never_ends_is_not_read_to_its_end(arguments: list[str]) -> None:
+    """A device says of itself that it has no bytes."""
+    result = run(*arguments, "/dev/zero")
+
+    assert result.exit_code == 2
+    assert result.output.endswith("/dev/zero: is larger than 4 MB\n")
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [
