@@ -39,7 +39,11 @@ def send_case(
     """Return the answer to a case, and a line for each deviation from what is known at least so well. Raises NoAnswerError."""
     __tracebackhide__ = True
     reply = without([key or target.key], target.send(case.request, key))
-    strong = GRADES[: GRADES.index(fail_on) + 1]
     differing = judge(contract, schemas_of(contract), case, reply)
-    found = [deviation for deviation in differing if deviation.evidence.grade in strong]
+    found = [deviation for deviation in differing if deviation.evidence.grade in at_least(fail_on)]
     return reply, [f"{wrong.requirement}: expected {wrong.expected}, got {wrong.got}" for wrong in found]
+
+
+def at_least(grade: str) -> tuple[str, ...]:
+    """Return the grades of what is known so well, or better."""
+    return GRADES[: GRADES.index(grade) + 1]

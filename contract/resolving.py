@@ -69,7 +69,12 @@ def _named(name: str) -> dict[str, Any]:
 
 
 def _apply(document: dict[str, Any], name: str) -> None:
-    apply_overlay(document, read_yaml(OVERLAYS / f"{name}.yaml"), f"{name}.yaml")
+    apply_overlay(document, _overlay(name), f"{name}.yaml")
+
+
+@cache
+def _overlay(name: str) -> dict[str, Any]:
+    return read_yaml(OVERLAYS / f"{name}.yaml")
 
 
 def _alternative(contract: str, questions: dict[str, Any], name: str, alternative: str) -> dict[str, Any]:

@@ -19,8 +19,9 @@ from klingkit.contract.cases.probes import Probe, probes
 from klingkit.contract.evidence import INFERRED, TEXT, UNKNOWN
 from klingkit.contract.judge.charge import may_cost
 from klingkit.contract.judge.reading import describe, envelope_of, inner_of, task_id_of
+from klingkit.contract.resolving import shortest
 from klingkit.contract.targets.target import NoAnswerError, Reply, Request
-from klingkit.mock_server.serving.in_process import in_process_target
+from klingkit.mock_server.serving.in_process import SimulatorTarget, in_process_target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 PAUSE_S, LONGEST_S = 1.0, 60.0
 """Between two looks at a task that is to fail, and how long it is waited for."""
 ROUNDS = 4
-"""How often what was found is taken for granted and everything looked at again: an answer can depend on another one."""
+"""How often everything is looked at at most: an answer can depend on what is found only after it."""
 NOT_AT_ALL, PERHAPS, EXACTLY = 0, 1, 2
 
 
@@ -70,16 +71,21 @@ def send_probes(target: Target, contract: Contract, budget: Decimal) -> list[Ask
 
 
 def settle(asked: list[Asked], choice: Choice, key: str) -> list[Asked]:
-    """Return what was asked with the alternatives that the replies show."""
+    """Return what was asked with the alternatives that the replies show.
+
+    What is found of one question is taken for granted when the next is looked at.
+    """
     predictions = Predictions(key)
+    settled = {one.probe.assumption: one for one in asked}
     found: dict[str, str] = {}
     for _ in range(ROUNDS):
-        asked = [_settled(one, choice, found, predictions) for one in asked]
-        new = {one.probe.assumption: one.alternative for one in asked if one.alternative}
-        if new == found:
+        before = found
+        for name, one in settled.items():
+            settled[name] = _settled(one, choice, found, predictions)
+            found = {known: each.alternative for known, each in settled.items() if each.alternative}
+        if found == before:
             break
-        found = new
-    return asked
+    return list(settled.values())
 
 
 def answers_of(asked: list[Asked], contract: Contract, url: str) -> Answers:
@@ -149,20 +155,27 @@ def _wait(target: Target, contract: Contract, task_id: str) -> None:
 
 
 class Predictions:
-    """What simulators answer, each asked once."""
+    """What simulators answer: one for each contract that may be the service's, each asked once."""
 
     def __init__(self, key: str) -> None:
         self._key = key
+        self._simulators: dict[Choice, SimulatorTarget] = {}
         self._made: dict[tuple[Choice, str], tuple[Reply, ...]] = {}
 
-    def of(self, contract: Contract, probe: Probe) -> tuple[Reply, ...]:
-        """Return the replies of a simulator that follows a contract."""
-        place = contract.choice, probe.assumption
+    def of(self, choice: Choice, probe: Probe) -> tuple[Contract, tuple[Reply, ...]]:
+        """Return a contract, and the replies of a simulator that follows it."""
+        choice = shortest(choice)
+        simulator = self._simulators.get(choice) or self._start(choice)
+        contract, place = simulator.simulator.contract, (choice, probe.assumption)
         if place not in self._made:
-            simulator = in_process_target(contract, keys=frozenset({self._key}))
-            simulator.key = self._key
             self._made[place] = tuple(_send(simulator, contract, probe))
-        return self._made[place]
+        return contract, self._made[place]
+
+    def _start(self, choice: Choice) -> SimulatorTarget:
+        simulator = in_process_target(load_contract(choice), keys=frozenset({self._key}))
+        simulator.key = self._key
+        self._simulators[choice] = simulator
+        return simulator
 
 
 def _settled(asked: Asked, choice: Choice, found: dict[str, str], predictions: Predictions) -> Asked:
@@ -173,8 +186,8 @@ def _settled(asked: Asked, choice: Choice, found: dict[str, str], predictions: P
     marks: dict[str, int] = {}
     for alternative in question.alternatives:
         assume = {**dict(choice.assume), **found, question.id: alternative}
-        contract = load_contract(replace(choice, assume=tuple(assume.items())))
-        marks[alternative] = _mark(contract, predictions.of(contract, asked.probe), asked.replies)
+        contract, predicted = predictions.of(replace(choice, assume=tuple(assume.items())), asked.probe)
+        marks[alternative] = _mark(contract, predicted, asked.replies)
     best = [alternative for alternative, mark in marks.items() if mark == max(marks.values()) > NOT_AT_ALL]
     return replace(asked, alternative=best[0] if len(best) == 1 else "")
 

@@ -7,6 +7,7 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import cache
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -113,6 +114,7 @@ def recording_of(target: Target | None = None, **options: Any) -> Recording:
     return record(report_of(target or wrong_target(), **options), NOW)
 
 
+@cache
 def light(choice: str = "cometapi") -> Contract:
     """A contract, but for smaller pictures."""
     document = copy.deepcopy(load_contract(choice).document)

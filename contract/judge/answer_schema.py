@@ -31,6 +31,8 @@ ANSWERS = {"create_task": "CreateAnswer", "create_plain_task": "CreateAnswer", "
 """Schema of a success, by operation; a query has another one."""
 REQUIREMENT = "answer.schema"
 JSON = "application/json"
+PLAINLY_JSON = re.compile(rf"{JSON}(?:; ?charset=utf-8)?", re.IGNORECASE)
+"""The usual ways to say so; all others are for the referee."""
 NOWHERE = "nowhere"
 """Path of a field that no page mentions."""
 UNMENTIONED = Evidence(UNKNOWN, "", "")
@@ -92,7 +94,7 @@ class AnswerSchemas:
         if asked_for not in self._validators:
             self._validators[asked_for] = self._compile(*asked_for)
         validator = self._validators[asked_for]
-        if validator is None or reply.headers.get("content-type") != JSON:
+        if validator is None or not PLAINLY_JSON.fullmatch(reply.headers.get("content-type", "")):
             return False
         if not self._gateway_id.search(reply.headers.get(self._contract.request_id_header, "")):
             return False

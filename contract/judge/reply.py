@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from ..api_error import ApiError, render
@@ -61,7 +62,7 @@ def _judge_acceptance(contract: Contract, case: Case, reply: Reply) -> Iterator[
         if body.get("code") != 0 or isinstance(body.get("code"), bool):
             yield Deviation(SCHEMA, "code", "0", shown(body.get("code")), success.aspects[ANSWER])
         return
-    tried = [boundary.requirement for boundary in case.covers]
+    tried = [boundary.requirement for boundary in _likeliest_first(contract, case, reply)]
     named = named_rules(contract, reply)
     likely = [rule for rule in named if rule in tried or field_of(rule) == field_of(case.requirement)]
     requirement = next(iter(filter(None, (case.promise, *likely, *named, case.requirement, *tried))), "")
@@ -73,6 +74,17 @@ def _judge_acceptance(contract: Contract, case: Case, reply: Reply) -> Iterator[
     if case.rule and case.rule.aspects[LIMIT].grade == INFERRED:  # that its task fails instead is not sure
         requirement, labels = case.requirement, [case.rule.kind]
     yield refused(contract, requirement, labels[0] if len(labels) == 1 else "", "accepted", describe(reply))
+
+
+def _likeliest_first(contract: Contract, case: Case, reply: Reply) -> list[Boundary]:
+    """Return what a case tries: what the text speaks of before all else, and what is only inferred before what is known."""
+    text = describe(reply)
+
+    def unlikely(boundary: Boundary) -> tuple[bool, bool]:
+        told = boundary.place and re.search(rf"\b{re.escape(str(boundary.place[0]))}\b", text)
+        return not told, not is_inferred(contract, boundary)
+
+    return sorted(case.covers, key=unlikely)
 
 
 def refused(contract: Contract, requirement: str, label: str, expected: str, got: str) -> Deviation:

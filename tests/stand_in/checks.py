@@ -57,11 +57,12 @@ class Wish:
 class Checks:
     """The checks of one service on one contract."""
 
-    def __init__(self, contract: str, habits: Habits, fetch: Fetch) -> None:
+    def __init__(self, contract: str, habits: Habits, fetch: Fetch, megabytes: int) -> None:
         terms = TERMS[contract]
         if contract == "cometapi-2026" and not habits.watermark_known:
             terms = replace(terms, watermark=False)
         self.contract, self.terms, self.habits, self.fetch = contract, terms, habits, fetch
+        self.megabytes = megabytes
         self.refusals = Refusals(contract, habits)
 
     def wish(self, body: dict[str, Any]) -> Wish:
@@ -234,7 +235,7 @@ class Checks:
             raise self.refusals.inferred("File is not in a valid base64 format")
 
     def is_too_big(self, data: bytes) -> bool:
-        return len(data) > 10 * (1_000_000 if self.habits.decimal_megabytes else 1 << 20)
+        return len(data) > self.megabytes * (1_000_000 if self.habits.decimal_megabytes else 1 << 20)
 
     def decode(self, picture: str) -> bytes | None:
         """The file, or nothing where the text is no Base64."""

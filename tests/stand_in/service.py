@@ -55,6 +55,7 @@ class StandIn:
 
     `clock` moves its tasks, `deliver` is called with each callback that is due, whenever the service is asked something
     or `call_back` is called. `fetch` gives the bytes behind the URL of an input, `pictures_at` is where its results lie.
+    Every service takes pictures of 10 `megabytes`; tests that are about something else save time with a smaller limit.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class StandIn:
         keys: tuple[str, ...] = ("sk-first", "sk-second"),
         access_keys: Mapping[str, str] | None = None,
         pictures_at: str = "https://pictures.example.com/results",
+        megabytes: int = 10,
         seed: int = 0,
     ) -> None:
         self.contract, self.habits = contract, habits
@@ -75,7 +77,7 @@ class StandIn:
         self.deliver = deliver
         self.path = PATHS.get(contract, _COMETAPI_PATH)
         self.pictures_at = pictures_at
-        self.checks = Checks(contract, habits, fetch)
+        self.checks = Checks(contract, habits, fetch, megabytes)
         self.refusals = self.checks.refusals
         self.reader = Reader(habits, self.refusals)
         self.keys = Keys(keys, access_keys or {}, habits, self.refusals)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from klingkit.contract import load_contract
 from klingkit.contract.cases.catalogue import build_cases
 from klingkit.contract.check import send_case
 from klingkit.contract.judge.answer_schema import schemas_of
@@ -71,6 +72,23 @@ NO_BASE64 = "File is not in a valid base64 format"
 )
 def test_a_text_that_nobody_knows_is_right_whatever_it_is(contract: Contract, case_id: str, answer: Reply) -> None:
     assert judged(contract, case_id, answer) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "blamed"), [("not possible", "style_image.maxBytes"), ("we do not like this prompt", "prompt.type")]
+)
+def test_a_pack_is_refused_for_what_its_text_speaks_of_or_for_what_is_only_inferred(text: str, blamed: str) -> None:
+    """Else a service that is strict where nobody knows is held to be wrong in what stands beside it."""
+    contract = load_contract("kling")
+    pack = next(
+        each for each in build_cases(contract) if each.covers and each.covers[1].requirement == "style_image.maxBytes"
+    )
+    assert pack.covers[0].requirement == "prompt.type"
+
+    (found,) = judge(contract, None, pack, kling(text))
+
+    assert found.requirement == blamed
+    assert (found.evidence.grade == "inferred") == (blamed == "style_image.maxBytes")
 
 
 @pytest.mark.parametrize("more", ["", ", allowed values: 16:9, 9:16", ", supported values: [16:9]"])
