@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import json
-from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from .command_errors import CommandFailed, WrongUsage, money
-from .secret_options import secret_option
+from .command_errors import CommandFailed, money
+from .contract_option import contract_option
+from .report_files import check_writable
+from .run_options import INCOMPLETE, check_usable, key_options, prepare
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from klingkit.contract import Assumption, Contract
 
     from .probing import Asked
 
 
 @click.command(short_help="List what is not known of the real service.")
-@click.option("--contract", "name", default="cometapi", show_default=True, help="Whose questions.")
+@contract_option
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
-def assumptions(*, name: str, as_json: bool) -> None:
+def assumptions(*, contract: Contract, as_json: bool) -> None:
     """List the open questions about the real service, the answers that each can have, which of them is taken, and what would settle it.
 
     Another answer than the default is taken with `serve --assume ID=ALTERNATIVE`.
     """
-    rows = [_row(entry) for entry in contract_named(name).assumptions]
+    rows = [_row(entry) for entry in contract.assumptions]
     if as_json:
         click.echo(json.dumps(rows, indent=1))
         return
@@ -37,16 +41,6 @@ def assumptions(*, name: str, as_json: bool) -> None:
             click.echo(f"    no other: {row['fixed']}")
         click.echo(f"    about: {', '.join(row['about']) or 'no rule'}")
         click.echo(f"    probe: {row['probe']}")
-
-
-def contract_named(text: str) -> Contract:
-    """Return the contract of a choice. Raises WrongUsage for one that there is not."""
-    from klingkit.contract import UnknownChoiceError, load_contract
-
-    try:
-        return load_contract(text)
-    except UnknownChoiceError as error:
-        raise WrongUsage(str(error)) from None
 
 
 def _row(entry: Assumption) -> dict[str, Any]:
@@ -66,41 +60,48 @@ def _row(entry: Assumption) -> dict[str, Any]:
 
 @click.command(short_help="Ask a service what is not known.")
 @click.argument("url")
-@click.option("--out", type=click.Path(dir_okay=False, writable=True), help="Write the answers to this file.")
-@click.option("--contract", "name", default="cometapi", show_default=True, help="Whose questions.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the answers to this file.")
 @click.option("--budget", type=money, metavar="AMOUNT", default="0", show_default=True, help="What may be spent.")
 @click.option("--real", is_flag=True, help="Needed for anything that is not on this machine.")
-@secret_option("--key", variable="COMETAPI_KEY", help_text="On this machine any will do.")
-def probe(url: str, *, out: str | None, name: str, budget: Decimal, real: bool, key: str | None) -> None:
+@key_options
+def probe(url: str, *, contract: Contract, out: Path | None, budget: Decimal, real: bool, **keys: Any) -> None:
     """Ask the service at URL the open questions, the free ones first, and find which alternative of each it follows.
 
     Without a budget only what every service refuses is sent, and if one takes it all the same, nothing more that could cost. With
-    one, tasks too that fail on their pictures, which is not charged, but is held to be until it is known. `serve --answers FILE` and `klingkit.mock(answers=...)` behave as the service answered.
+    one, tasks too that fail on their pictures, which is not charged, but is held to be until it is known. `serve --answers FILE` and
+    `klingkit.mock(answers=...)` behave as the service answered.
+
+    Exits with 0 if all was asked that was to be; 1 if the answers could not be written; 2 if nothing could be asked, as when the key is
+    refused; 3 if some of it got no answer.
     """
-    from pathlib import Path
+    from .probing import ask
 
-    from klingkit.contract.answers import save_answers
-
-    from .probing import answers_of, ask
-    from .run_options import prepare
-
-    contract = contract_named(name)
-    target, _ = prepare(url, contract, real=real, key=key, other_key=None, budget=Decimal(0), only=None)
-    target.key = key or target.key
+    check_writable("--out", out)
+    target, options = prepare(url, contract, real=real, other_key=None, budget=budget, only=None, **keys)
+    target.key = options.key
+    check_usable(target, contract, options)
     asked = ask(target, contract.choice, budget)
     for one in asked:
         click.echo(_told(one))
-    if not any(one.replies for one in asked):
-        raise WrongUsage(f"nothing could be asked: {asked[0].problem}")
     if out:
-        try:
-            save_answers(answers_of(asked, contract, target.url), Path(out))
-        except OSError as error:
-            raise CommandFailed(f"{out}: {error.strerror}") from None
+        _save(asked, contract, target.url, out)
     settled = sum(bool(one.alternative) for one in asked)
     click.echo(
         f"{settled} of {len(contract.assumptions)} questions are settled{f'; the answers are in {out}' * bool(out)}"
     )
+    if any(one.unanswered for one in asked):
+        raise click.exceptions.Exit(INCOMPLETE)
+
+
+def _save(asked: list[Asked], contract: Contract, url: str, out: Path) -> None:
+    from klingkit.contract.answers import save_answers
+
+    from .probing import answers_of
+
+    try:
+        save_answers(answers_of(asked, contract, url), out)
+    except OSError as error:
+        raise CommandFailed(f"{out}: {error.strerror}") from None
 
 
 def _told(one: Asked) -> str:

@@ -71,7 +71,9 @@ def evidence(
 def write_pin(to: Path, met: Path) -> None:
     """Write down what tests met."""
     from .pinned_evidence import as_text, pin, read_met
+    from .report_files import check_writable
 
+    check_writable("--pin", to)
     pinned = pin(read_met(met))
     try:
         to.write_text(as_text(pinned), encoding="utf-8")

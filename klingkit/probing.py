@@ -20,7 +20,7 @@ from klingkit.contract.evidence import INFERRED, TEXT, UNKNOWN
 from klingkit.contract.judge.charge import may_cost
 from klingkit.contract.judge.reading import describe, envelope_of, inner_of, task_id_of
 from klingkit.contract.resolving import shortest
-from klingkit.contract.targets.target import NoAnswerError, Reply, Request
+from klingkit.contract.targets.target import NoAnswerError, Reply, Request, without
 from klingkit.mock_server.serving.in_process import SimulatorTarget, in_process_target
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ class Asked:
     """Why it was not asked, or has no answer."""
     alternative: str = ""
     """The one that the service follows; empty if that is not known."""
+    unanswered: bool = False
+    """Whether it was asked, and nothing came."""
 
     @property
     def came(self) -> tuple[str, ...]:
@@ -107,7 +109,7 @@ def _ask(target: Target, contract: Contract, probe: Probe, budget: Decimal) -> t
     try:
         replies = tuple(_send(target, contract, probe))
     except NoAnswerError as error:
-        return budget - (most if error.arrived else worst), Asked(probe, problem=f"no answer: {error}")
+        return budget - (most if error.arrived else worst), Asked(probe, problem=f"no answer: {error}", unanswered=True)
     taken = sum(
         _may_cost(contract, *pair) for pair in zip(probe.requests, replies, strict=True) if pair[0].method != "GET"
     )
@@ -140,7 +142,7 @@ def _send(target: Target, contract: Contract, probe: Probe) -> Iterator[Reply]:
             _wait(target, contract, task_id)
         reply = target.send(replace(request, path=request.path.replace("{task_id}", task_id or "0")))
         task_id = task_id or task_id_of(reply)
-        yield reply
+        yield without((target.key,), reply)  # which is shown, and kept
 
 
 def _wait(target: Target, contract: Contract, task_id: str) -> None:

@@ -24,17 +24,24 @@ def report_files(reports: tuple[str, ...]) -> list[tuple[str, Path]]:
         file = Path(name)
         if file in [other for _, other in files]:
             raise WrongUsage(f"--report {text}: another report goes to the same file")
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            is_new = not file.exists()
-            with file.open("a"):
-                pass
-            if is_new:
-                file.unlink()  # an empty report would be read as one
-        except OSError as error:
-            raise WrongUsage(f"--report {text}: {error.strerror}") from None
+        check_writable(f"--report {text}", file)
         files.append((kind, file))
     return files
+
+
+def check_writable(said: str, file: Path | None) -> None:
+    """Make the folder of a file that is to be written when all is done. Raises WrongUsage, with what was said, if it cannot be."""
+    if file is None:
+        return
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        is_new = not file.exists()
+        with file.open("a"):
+            pass
+        if is_new:
+            file.unlink()  # an empty report would be read as one
+    except OSError as error:
+        raise WrongUsage(f"{said}: {error.strerror}") from None
 
 
 def write_reports(report: Report, files: list[tuple[str, Path]]) -> list[str]:

@@ -39,6 +39,22 @@ SAY_AGAIN_S = 15.0
 def run_options(command: Any) -> Any:
     """Add the options of a command that sends cases, which can cost money."""
     for option in (
+        secret_option(
+            "--other-key", variable="KLINGKIT_OTHER_KEY", help_text="Of another account, to test their isolation."
+        ),
+        click.option("--budget", type=money, metavar="USD", default="0", show_default=True, help="What may be spent."),
+        click.option("--plan", is_flag=True, help="Say what would be sent and what it costs, and send nothing."),
+        click.option("--real", is_flag=True, help="Needed for anything that is not on this machine."),
+        click.option("--only", metavar="RULE", help="Only the cases of one rule."),
+        click.option("--seed", type=int, default=0, show_default=True, help="What is drawn at random follows from it."),
+    ):
+        command = option(command)
+    return key_options(command)
+
+
+def key_options(command: Any) -> Any:
+    """Add the options that say by which contract a service is asked and with what; the command gets `contract`, `key` and `pair`."""
+    for option in (
         contract_option,
         secret_option(
             "--key",
@@ -49,14 +65,6 @@ def run_options(command: Any) -> Any:
             "--access-key", variable="KLING_ACCESS_KEY", help_text="With --secret-key, for the contract kling."
         ),
         secret_option("--secret-key", variable="KLING_SECRET_KEY", help_text="It signs tokens, and is not sent."),
-        secret_option(
-            "--other-key", variable="KLINGKIT_OTHER_KEY", help_text="Of another account, to test their isolation."
-        ),
-        click.option("--budget", type=money, metavar="USD", default="0", show_default=True, help="What may be spent."),
-        click.option("--plan", is_flag=True, help="Say what would be sent and what it costs, and send nothing."),
-        click.option("--real", is_flag=True, help="Needed for anything that is not on this machine."),
-        click.option("--only", metavar="RULE", help="Only the cases of one rule."),
-        click.option("--seed", type=int, default=0, show_default=True, help="What is drawn at random follows from it."),
     ):
         command = option(command)
 
@@ -130,6 +138,17 @@ def prepare(
     except ValueError as error:
         raise WrongUsage(str(error)) from None
     return target, options
+
+
+def check_usable(target: Target, contract: Contract, options: Options) -> None:
+    """Ask a service once, for nothing. Raises WrongUsage if it does not speak this contract, or refuses the key."""
+    from klingkit.contract.verify.probing import UnusableTargetError, probe
+    from klingkit.contract.verify.sending import Sender
+
+    try:
+        probe(Sender(target, contract, options), contract, options)
+    except UnusableTargetError as error:
+        raise WrongUsage(f"nothing could be asked: {error}") from None
 
 
 def run(target: Target, contract: Contract, options: Options, signals: Signals) -> Report:

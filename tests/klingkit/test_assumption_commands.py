@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import json
+import re
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner
+from pytest_httpserver import HTTPServer
+from werkzeug import Response
 
 from klingkit.cli import main
 from klingkit.contract import load_contract
 from klingkit.contract.answers import load_answers
+from klingkit.contract.targets.target import HttpTarget, NoAnswerError
 from klingkit.mock_server.control.client import Control
 from tests.conftest import serving
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from click.testing import Result
+    from werkzeug import Request
+
+    from klingkit.contract.targets.target import Reply
+    from klingkit.contract.targets.target import Request as Asked
 
 
 def run(*arguments: str) -> Result:
@@ -43,7 +53,7 @@ def test_an_unknown_contract_is_2() -> None:
 
     assert (result.exit_code, result.stderr) == (
         2,
-        "Error: unknown contract 'klong'; there are cometapi, cometapi-2026, kling\n",
+        "Error: --contract: unknown contract 'klong'; there are cometapi, cometapi-2026, kling\n",
     )
 
 
@@ -98,17 +108,113 @@ def test_answers_of_another_contract_are_2(tmp_path: Path) -> None:
     assert result.stderr == f"Error: {file} holds answers of kling, not of cometapi: choose --contract kling\n"
 
 
+@contextmanager
+def pages(status: int, **body: str) -> Iterator[tuple[str, list[str]]]:
+    """A service that has one answer for all; gives its URL and the authorizations that came."""
+    with HTTPServer(host="127.0.0.1") as service:
+        came: list[str] = []
+
+        def answer(request: Request) -> Response:
+            came.append(request.headers["Authorization"])
+            return Response(json.dumps(body), status, content_type="application/json")
+
+        service.expect_request(re.compile(".*")).respond_with_handler(answer)
+        yield service.url_for("").rstrip("/"), came
+
+
 def test_what_cannot_be_asked_is_2() -> None:
     assert run("probe", "https://api.example.com").exit_code == 2
     result = run("probe", "http://127.0.0.1:9")
 
     assert result.exit_code == 2
-    assert result.stderr.startswith("Error: nothing could be asked: no answer: ")
+    assert result.stderr.startswith("Error: nothing could be asked: http://127.0.0.1:9: ")
 
 
-def test_answers_that_cannot_be_written_are_1(tmp_path: Path) -> None:
-    with serving() as running:
-        result = run("probe", running.url, "--out", str(tmp_path / "none" / "answers.json"))
+@pytest.mark.parametrize(
+    ("status", "said"), [(401, "does not accept the key"), (404, "is some other service, or a wrong address")]
+)
+def test_a_service_that_answers_nothing_is_asked_once(status: int, said: str) -> None:
+    body = {"code": "1002", "message": "no"} if status == 401 else {"page": "none"}
+    with pages(status, **body) as (url, came):
+        result = run("probe", url, "--budget", "1")
 
-    assert result.exit_code == 1
-    assert result.stderr.endswith("No such file or directory\n")
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"Error: nothing could be asked: {url} {said}")
+    assert len(came) == 1
+
+
+def test_what_got_no_answer_is_3(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    whole = HttpTarget.send
+
+    def cut(target: HttpTarget, request: Asked, key: str | None = None) -> Reply:
+        if request.method == "POST":
+            raise NoAnswerError("cut off")
+        return whole(target, request, key)
+
+    monkeypatch.setattr(HttpTarget, "send", cut)
+    with serving("--instant") as running:
+        result = run("probe", running.url, "--out", str(tmp_path / "new" / "answers.json"))
+
+    assert result.exit_code == 3
+    assert "error-passthrough: open (no answer: cut off)" in result.stdout
+    assert (tmp_path / "new" / "answers.json").exists()
+
+
+KEYS = {
+    "COMETAPI_KEY": "sk-of-cometapi-alone",
+    "KLING_API_KEY": "sk-of-kling-alone",
+    "KLING_ACCESS_KEY": None,
+    "KLING_SECRET_KEY": None,
+}
+
+
+@pytest.mark.parametrize(
+    ("contract", "more", "goes"),
+    [
+        ("cometapi", {}, "sk-of-cometapi-alone"),
+        ("kling", {}, "sk-of-kling-alone"),
+        ("kling", {"KLING_API_KEY": None}, None),
+    ],
+)
+def test_no_key_goes_to_another_service(contract: str, more: dict[str, str | None], goes: str | None) -> None:
+    with pages(401, code="1002", message="no") as (url, came):
+        result = CliRunner().invoke(main, ["probe", url, "--contract", contract], env={**KEYS, **more})
+
+    assert result.exit_code == 2
+    assert len(came) == 1
+    assert "sk-of-cometapi-alone" not in came[0] or goes == "sk-of-cometapi-alone"
+    if goes:
+        assert came == [f"Bearer {goes}"]
+
+
+def test_a_pair_of_keys_asks_kling_as_the_environment_says(tmp_path: Path) -> None:
+    secret = "klingkit-secret-of-the-pair-0001"
+    pair = {"KLING_ACCESS_KEY": "klingkit-access", "KLING_SECRET_KEY": secret}
+    file = tmp_path / "answers.json"
+    with serving("--contract", "kling", "--access-key", "klingkit-access", "--secret-key", secret) as running:
+        words = ["probe", running.url, "--contract", "kling", "--out", str(file)]
+        result = CliRunner().invoke(main, words, env={**KEYS, **pair})
+        wrong = CliRunner().invoke(main, words, env={**KEYS, **pair, "KLING_SECRET_KEY": secret[::-1]})
+
+    assert result.exit_code == 0, result.output
+    assert "prompt-length: characters" in result.stdout
+    assert secret not in result.output + file.read_text()
+    assert wrong.exit_code == 2
+    assert "does not accept the key" in wrong.stderr
+
+
+def test_a_pair_of_keys_is_not_for_cometapi() -> None:
+    result = run("probe", "http://127.0.0.1:9", "--access-key", "a", "--secret-key", "b")
+
+    assert result.exit_code == 2
+    assert "--access-key and --secret-key are for kling" in result.stderr
+
+
+def test_answers_that_cannot_be_written_are_2_before_anything_is_asked(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pages(401) as (url, came):
+        result = run("probe", url, "--out", str(tmp_path / "file" / "answers.json"))
+
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Error: --out: ")
+    assert came == []
