@@ -9,14 +9,25 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from klingkit.contract import CONTRACTS, Choice, load_contract
+from klingkit.contract import CONTRACTS, Choice, Contract, load_contract
+from klingkit.contract.answers import load_answers, save_answers
 from klingkit.contract.cases.case import NEVER
 from klingkit.contract.cases.probes import probes
+from klingkit.contract.recordings.drift import compare
+from klingkit.contract.recordings.from_run import record
+from klingkit.contract.verify.run import verify
+from klingkit.contract.verify.selection import Options
 from klingkit.mock_server.serving.in_process import SimulatorTarget, in_process_target
 from klingkit.probing import Asked, answers_of, ask, send_probes
+from tests.stand_in import Habits
+from tests.stand_in_target import stand_in_target
+from tests.wrong_targets import NOW, light
 
 if TYPE_CHECKING:
-    from klingkit.contract.targets.target import Reply, Request
+    from pathlib import Path
+
+    from klingkit.contract.recordings.recording import Recording
+    from klingkit.contract.targets.target import Reply, Request, Target
 
 AMPLE = Decimal(1000)
 KEY = "sk-klingkit-one"
@@ -145,3 +156,32 @@ def test_what_was_found_is_what_a_simulator_then_does() -> None:
 
     assert str(taught.simulator.contract.choice) == str(load_contract(OTHERWISE).choice)
     assert answers.answers["missing-key"].came[0].startswith("401/'1001' 'Authorization is empty")
+
+
+def recorded(target: Target, contract: Contract) -> Recording:
+    target.callback_url = None  # it would stand in the bodies: what is sent must be the same on both sides
+    options = Options("sk-first", other_key="sk-second", budget=AMPLE, keep=True, run="klingkit-0a1b2c")
+    return record(verify(target, contract, options), NOW)
+
+
+def test_after_a_probe_the_simulator_does_not_differ_from_another_service(tmp_path: Path) -> None:
+    """A service that is no simulator, with answers of its own to a few questions: not one of all cases shows a difference."""
+    habits = Habits(prompt_in_bytes=True, unknown_task="kling", bare_key=True, failed_frees_id=True, loose_base64=True)
+    asked = ask(stand_in_target(habits=habits), Choice(), AMPLE)
+    save_answers(answers_of(asked, load_contract(), "https://example.com"), tmp_path / "answers.json")
+    assume = load_answers(tmp_path / "answers.json", "cometapi").assume
+    taught = light(load_contract(Choice(assume=assume)).text)
+
+    one = recorded(stand_in_target(habits=habits, megabytes=1), taught)
+    other = recorded(in_process_target(taught, keys=frozenset({"sk-first", "sk-second"})), taught)
+    drift = compare(one, other, taught)
+
+    assert set(taught.text.split("+")[1:]) == {
+        "prompt-length=bytes",
+        "unknown-task=kling",
+        "bare-key=accepted",
+        "external-id-after-failure=freed",
+        "base64-dialect=lenient",
+    }
+    assert (drift.rows, drift.missing, drift.orphans) == ([], {}, [])
+    assert drift.agree == drift.compared > 110

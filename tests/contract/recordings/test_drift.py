@@ -22,6 +22,8 @@ from klingkit.contract.recordings.drift_report import LONGEST, as_json, as_markd
 from klingkit.contract.recordings.files import save
 from klingkit.contract.recordings.secret import Secret
 from klingkit.contract.verify.selection import Options
+from tests.stand_in_faults import FAULTS
+from tests.stand_in_target import stand_in_target
 from tests.wrong_targets import KEY, NOW, OTHER_KEY, AlteredExchange, recording_of, wrong_target
 
 if TYPE_CHECKING:
@@ -58,6 +60,39 @@ def run(*arguments: str) -> Result:
 def drift_of(contract: Contract, right: Recording, rule: str | None, **hands: Any) -> list[DriftRow]:
     """What differs between the right simulator and one whose answers go through some hands."""
     return compare(right, recording_of(wrong_target(**hands), only=rule), contract, rule).rows
+
+
+# A service that is no simulator
+
+
+def recording_of_stand_in(*faults: str) -> Recording:
+    target = stand_in_target(keys=(KEY, OTHER_KEY))
+    target.callback_url = None
+    for fault in faults:
+        FAULTS[fault][0](target.service)
+    return recording_of(target)
+
+
+def test_texts_that_nobody_knows_are_no_drift(right: Recording, contract: Contract) -> None:
+    other = recording_of_stand_in()
+
+    own = other.answers["body.json"].keys() & right.answers["body.json"].keys()
+    assert any(other.answers["body.json"][key].inner != right.answers["body.json"][key].inner for key in own)
+    found = compare(right, other, contract)
+    assert (found.rows, found.missing, found.orphans) == ([], {}, [])
+    assert found.agree == found.compared > 110
+
+
+def test_a_service_that_does_otherwise_than_documented_is_told_for_just_that(
+    right: Recording, contract: Contract
+) -> None:
+    found = compare(right, recording_of_stand_in("status-for-prompt", "text-for-duplicate", "no-21-9"), contract)
+
+    assert {(row.requirement, row.kind) for row in found.rows} == {
+        ("prompt.maxLength", "status"),
+        ("external_task_id.unique", "text"),
+        ("aspect_ratio.enum", "stricter"),
+    }
 
 
 # Noise
