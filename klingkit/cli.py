@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from typing import Any
 
 import click
 
@@ -16,9 +17,31 @@ from . import (
     recording_commands,
     simulator_commands,
 )
+from .command_errors import CommandFailed
+from .ending import give_up, is_of_output, say, unwritten
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Commands(click.Group):
+    """The commands; what they print may find nobody who reads it, or no room, and no command says that itself."""
+
+    def main(self, *args: Any, **settings: Any) -> Any:
+        """Run a command. A closed pipe ends it quietly, a full disk with one line, both with 1."""
+        try:
+            try:
+                return super().main(*args, **settings)
+            finally:
+                if sys.stdout:  # else Python finds out when it ends, and says so in its own way
+                    sys.stdout.flush()
+        except OSError as error:
+            if not is_of_output(error):
+                raise
+            give_up("stdout")
+            if why := unwritten(error):
+                say(f"Error: {why}", err=True)
+            sys.exit(CommandFailed.exit_code)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="klingkit")
 def main() -> None:
     """Simulate Kling's Multi-Image to Image API, and use it."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,7 +69,7 @@ def cases(case_id: str | None, *, contract: Contract, as_json: bool) -> None:
         chosen = next((case for case in found if case.id == case_id), None)
         if chosen is None:
             raise WrongUsage(unknown("case", case_id, [case.id for case in found]))
-        sys.stdout.buffer.write(chosen.request.data)
+        click.echo(chosen.request.data, nl=False)
         return
     rows = [
         {
@@ -161,7 +160,8 @@ def verify(
         report = run(target, contract, options, signals)
     report.fail_on = fail_on
     unwritten = write_reports(report, files)
-    say(forms.as_text(report))
+    if why := say(forms.as_text(report)):
+        unwritten.append(why)
     for line in unwritten:
         say(f"Error: {line}", err=True)
     code = exit_code(report)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -19,6 +20,10 @@ BUG = 70
 """Exit code when klingkit itself fails."""
 ENDING = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
 """What ends a run as Ctrl-C does."""
+CLOSED = {errno.EPIPE, errno.EIO}
+"""Errors of a stream that nobody reads any more: a pipe, and a terminal."""
+FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
+"""Errors of a stream that goes to a file for which there is no room."""
 
 
 class ReportedBug(click.ClickException):
@@ -81,6 +86,10 @@ def ends_well(command: Callable[..., None]) -> Callable[..., None]:
                 command(signals=signals, **given)
             except (click.ClickException, click.exceptions.Exit, click.Abort):
                 raise
+            except OSError as error:
+                if is_of_output(error):
+                    raise  # to `cli`, as of any command
+                raise ReportedBug(bug_line(error)) from None
             except KeyboardInterrupt as interrupt:  # nothing was sent yet
                 raise click.exceptions.Exit(128 + next(iter(interrupt.args), signal.SIGINT)) from None
             except Exception as error:  # noqa: BLE001 - one line, whatever it is
@@ -89,11 +98,26 @@ def ends_well(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-def say(text: str, *, err: bool = False, nl: bool = True) -> None:
-    """Print a text; if nobody can read it any more, the files and the exit code still tell."""
+def say(text: str, *, err: bool = False, nl: bool = True) -> str:
+    """Print a text, and return why it could not be written; if nobody can read it any more, the files and the exit code still tell."""
     try:
         click.echo(text, err=err, nl=nl)
-    except OSError:
-        # What is left in the buffer would fail again when Python ends.
-        name = "stderr" if err else "stdout"
-        setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - for the rest of the process
+    except OSError as error:
+        give_up("stderr" if err else "stdout")
+        return unwritten(error)
+    return ""
+
+
+def is_of_output(error: OSError) -> bool:
+    """Tell whether an error came of printing: it is about no file by name, and a stream can have it."""
+    return error.filename is None and error.errno in {*CLOSED, *FULL}
+
+
+def unwritten(error: OSError) -> str:
+    """Say why an output could not be written; nothing if nobody reads it any more."""
+    return "" if error.errno in CLOSED else f"the output cannot be written: {error.strerror}"
+
+
+def give_up(name: str) -> None:
+    """Print no more to `stdout` or `stderr`: what is left in its buffer would fail again when Python ends."""
+    setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - for the rest of the process

@@ -8,6 +8,7 @@ import pty
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,6 +22,7 @@ from tests.conftest import serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from io import TextIOWrapper
     from pathlib import Path
 
     from tests.conftest import Running
@@ -140,3 +142,77 @@ def test_a_bug_ends_a_run_with_one_line_and_all_reports(tmp_path: Path, monkeypa
     assert line in in_the_run.stdout
     assert in_the_form.output.count(line) == 1
     assert json.loads(report.read_text())["incomplete"] == ""
+
+
+PRINTING = (
+    *([name, "--help"] for name in main.commands),
+    ["--help"],
+    ["--version"],
+    ["cases"],
+    ["cases", "accepted/1"],
+    ["rules", "--json"],
+    ["scenarios"],
+    ["assumptions"],
+    ["contract", "list"],
+    ["evidence", "prompt"],
+    ["verify", "http://127.0.0.1:9", "--plan"],
+    ["record", "http://127.0.0.1:9", "--plan", "--out", "never-made"],
+)
+
+
+def printed_to(
+    stream: TextIOWrapper, words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> tuple[object, str]:
+    """Run a command whose output goes there; return exit code and what it said besides."""
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", stream)
+        patch.delenv("COMETAPI_KEY", raising=False)
+        with pytest.raises(SystemExit) as ended:
+            main(words)
+        for each in (stream, sys.stdout):
+            with suppress(OSError):
+                each.close()
+    return ended.value.code, capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", PRINTING, ids=" ".join)
+def test_an_output_that_cannot_be_written_ends_each_command_with_a_line(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    full = open("/dev/full", "w", encoding="utf-8")  # noqa: SIM115 - closed in printed_to
+
+    assert printed_to(full, words, monkeypatch, capsys) == (
+        1,
+        "Error: the output cannot be written: No space left on device\n",
+    )
+
+
+@pytest.mark.parametrize("words", PRINTING, ids=" ".join)
+def test_a_closed_pipe_ends_each_command_quietly(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    theirs, ours = os.pipe()
+    os.close(theirs)
+
+    assert printed_to(os.fdopen(ours, "w", encoding="utf-8"), words, monkeypatch, capsys) == (1, "")
+
+
+def test_python_adds_nothing_when_it_ends() -> None:
+    with open("/dev/full", "wb") as full:
+        command = [sys.executable, "-m", "klingkit", "cases", "accepted/1"]
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+
+    assert (ended.returncode, ended.stderr) == (1, "Error: the output cannot be written: No space left on device\n")
+
+
+def test_a_run_keeps_its_reports_and_says_that_its_output_was_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = tmp_path / "r.json"
+    full = open("/dev/full", "w", encoding="utf-8")  # noqa: SIM115 - closed in printed_to
+    with serving("--instant") as live:
+        words = ["verify", live.url, "--only", "path.known", "--report", f"json={report}"]
+        code, said = printed_to(full, words, monkeypatch, capsys)
+
+    assert (code, said) == (3, "Error: the output cannot be written: No space left on device\n")
+    assert json.loads(report.read_text())["results"]
