@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 CONTRACTS = ("cometapi", "cometapi-2026", "kling")
 """Names of the contracts, the default first."""
@@ -44,13 +48,26 @@ class Choice:
     def parse(cls, text: str) -> Choice:
         """Read what `str` writes, such as `cometapi+plain-generation+prompt-length=bytes`. Raises UnknownChoiceError."""
         name, *rest = text.split("+")
-        assume = dict(parse_assumption(part) for part in rest if part != PLAIN)
-        return cls(name, PLAIN in rest, tuple(assume.items()))
+        try:
+            return cls(name, PLAIN in rest, parse_assumptions(part for part in rest if part != PLAIN))
+        except _NoAssumptionError as error:
+            raise UnknownChoiceError(
+                f"{error}; after the name of a contract come +ID=ALTERNATIVE and +{PLAIN}"
+            ) from None
 
 
-def parse_assumption(text: str) -> tuple[str, str]:
-    """Read `ID=ALTERNATIVE`. Raises UnknownChoiceError if it is none."""
-    name, equals, alternative = text.partition("=")
-    if not (name and equals and alternative):
-        raise UnknownChoiceError(f"{text[:60]!r} is no ID=ALTERNATIVE; `klingkit assumptions` lists them")
-    return name, alternative
+class _NoAssumptionError(UnknownChoiceError):
+    """A text is no ID=ALTERNATIVE."""
+
+
+def parse_assumptions(texts: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """Read texts such as `prompt-length=bytes`. Raises UnknownChoiceError for another form, and for two answers to one question."""
+    found: dict[str, str] = {}
+    for text in texts:
+        name, equals, alternative = text.partition("=")
+        if not (name and equals and alternative):
+            raise _NoAssumptionError(f"{text[:60]!r} is no ID=ALTERNATIVE; `klingkit assumptions` lists them")
+        if found.setdefault(name, alternative) != alternative:
+            both = f"{name}={found[name]} and {name}={alternative}"
+            raise UnknownChoiceError(f"{both[:160]} contradict each other: give one of them")
+    return tuple(found.items())

@@ -5,12 +5,16 @@ from __future__ import annotations
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from .choice import CONTRACTS, PLAIN, Choice, UnknownChoiceError
+from .nearest import nearest_names
 from .overlay import apply_actions, apply_overlay
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 OPENAPI = Path(__file__).resolve().parents[1] / "openapi.yaml"
 OVERLAYS = Path(__file__).resolve().parent / "overlays"
@@ -19,7 +23,7 @@ OVERLAYS = Path(__file__).resolve().parent / "overlays"
 def shortest(choice: Choice) -> Choice:
     """Return the same choice without what is assumed anyway, and with plain generation as the option that it is.
 
-    Raises UnknownChoiceError for an assumption or an alternative that the contract has not.
+    Raises UnknownChoiceError for an assumption or an alternative that the contract has not, and for what contradicts itself.
     """
     questions = _named(choice.name)["x-assumptions"]
     assume, plain = [], choice.plain_generation
@@ -27,6 +31,8 @@ def shortest(choice: Choice) -> Choice:
         entry = _alternative(choice.name, questions, name, alternative)
         if entry.get("overlay") == PLAIN:
             plain = True
+        elif choice.plain_generation and _asks_for_plain(questions[name]):
+            raise UnknownChoiceError(f"{PLAIN} and {name}={alternative} contradict each other: leave one of them out")
         elif alternative != questions[name]["default"]:
             assume.append((name, alternative))
     return Choice(choice.name, plain, tuple(assume))
@@ -77,14 +83,38 @@ def _overlay(name: str) -> dict[str, Any]:
     return read_yaml(OVERLAYS / f"{name}.yaml")
 
 
+def without_plain(choice: Choice, assume: Iterable[tuple[str, str]]) -> bool:
+    """Tell whether one of these assumptions says that a contract makes no plain pictures."""
+    questions = _named(choice.name)["x-assumptions"]
+    return any(
+        name in questions
+        and _asks_for_plain(questions[name])
+        and questions[name]["alternatives"].get(alternative, {}).get("overlay") != PLAIN
+        for name, alternative in assume
+    )
+
+
+def _asks_for_plain(question: dict[str, Any]) -> bool:
+    return any(entry.get("overlay") == PLAIN for entry in question["alternatives"].values())
+
+
 def _alternative(contract: str, questions: dict[str, Any], name: str, alternative: str) -> dict[str, Any]:
     if name not in questions:
-        raise UnknownChoiceError(f"{contract} has no assumption {name[:60]!r}; there are {', '.join(questions)}")
+        raise UnknownChoiceError(
+            f"{contract} has no assumption {name[:60]!r}; {_meant(name, questions)}there are {', '.join(questions)}"
+        )
     alternatives = questions[name]["alternatives"]
     if alternative not in alternatives:
         why = f" ({questions[name]['fixed'].rstrip('.')})" if "fixed" in questions[name] else ""
         raise UnknownChoiceError(
-            f"{name} has no alternative {alternative[:60]!r}; there are {', '.join(alternatives)}{why}"
+            f"{name} has no alternative {alternative[:60]!r}; {_meant(alternative, alternatives)}"
+            f"there are {', '.join(alternatives)}{why}"
         )
     entry: dict[str, Any] = alternatives[alternative]
     return entry
+
+
+def _meant(name: str, valid: Iterable[str]) -> str:
+    """Begin to say what there is with what was probably meant; empty if nothing comes near."""
+    near = nearest_names(name[:60], valid, most=1, alike=0.6)
+    return f"did you mean {near[0]}? " if near else ""

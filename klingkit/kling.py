@@ -7,6 +7,7 @@ import random
 import time
 import traceback
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
@@ -32,7 +33,7 @@ from .task_view import TaskView
 from .virtual_clock import VirtualClock, delivering
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from decimal import Decimal
     from pathlib import Path
 
@@ -47,6 +48,10 @@ MOST_LINES = 30
 """Requests that a report of a failed test shows."""
 LOOK_AGAIN_S = 0.02
 """How often a wait looks whether another thread or process has submitted a task."""
+
+
+def _is_assumed(value: object) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(text, str) for text in (*value, *value.values()))
 
 
 class Kling(ABC):
@@ -133,6 +138,8 @@ class Kling(ABC):
 
     def _assumed(self, assume: Mapping[str, str] | None, answers: str | Path | None) -> dict[str, str] | None:
         """Return what is assumed by a file of answers, and beside it. Raises ValueError."""
+        if assume is not None and not _is_assumed(assume):
+            raise ValueError(f"assume: {assume!r:.60} is no {{id: alternative}}, such as {{'prompt-length': 'bytes'}}")
         if answers is None:
             return None if assume is None else dict(assume)
         from pathlib import Path

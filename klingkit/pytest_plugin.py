@@ -30,7 +30,7 @@ OPTIONS = {
     "seed": "All random choices follow from it.",
     "contract": "What is served: cometapi (the default), cometapi-2026, kling, or all of them.",
     "plain_generation": "True: a create without subject pictures makes a plain picture, as on CometAPI.",
-    "assume": "Answers to open questions, {id: alternative}, or ID=ALTERNATIVE ID=...; `klingkit assumptions` lists them.",
+    "assume": "Answers to open questions: {id: alternative}, in the ini file ID=ALTERNATIVE ID=...; `klingkit assumptions` lists them.",
     "answers": "File of `klingkit probe`: open questions are answered as that service did.",
 }
 """Arguments of the marker, and ini options with klingkit_ before the name."""
@@ -242,8 +242,9 @@ def _options(request: pytest.FixtureRequest) -> dict[str, Any]:
     if options["plain_generation"] in {"true", "false"}:
         options["plain_generation"] = options["plain_generation"] == "true"
     if options["assume"]:
-        options["assume"] = dict(word.partition("=")[::2] for word in options["assume"].split())
+        options["assume"] = _assumed(options["assume"])
     options["contract"] = request.config.getoption("klingkit_contract") or options["contract"]
+    named: set[str] = set()
     for marker in reversed(list(request.node.iter_markers("kling"))):
         if marker.args or marker.kwargs.keys() - OPTIONS.keys():
             wrong = ", ".join([*map(repr, marker.args), *(marker.kwargs.keys() - OPTIONS.keys())])
@@ -252,7 +253,29 @@ def _options(request: pytest.FixtureRequest) -> dict[str, Any]:
                 f"@pytest.mark.kling of {request.node.nodeid} does not take {wrong}; it takes {valid}", pytrace=False
             )
         options |= marker.kwargs
+        named |= marker.kwargs.keys()
+    if "plain_generation" not in named and options["contract"]:
+        options["plain_generation"] = _where_there_is_any(options["plain_generation"], options["contract"])
     return options
+
+
+def _where_there_is_any(plain: Any, contract: str) -> Any:
+    """Return what the ini file says of plain pictures, for all tests; nothing where the contract of this one has none."""
+    from klingkit.contract.choice import CONTRACTS, WITH_PLAIN
+
+    return None if contract in CONTRACTS and contract not in WITH_PLAIN else plain
+
+
+def _assumed(text: str) -> dict[str, str]:
+    """Read the ini option."""
+    from klingkit.contract.choice import parse_assumptions
+
+    problem = ""
+    try:
+        return dict(parse_assumptions(text.split()))
+    except ValueError as error:
+        problem = str(error)
+    pytest.fail(f"klingkit_assume: {problem}", pytrace=False)
 
 
 @pytest.hookimpl(wrapper=True)

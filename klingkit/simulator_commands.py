@@ -15,19 +15,22 @@ import click
 from klingkit.mock_server.settings import Settings
 
 from .command_errors import LOCAL, CommandFailed, WrongUsage, finite, money
+from .contract_option import contract_option
+from .idle_options import refuse_idle
 from .secret_options import secret_option
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from decimal import Decimal
 
+    from klingkit.contract import Contract
     from klingkit.mock_server.account_settings import AccountSettings
 
 SIZES = {"": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3}
 DEFAULTS = Settings()
+"""Of the server: an option takes its default from here, so that it is given once."""
 SHOWN = 3
 """Requests that are shown of those with equal advice."""
-"""Of the server: an option takes its default from here, so that it is given once."""
 
 
 def parse_size(text: str) -> int:
@@ -83,7 +86,9 @@ def pairs(access_keys: tuple[str, ...], secret_keys: tuple[str, ...]) -> tuple[t
     return tuple(zip(access_keys, secret_keys, strict=True))
 
 
-def checked(account: AccountSettings, scenario: str | None, served: str) -> AccountSettings:
+def checked(
+    account: AccountSettings, scenario: str | None, served: str, assume: tuple[tuple[str, str], ...]
+) -> AccountSettings:
     """Return settings with a scenario, if all of them can be used by what is served."""
     from klingkit.mock_server.callbacks import check_secret
     from klingkit.mock_server.contracts import Contracts
@@ -92,7 +97,10 @@ def checked(account: AccountSettings, scenario: str | None, served: str) -> Acco
     from klingkit.mock_server.scenario_choice import parse_for
 
     try:
-        contracts = Contracts(served).served
+        served_contracts = Contracts(served, assume=assume)
+        contracts = served_contracts.served
+        if account.plain_generation:
+            served_contracts.check_plain(assume)
         check_known("progression", account.progression, PROGRESSIONS)
         check_known("retry schedule", account.callback_retries, contracts[0].callbacks.retry_after_ms)
         if account.callback_secret is not None:
@@ -139,7 +147,7 @@ def serve_option(name: str, *names: str, **settings: Any) -> Callable[[Any], Any
 @serve_option(
     "--answers",
     type=click.Path(exists=True, dir_okay=False),
-    help="Answer the open questions as the service did that `klingkit probe` asked.",
+    help="Answer the open questions as the service did that `klingkit probe` asked; what --assume says wins.",
 )
 @serve_option(
     "--speed",
@@ -147,7 +155,7 @@ def serve_option(name: str, *names: str, **settings: Any) -> Callable[[Any], Any
     type=click.FloatRange(min=0, min_open=True, max=1e6),
     callback=finite,
     show_default=True,
-    help="How much faster than the real service; at 1 a task takes about 30 s.",
+    help="How much faster than the real service; at 1 a task takes about 30 s. Retries of callbacks are faster too, with --instant as well.",
 )
 @serve_option("--instant", is_flag=True, help="Finish every task at once.")
 @serve_option("--seed", type=int, help="All random choices follow from it; a random one if not given.")
@@ -271,6 +279,8 @@ def serve(
     from klingkit.mock_server.serving.server import CannotListenError, bound
     from klingkit.mock_server.serving.server import serve as run
 
+    both_keys = pairs(access_keys, secret_keys)
+    refuse_idle(contract)
     if public_url is not None and not re.match(r"https?://[^/?#\s]", public_url):
         raise WrongUsage(f"--public-url {public_url!r} does not begin with http:// or https:// and a host")
     account = AccountSettings(
@@ -280,21 +290,22 @@ def serve(
         callback_secret=callback_secret,
         callback_retries=callback_retries,
     )
+    taken = assumed(assume, answers, contract) if assume or answers else ()
     # What nobody chose needs no contract, which takes time to read.
     if (contract, scenario, account) != (DEFAULTS.contract, None, DEFAULTS.account):
-        account = checked(account, scenario, contract)
+        account = checked(account, scenario, contract, taken)
     if recording is not None:
         check_recording(recording, contract)
     settings = Settings(
         contract=contract,
-        assume=assumed(assume, answers, contract) if assume or answers else (),
+        assume=taken,
         account=account,
         recording=recording,
         control=not no_control,
         bound_host=host,
         seed=random.SystemRandom().getrandbits(32) if seed is None else seed,
         keys=frozenset(keys),
-        access_keys=pairs(access_keys, secret_keys),
+        access_keys=both_keys,
         public_url=public_url.rstrip("/") if public_url else None,
         **options,
     )
@@ -308,12 +319,12 @@ def serve(
 def assumed(assume: tuple[str, ...], answers: str | None, served: str) -> tuple[tuple[str, str], ...]:
     """Return what is assumed by a file of answers, and by options, which win, if it can be used."""
     from klingkit.contract.answers import load_answers
-    from klingkit.contract.choice import parse_assumption
+    from klingkit.contract.choice import parse_assumptions
     from klingkit.mock_server.contracts import Contracts
 
     try:
         found = dict(load_answers(Path(answers), served).assume) if answers else {}
-        found |= dict(map(parse_assumption, assume))
+        found |= dict(parse_assumptions(assume))
         Contracts(served, assume=tuple(found.items()))
     except ValueError as error:
         raise WrongUsage(str(error)) from None
@@ -339,13 +350,13 @@ def check_recording(folder: str, served: str) -> None:
 
 
 @click.command(short_help="List the scenarios.")
-def scenarios() -> None:
+@contract_option
+def scenarios(*, contract: Contract) -> None:
     """List the scenarios: what each does, and the argument that it takes."""
-    from klingkit.contract import load_contract
     from klingkit.mock_server.scenario_choice import CHOOSE
     from klingkit.mock_server.scenarios import scenario_table
 
-    rows = scenario_table(load_contract()).values()
+    rows = scenario_table(contract).values()
     width = max(len(row.name) for row in rows)
     for row in rows:
         argument = f" (ARGUMENT: {row.argument})" if row.argument else ""

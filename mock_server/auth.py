@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from .settings import Settings
     from .simulator import Simulator
 
+NAMELESS = ("missing", "empty", "bare", "scheme")
+"""What a header can be that holds no bearer token, and so names no account."""
+
 
 def account_of(header: str | None) -> tuple[str, str] | None:
     """Return key and account of an `Authorization` header; None if it is missing or malformed.

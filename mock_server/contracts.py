@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from klingkit.contract import load_contract
 from klingkit.contract.choice import CONTRACTS, WITH_PLAIN, Choice, UnknownChoiceError
-from klingkit.contract.resolving import shortest
+from klingkit.contract.resolving import shortest, without_plain
 
 from .scenario_arguments import check_known
 
@@ -74,6 +74,12 @@ class Contracts:
         """Raise ValueError, which names the valid ones, for what is assumed of no contract that is served."""
         _check([contract.name for contract in self.served], assume)
 
+    def check_plain(self, assume: Assume) -> None:
+        """Raise ValueError if nothing that is served makes plain pictures, or what is assumed says that none are made."""
+        names = [contract.name for contract in self.served]
+        for name in [name for name in names if name in WITH_PLAIN] or names:
+            _assuming(Choice(name, plain_generation=True), assume)
+
     def _families(self, name: str, assume: Assume) -> list[Contract]:
         """Return the contracts of a name, of those with the same paths only the first."""
         names = CONTRACTS if name == ALL else (name,)
@@ -90,8 +96,9 @@ class Contracts:
         choice = served.choice
         if name is not None and served is self.served[0]:
             choice = replace(choice, name=name)
-        if plain_generation and choice.name in WITH_PLAIN:
-            choice = replace(choice, plain_generation=True)
+        if choice.name in WITH_PLAIN:
+            plain = choice.plain_generation or plain_generation
+            choice = replace(choice, plain_generation=plain and not without_plain(choice, assume))
         return self.by_text(str(_assuming(choice, assume)))
 
     def _compiled(self, text: str) -> Contract:

@@ -6,6 +6,9 @@ import re
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from klingkit.contract import load_contract
+from klingkit.contract.choice import CONTRACTS
+
 from .foreign_text import plain
 from .progressions import PROGRESSIONS
 from .scenario import Scenario
@@ -64,11 +67,23 @@ def is_known(scenario: Scenario, contract: Contract) -> bool:
 
 
 def parse_for(text: str, contracts: Sequence[Contract], operation_id: str = "create_task") -> Scenario:
-    """Return a scenario that one of several contracts knows. Raises what the first of them says of it."""
+    """Return a scenario that one of several contracts knows. Raises what the first of them says of it, or whose it is."""
     for contract in contracts:
         with suppress(UnknownNameError):
             return parse_scenario(text, contract, operation_id)
+    if others := _who_knows(text):
+        served = " and ".join(contract.name for contract in contracts)
+        raise UnknownNameError(
+            f"scenario {text.strip()[:60]!r} is of {' and '.join(others)}, and {served} has nothing of the kind; "
+            f"`klingkit scenarios --contract {contracts[0].name}` lists what there is"
+        )
     return parse_scenario(text, contracts[0], operation_id)
+
+
+def _who_knows(text: str) -> list[str]:
+    """Return the contracts that have a scenario."""
+    tables = {name: scenario_table(load_contract(name)) for name in CONTRACTS}
+    return [name for name, table in tables.items() if _parts(text, table)[0] in table]
 
 
 def _parts(text: str, table: dict[str, ScenarioRow]) -> tuple[str, str, str]:

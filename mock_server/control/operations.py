@@ -14,8 +14,10 @@ import jsonschema_rs
 
 from klingkit.contract import UnknownChoiceError
 from klingkit.contract.behaviours import as_json, aspects_of
+from klingkit.contract.choice import CONTRACTS
 
 from ..advice import REMEDIES, advise
+from ..auth import NAMELESS
 from ..callbacks import check_secret
 from ..clock import parse_duration
 from ..handlers import HANDLERS
@@ -168,6 +170,13 @@ class Operations:
             if "assume" in changes:
                 changes["assume"] = tuple(sorted(changes["assume"].items()))
                 self._simulator.contracts.check_assume(changes["assume"])
+                if account is not None:
+                    self._check_reaches_an_account(changes["assume"])
+            own = self._simulator.store.settings(account or "")
+            if changes.keys() & {"plain_generation", "assume"} and changes.get(
+                "plain_generation", own.plain_generation
+            ):
+                self._simulator.contracts.check_plain(changes.get("assume", own.assume))
             check_known("progression", changes.get("progression", "time"), PROGRESSIONS)
             check_known(
                 "callback_retries",
@@ -180,6 +189,17 @@ class Operations:
         except (ValueError, TooManyError) as error:
             raise ControlError(str(error)) from None
         return self.get_account(account)
+
+    def _check_reaches_an_account(self, assume: tuple[tuple[str, str], ...]) -> None:
+        """Refuse what is about requests that name no account."""
+        names = {name for name, _ in assume}
+        for question in (each for contract in self._simulator.contracts.served for each in contract.assumptions):
+            kinds = [about.partition("/")[2] for about in question.about]
+            if question.id in names and kinds and set(kinds) <= set(NAMELESS):
+                raise ValueError(
+                    f"assume: {question.id} is about requests that name no account, and does nothing for one: "
+                    "set it without a key, for everybody"
+                )
 
     def list_tasks(self, account: str | None) -> list[dict[str, Any]]:
         """Return tasks, oldest first."""
@@ -340,7 +360,7 @@ class Operations:
             place = ".".join(map(str, error.instance_path)) or "the body"
             known = schema if "properties" in schema else components["schemas"][schema["$ref"].rpartition("/")[2]]
             hint = f"; the fields are {', '.join(known['properties'])}" if place == "the body" else ""
-            raise ControlError(f"{place}: {error.message[:300]}{hint}")
+            raise ControlError(f"{place}: {_said(error)[:300]}{hint}")
         fields: dict[str, Any] = body
         return fields
 
@@ -393,6 +413,16 @@ def _version() -> str:
     from importlib.metadata import version  # noqa: PLC0415 - start-up does not wait for it
 
     return version("klingkit")
+
+
+def _said(error: jsonschema_rs.ValidationError) -> str:
+    """Say in plain words what the schema says in a pattern or in alternatives."""
+    value = f"{error.instance!r:.60}"
+    if "pattern" in error.schema_path:
+        return f"{value} is no amount, such as 0.50"
+    if "anyOf" in error.schema_path:
+        return f"{value} is no name of a contract; give one of {', '.join(CONTRACTS)}, or null"
+    return str(error.message)
 
 
 def _integer(name: str, text: str) -> int:

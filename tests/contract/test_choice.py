@@ -20,6 +20,7 @@ from klingkit.contract.overlay import apply_action, select
 from klingkit.contract.resolving import OVERLAYS
 
 CHOICES = [Choice(name) for name in CONTRACTS] + [Choice(name, plain_generation=True) for name in WITH_PLAIN]
+FORM = "is no ID=ALTERNATIVE; `klingkit assumptions` lists them; after the name of a contract come +ID=ALTERNATIVE and +plain-generation"
 WORDS = st.from_regex(r"[a-z]{1,6}(-[a-z]{1,6})?", fullmatch=True)
 
 
@@ -41,8 +42,13 @@ def test_a_choice_is_read_from_what_it_is_written_as(choice: Choice, assume: dic
         ("klink", "unknown contract 'klink'; there are cometapi, cometapi-2026, kling"),
         ("", "unknown contract ''; there are cometapi, cometapi-2026, kling"),
         ("kling+plain-generation", "kling has no plain generation on this path; cometapi and cometapi-2026 have"),
-        ("kling+prompt-length", "'prompt-length' is no ID=ALTERNATIVE; `klingkit assumptions` lists them"),
-        ("kling+=bytes", "'=bytes' is no ID=ALTERNATIVE; `klingkit assumptions` lists them"),
+        ("kling+prompt-length", f"'prompt-length' {FORM}"),
+        ("kling+=bytes", f"'=bytes' {FORM}"),
+        ("kling+quota=a+quota=b", "quota=a and quota=b contradict each other: give one of them"),
+        (
+            "cometapi+plain-generation+no-subjects=refused",
+            "plain-generation and no-subjects=refused contradict each other: leave one of them out",
+        ),
     ],
 )
 def test_what_there_is_not_is_refused_in_one_line_that_names_what_there_is(text: str, said: str) -> None:

@@ -66,11 +66,17 @@ def test_mock_takes_the_answers_of_a_service_and_what_is_assumed_beside_them(tmp
 @pytest.mark.parametrize(
     ("assume", "said"),
     [
+        ("prompt-length", r"assume: 'prompt-length' is no {id: alternative}, such as {'prompt-length': 'bytes'}"),
+        (["prompt-length=bytes"], r"assume: \['prompt-length=bytes'\] is no {id: alternative}"),
+        ({"prompt-length": 5}, "is no {id: alternative}"),
         ({"prompt-length": "words"}, "prompt-length has no alternative 'words'; there are characters, bytes"),
-        ({"prompt": "bytes"}, "cometapi has no assumption 'prompt'; there are list-errors"),
+        (
+            {"prompt": "bytes"},
+            r"cometapi has no assumption 'prompt'; did you mean prompt-length\? there are list-errors",
+        ),
     ],
 )
-def test_what_cannot_be_assumed_is_refused(assume: dict[str, str], said: str) -> None:
+def test_what_cannot_be_assumed_is_refused(assume: Any, said: str) -> None:
     with pytest.raises(ValueError, match=said), klingkit.mock(assume=assume):
         pass
 
@@ -81,3 +87,11 @@ def test_an_ini_option_assumes_for_all_tests(pytester: pytest.Pytester) -> None:
     tests = f"def test_it(kling_mock):\n    assert kling_mock.control.account()['assume'] == {assumed}\n"
 
     run(pytester, tests).assert_outcomes(passed=1)
+
+
+def test_an_ini_option_that_is_none_is_one_line(pytester: pytest.Pytester) -> None:
+    pytester.makeini("[pytest]\nklingkit_assume = prompt-length\n")
+    result = run(pytester, "def test_it(kling_mock): pass\n")
+
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["klingkit_assume: 'prompt-length' is no ID=ALTERNATIVE; *"])

@@ -82,7 +82,10 @@ def test_a_service_is_asked_and_a_server_then_does_as_it_did(tmp_path: Path) -> 
     [
         (["--assume", "prompt-length"], "'prompt-length' is no ID=ALTERNATIVE"),
         (["--assume", "prompt-length=words"], "prompt-length has no alternative 'words'; there are characters, bytes"),
-        (["--assume", "prompt=bytes"], "cometapi has no assumption 'prompt'; there are list-errors, "),
+        (
+            ["--assume", "prompt=bytes"],
+            "cometapi has no assumption 'prompt'; did you mean prompt-length? there are list-errors, ",
+        ),
         (
             ["--contract", "kling", "--assume", "bare-key=accepted"],
             "kling has no assumption 'bare-key'; there are list-errors, ",

@@ -168,7 +168,15 @@ def test_mock_refuses_a_contract_that_there_is_not() -> None:
         (["--access-key", "a"], "each --access-key needs its --secret-key"),
         (["--access-key", "a", "--access-key", "a", "--secret-key", "TOPSECRET", "--secret-key", "TOPSECRET"], "given twice"),
         (["--access-key", "a", "--secret-key", "TOPSECRET x"], "one word of ASCII"),
-        (["--contract", "kling", "--scenario", "gateway-503"], "unknown scenario 'gateway-503'"),
+        (["--contract", "kling", "--scenario", "gateway-503"], "'gateway-503' is of cometapi and cometapi-2026, and kling has nothing"),
+        (["--access-key", "a", "--secret-key", "TOPSECRET"], "cometapi takes keys and no signed tokens: give --key"),
+        (["--contract", "kling", "--plain-generation"], "kling has no plain generation on this path"),
+        (["--plain-generation", "--assume", "no-subjects=refused"], "plain-generation and no-subjects=refused contradict"),
+        (["--assume", "prompt-length=bytes", "--assume", "prompt-length=characters"], "contradict each other: give one of them"),
+        (["--assume", "prompt-lenth=bytes"], "no assumption 'prompt-lenth'; did you mean prompt-length?"),
+        (["--assume", "prompt-length=byte"], "no alternative 'byte'; did you mean bytes?"),
+        (["--no-control", "--control-token", "TOPSECRET"], "--no-control leaves it out: give one of them"),
+        (["--allow-fetch", "example.com"], "does nothing without --fetch-inputs"),
     ],
 )  # fmt: skip
 def test_serve_refuses_what_cannot_be_served(arguments: list[str], said: str) -> None:
@@ -202,3 +210,17 @@ def test_one_server_serves_all_and_says_how() -> None:
     assert "Put a token that is signed with one of its secret keys into KLING_TOKEN" in running.banner
     assert (refused.status_code, refused.json()["code"]) == (401, 1002)
     assert not any(secret in running.banner + log for secret in ("secret-of", token))
+
+
+def test_a_marker_asks_for_plain_pictures_only_where_there_are_any(pytester: pytest.Pytester) -> None:
+    tests = """
+import pytest
+
+@pytest.mark.kling(contract="kling", plain_generation=True)
+def test_it(kling_mock):
+    pass
+"""
+    result = run(pytester, tests)
+
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["kling_mock of *: kling has no plain generation on this path; *"])

@@ -153,8 +153,44 @@ def test_an_account_cannot_choose_what_is_not_served(served: str) -> None:
     for wrong in (other, "nothing"):
         with pytest.raises(ControlError, match=rf"unknown contract of an account '{wrong}'"):
             control.configure(contract=wrong)
-    with pytest.raises(ControlError, match="contract: "):
+    with pytest.raises(ControlError, match="contract: 5 is no name of a contract; give one of cometapi, "):
         control.configure(contract=5)
+    with pytest.raises(ControlError, match=r"^balance: 'x' is no amount, such as 0\.50$"):
+        control.configure(balance="x")
+
+
+@pytest.mark.parametrize(
+    ("served", "settings", "said"),
+    [
+        ("cometapi", {"assume": {"missing-key": "kling"}}, "missing-key is about requests that name no account"),
+        ("all", {"assume": {"bare-key": "accepted"}}, "bare-key is about requests that name no account"),
+        ("kling", {"plain_generation": True}, "kling has no plain generation"),
+        ("all", {"plain_generation": True, "assume": {"no-subjects": "refused"}}, "contradict each other"),
+    ],
+)
+def test_what_can_have_no_effect_for_an_account_is_refused_and_changes_nothing(
+    served: str, settings: dict[str, Any], said: str
+) -> None:
+    control = Service(contract=served).control()
+    before = control.account()
+
+    with pytest.raises(ControlError, match=said):
+        control.configure(**settings)
+    assert control.account() == before
+
+
+def test_what_is_about_requests_without_an_account_is_set_for_everybody(service: Service) -> None:
+    service.control(None).configure(assume={"missing-key": "kling"})
+
+    assert "1001" in service("GET", f"{PATH}/1", key="").get_data(as_text=True)
+
+
+def test_an_account_of_its_own_mind_has_no_plain_pictures_where_everybody_has(service: Service) -> None:
+    service.control("key").configure(assume={"no-subjects": "refused"})
+    service.control(None).configure(plain_generation=True)
+
+    made = [service("POST", PATH, key=key, json={"prompt": "a tree"}).status_code for key in ("key", "other")]
+    assert made == [400, 200]
 
 
 def test_a_task_keeps_the_contract_by_which_it_was_made(service: Service) -> None:
