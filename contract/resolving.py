@@ -116,5 +116,5 @@ def _alternative(contract: str, questions: dict[str, Any], name: str, alternativ
 
 def _meant(name: str, valid: Iterable[str]) -> str:
     """Begin to say what there is with what was probably meant; empty if nothing comes near."""
-    near = nearest_names(name[:60], valid, most=1, alike=0.6)
+    near = nearest_names(name[:60], valid, most=1, alike=0.75)
     return f"did you mean {near[0]}? " if near else ""

@@ -72,7 +72,7 @@ def test_mock_takes_the_answers_of_a_service_and_what_is_assumed_beside_them(tmp
         ({"prompt-length": "words"}, "prompt-length has no alternative 'words'; there are characters, bytes"),
         (
             {"prompt": "bytes"},
-            r"cometapi has no assumption 'prompt'; did you mean prompt-length\? there are list-errors",
+            r"cometapi has no assumption 'prompt'; there are list-errors",
         ),
     ],
 )

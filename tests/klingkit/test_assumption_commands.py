@@ -84,7 +84,7 @@ def test_a_service_is_asked_and_a_server_then_does_as_it_did(tmp_path: Path) -> 
         (["--assume", "prompt-length=words"], "prompt-length has no alternative 'words'; there are characters, bytes"),
         (
             ["--assume", "prompt=bytes"],
-            "cometapi has no assumption 'prompt'; did you mean prompt-length? there are list-errors, ",
+            "cometapi has no assumption 'prompt'; there are list-errors, ",
         ),
         (
             ["--contract", "kling", "--assume", "bare-key=accepted"],

@@ -192,7 +192,7 @@ def test_an_account_assumes_more_than_the_server() -> None:
     ("assume", "said"),
     [
         (("prompt-length", "words"), "prompt-length has no alternative 'words'; there are characters, bytes"),
-        (("prompt", "bytes"), "cometapi has no assumption 'prompt'; did you mean prompt-length? there are list-errors"),
+        (("prompt", "bytes"), "cometapi has no assumption 'prompt'; there are list-errors"),
     ],
 )
 def test_what_cannot_be_assumed_is_one_line(assume: tuple[str, str], said: str) -> None:
