@@ -48,7 +48,9 @@ class Dialect:
     def _check(self, what: str, having: set[str]) -> None:
         """Raise InputError, which names them, if only other contracts have something."""
         if having and self.name not in having:
-            raise InputError(f"the contract {self.name} has no {what}; {' and '.join(sorted(having))} has it")
+            raise InputError(
+                f"the contract {self.name} has no {what}; {' and '.join(sorted(having))} {'has' if len(having) == 1 else 'have'} it"
+            )
 
 
 COMETAPI = Dialect(

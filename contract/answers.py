@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from .choice import Choice, UnknownChoiceError
+from .printable import printable
 from .spec import load_contract
 from .strict_json import read_json
 
@@ -56,29 +57,47 @@ def load_answers(file: Path, served: str) -> Answers:
     Raises BrokenAnswersError for a file that cannot be read, answers of another contract, and what that does not know.
     """
     try:
-        with file.open("rb") as stream:
-            raw = stream.read(LARGEST + 1)
-        answers = _read(read_json(raw) if len(raw) <= LARGEST else None)
+        answers = _read(file)
         load_contract(Choice(answers.contract, assume=answers.assume))
     except OSError as error:
         raise BrokenAnswersError(f"{file}: {error.strerror}") from None
     except UnknownChoiceError as error:
         raise BrokenAnswersError(f"{file}: {error}") from None
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise BrokenAnswersError(f"{file} holds no answers; `klingkit probe URL --out FILE` writes them") from None
     if served not in {answers.contract, "all"}:
         raise BrokenAnswersError(
             f"{file} holds answers of {answers.contract}, not of {served}: choose --contract {answers.contract}"
         )
+    if not answers.answers:
+        raise BrokenAnswersError(f"{file} holds no answers: none of the questions was settled")
     return answers
 
 
-def _read(value: Any) -> Answers:
-    answers = {
-        _text(name): Answer(_text(entry["alternative"]), tuple(map(_text, entry["came"])))
-        for name, entry in value["answers"].items()
-    }
-    return Answers(_text(value["contract"]), _text(value["url"]), _text(value["at"]), answers)
+def _read(file: Path) -> Answers:
+    """Return what a file holds. Raises OSError, and BrokenAnswersError, which says where it breaks off."""
+    with file.open("rb") as stream:
+        raw = stream.read(LARGEST + 1)
+    if len(raw) > LARGEST:
+        raise _broken(file, f"it is larger than {LARGEST} bytes")
+    try:
+        value = read_json(raw)
+    except ValueError:
+        raise _broken(file, "it is no JSON") from None
+    try:
+        answers = {_text(name): _answer(file, name, entry) for name, entry in value["answers"].items()}
+        return Answers(_text(value["contract"]), _text(value["url"]), _text(value["at"]), answers)
+    except (KeyError, TypeError, AttributeError):
+        raise _broken(file, "it has not the texts contract, url and at, and an object answers") from None
+
+
+def _answer(file: Path, name: str, entry: Any) -> Answer:
+    try:
+        return Answer(_text(entry["alternative"]), tuple(map(_text, entry["came"])))
+    except (KeyError, TypeError):
+        raise _broken(file, f"{printable(name)[:60]} has not a text alternative and a list of texts came") from None
+
+
+def _broken(file: Path, why: str) -> BrokenAnswersError:
+    return BrokenAnswersError(f"{file} holds no answers, since {why}; `klingkit probe URL --out FILE` writes them")
 
 
 def _text(value: Any) -> str:

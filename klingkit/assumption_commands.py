@@ -83,6 +83,10 @@ def probe(url: str, *, contract: Contract, out: Path | None, budget: Decimal, re
     asked = ask(target, contract.choice, budget)
     for one in asked:
         click.echo(_told(one))
+    for entry in contract.assumptions:
+        if entry.id not in {one.probe.assumption for one in asked}:
+            why = f"has no other answer: {entry.fixed}" if entry.fixed else "no request that may be sent shows it"
+            click.echo(f"{entry.id}: open (not asked: {why})")
     if out:
         _save(asked, contract, target.url, out)
     settled = sum(bool(one.alternative) for one in asked)
@@ -109,4 +113,6 @@ def _told(one: Asked) -> str:
     from klingkit.contract.printable import printable
 
     came = one.problem or "; ".join(one.came)
+    if one.replies and not one.alternative:
+        came += f": fits {' as well as '.join(one.fits) or 'no alternative'}"
     return printable(f"{one.probe.assumption}: {one.alternative or 'open'} ({came})")

@@ -48,5 +48,5 @@ def finite(_: click.Context, __: click.Parameter, value: float | None) -> float 
 def money(text: str) -> Decimal:
     """Return an amount such as `5` or `0.50`."""
     if not re.fullmatch(r"\d{1,9}(\.\d{1,6})?", text):
-        raise click.BadParameter(f"{text!r} is not an amount in USD, such as 0.50")
+        raise click.BadParameter(f"{text!r} is not an amount, such as 0.50")
     return Decimal(text)

@@ -175,4 +175,9 @@ def print_table(aspects: list[Aspect]) -> None:
             lines.append(f"  open    {', '.join(questions)}")
         click.echo("\n".join(lines))
     grades = ", ".join(f"{number} {grade}" for grade, number in count_grades(aspects).items())
-    click.echo(f"{len(aspects)} aspects of {len(behaviours)} behaviours: {grades}")
+    click.echo(f"{counted(len(aspects), 'aspect')} of {counted(len(behaviours), 'behaviour')}: {grades}")
+
+
+def counted(number: int, what: str) -> str:
+    """Say how many there are of something."""
+    return f"{number} {what}{'s' * (number != 1)}"

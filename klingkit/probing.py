@@ -45,6 +45,8 @@ class Asked:
     """Why it was not asked, or has no answer."""
     alternative: str = ""
     """The one that the service follows; empty if that is not known."""
+    fits: tuple[str, ...] = ()
+    """The alternatives that what came fits as well as any."""
     unanswered: bool = False
     """Whether it was asked, and nothing came."""
 
@@ -191,7 +193,7 @@ def _settled(asked: Asked, choice: Choice, found: dict[str, str], predictions: P
         contract, predicted = predictions.of(replace(choice, assume=tuple(assume.items())), asked.probe)
         marks[alternative] = _mark(contract, predicted, asked.replies)
     best = [alternative for alternative, mark in marks.items() if mark == max(marks.values()) > NOT_AT_ALL]
-    return replace(asked, alternative=best[0] if len(best) == 1 else "")
+    return replace(asked, alternative=best[0] if len(best) == 1 else "", fits=tuple(best))
 
 
 def _mark(contract: Contract, predicted: tuple[Reply, ...], replies: tuple[Reply, ...]) -> int:

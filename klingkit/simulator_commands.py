@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 SIZES = {"": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3}
 DEFAULTS = Settings()
 """Of the server: an option takes its default from here, so that it is given once."""
+PLAIN = "plain-generation"
 SHOWN = 3
 """Requests that are shown of those with equal advice."""
 
@@ -131,7 +132,8 @@ def serve_option(name: str, *names: str, **settings: Any) -> Callable[[Any], Any
     default=DEFAULTS.contract,
     show_default=True,
     metavar="NAME",
-    help="What is served: cometapi, cometapi-2026, kling, or all of them, told apart by path.",
+    help="What is served: cometapi, cometapi-2026, kling, or all of them, told apart by path; +plain-generation and +ID=ALTERNATIVE "
+    "after the name are --plain-generation and --assume.",
 )
 @serve_option(
     "--plain-generation",
@@ -279,12 +281,14 @@ def serve(
     from klingkit.mock_server.serving.server import CannotListenError, bound
     from klingkit.mock_server.serving.server import serve as run
 
+    contract, *added = contract.split("+")
+    assume = (*(each for each in added if each != PLAIN), *assume)
     both_keys = pairs(access_keys, secret_keys)
     refuse_idle(contract)
     if public_url is not None and not re.match(r"https?://[^/?#\s]", public_url):
         raise WrongUsage(f"--public-url {public_url!r} does not begin with http:// or https:// and a host")
     account = AccountSettings(
-        plain_generation=plain_generation,
+        plain_generation=plain_generation or PLAIN in added,
         balance=balance,
         progression=progression,
         callback_secret=callback_secret,

@@ -41,7 +41,8 @@ def inner_of(body: Any) -> dict[str, Any]:
 def code_and_message(http: int, body: Any) -> str:
     """Return status, code and message of a refusal in a few words."""
     inner = inner_of(body)
-    return f"{http}/{shown(inner.get('code'))} {shown(inner.get('message'))}"
+    code = inner.get("code")
+    return f"{http}{f'/{shown(code)}' if code not in ('', None) else ''} {shown(inner.get('message'))}"
 
 
 def task_id_of(reply: Reply) -> str:

@@ -44,14 +44,20 @@ def changed(**changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("no JSON", "holds no answers; `klingkit probe URL --out FILE` writes them"),
-        ("[1]", "holds no answers; `klingkit probe URL --out FILE` writes them"),
-        ("{}", "holds no answers; `klingkit probe URL --out FILE` writes them"),
-        ('{"a":' * 2000, "holds no answers; `klingkit probe URL --out FILE` writes them"),
-        (" " * 1024 * 1024 + "{}", "holds no answers; `klingkit probe URL --out FILE` writes them"),
-        (json.dumps(changed(answers=[])), "holds no answers; `klingkit probe URL --out FILE` writes them"),
-        (json.dumps(changed(answers={"quota": "x"})), "holds no answers; `klingkit probe URL --out FILE` writes them"),
-        (json.dumps(changed(contract=5)), "holds no answers; `klingkit probe URL --out FILE` writes them"),
+        ("no JSON", "holds no answers, since it is no JSON"),
+        ("", "holds no answers, since it is no JSON"),
+        (json.dumps(changed(answers={})), "holds no answers: none of the questions was settled"),
+        (
+            json.dumps(changed(answers={**changed()["answers"], "quota": {"alternative": 5, "came": []}})),
+            "since quota has not a text alternative and a list of texts came",
+        ),
+        ("[1]", "holds no answers, since it has not the texts"),
+        ("{}", "holds no answers, since it has not the texts"),
+        ('{"a":' * 2000, "holds no answers, since it is no JSON"),
+        (" " * 1024 * 1024 + "{}", "holds no answers, since it is larger than 1048576 bytes"),
+        (json.dumps(changed(answers=[])), "holds no answers, since it has not the texts"),
+        (json.dumps(changed(answers={"quota": "x"})), "holds no answers, since quota has not a text alternative"),
+        (json.dumps(changed(contract=5)), "holds no answers, since it has not the texts"),
         (json.dumps(changed(contract="klong")), ": unknown contract 'klong'; there are cometapi, cometapi-2026, kling"),
         (
             json.dumps(changed(answers={"quota": {"alternative": "none", "came": []}})),
@@ -59,7 +65,7 @@ def changed(**changes: Any) -> dict[str, Any]:
         ),
         (
             json.dumps(changed(answers={"quotas": {"alternative": "x", "came": []}})),
-            f": cometapi has no assumption 'quotas'; there are {', '.join(load_contract().document['x-assumptions'])}",
+            f": cometapi has no assumption 'quotas'; did you mean quota? there are {', '.join(load_contract().document['x-assumptions'])}",
         ),
         (json.dumps(changed(contract="kling")), ": kling has no assumption"),
         (

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+import requests
 from click.testing import CliRunner
 from pytest_httpserver import HTTPServer
 from werkzeug import Response
@@ -17,7 +18,7 @@ from klingkit.contract import load_contract
 from klingkit.contract.answers import load_answers
 from klingkit.contract.targets.target import HttpTarget, NoAnswerError
 from klingkit.mock_server.control.client import Control
-from tests.conftest import serving
+from tests.conftest import PATH, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,6 +67,10 @@ def test_a_service_is_asked_and_a_server_then_does_as_it_did(tmp_path: Path) -> 
 
     assert "unknown-task: kling (400/1201 'Task not found by id/external id: 100000000000000000')" in result.stdout
     assert "base64-dialect: open (not asked: it would cost 0.0133 USD if its task did not fail)" in result.stdout
+    assert "quota: open (not asked: no request that may be sent shows it)" in result.stdout
+    assert "callback-processing: open (400/1201 'File is not in a valid base64 format': fits " in result.stdout
+    assert [row.partition(":")[0] for row in result.stdout.splitlines()].count("quota") == 1
+    assert len(result.stdout.splitlines()) == len(load_contract().assumptions) + 1
     assert result.stdout.splitlines()[-1].endswith(f"questions are settled; the answers are in {file}")
     answers = dict(load_answers(file, "cometapi").assume)
     assert (answers["unknown-task"], answers["prompt-length"], answers["null-values"]) == ("kling", "bytes", "absent")
@@ -86,6 +91,8 @@ def test_a_service_is_asked_and_a_server_then_does_as_it_did(tmp_path: Path) -> 
             ["--assume", "prompt=bytes"],
             "cometapi has no assumption 'prompt'; there are list-errors, ",
         ),
+        (["--contract", "cometapi+prompt=bytes"], "cometapi has no assumption 'prompt'; there are list-errors, "),
+        (["--contract", "kling+plain-generation"], "plain"),
         (
             ["--contract", "kling", "--assume", "bare-key=accepted"],
             "kling has no assumption 'bare-key'; there are list-errors, ",
@@ -221,3 +228,13 @@ def test_answers_that_cannot_be_written_are_2_before_anything_is_asked(tmp_path:
     assert result.exit_code == 2
     assert result.stderr.startswith("Error: --out: ")
     assert came == []
+
+
+def test_serve_takes_what_is_added_to_the_name_of_a_contract() -> None:
+    plain = {"prompt": "a red apple"}
+    with serving("--instant", "--contract", "cometapi+plain-generation+unknown-task=kling") as running:
+        made = requests.post(running.url + PATH, json=plain, headers={"Authorization": "Bearer any"}, timeout=20)
+        gone = requests.get(running.url + PATH + "/1", headers={"Authorization": "Bearer any"}, timeout=20)
+
+    assert made.status_code == 200
+    assert gone.json()["message"].startswith("Task not found by id/external id: 1")

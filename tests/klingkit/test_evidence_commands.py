@@ -68,7 +68,7 @@ def test_words_leave_what_has_them_all() -> None:
 
     assert lines[0] == "rule subject_image_list.items.subject_image.maxBytes"
     assert lines[1].startswith("  text    unknown     subject_image: file size")
-    assert lines[-1] == "1 aspects of 1 behaviours: 0 documented, 0 recorded, 0 inferred, 1 unknown"
+    assert lines[-1] == "1 aspect of 1 behaviour: 0 documented, 0 recorded, 0 inferred, 1 unknown"
     assert "promise task.picture" in run("result-size").output
 
 
