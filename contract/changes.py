@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 LOWER = {"minItems", "minLength", "minimum", "minPixels"}
 """Limits that are narrower the higher they are; the others are so the lower they are."""
+SHOWN_BY_ITSELF = {"actions", "overlay"}
+"""What an alternative changes in the document, where it can be seen."""
 UPPER = {"maxItems", "maxLength", "maximum", "maxMegabytes", "maxRatio"}
 
 
@@ -39,6 +41,7 @@ def changes(old: Contract, new: Contract) -> list[Change]:
         *_requests(old, new),
         *_answers(old, new),
         *_refusals(old, new),
+        *_assumed(old, new),
     ]
     return sorted(dict.fromkeys(found), key=lambda change: not change.breaking)
 
@@ -212,6 +215,16 @@ def _refusals(old: Contract, new: Contract) -> Iterator[Change]:
     for name, rule in new.rules.items():
         if name not in old.rules and name not in of_fields:
             yield Change(name, False, f"new: {_answer_to(rule)}, {rule.template!r}")
+
+
+def _assumed(old: Contract, new: Contract) -> Iterator[Change]:
+    """Yield which open question is chosen to be answered otherwise, where nothing else of the document shows what that does."""
+    before, now = (each.document["x-assumptions"] for each in (old, new))
+    chosen = dict((*old.choice.assume, *new.choice.assume))
+    for name in (name for name in before if name in now and name in chosen):
+        taken, other = (found[name]["alternatives"][found[name]["default"]] for found in (before, now))
+        if before[name]["default"] != now[name]["default"] and not (taken.keys() | other.keys()) & SHOWN_BY_ITSELF:
+            yield Change(name, True, f"{now[name]['question']} {other['does']} Before: {taken['does']}")
 
 
 def _answer_to(rule: Rule) -> str:

@@ -21,6 +21,7 @@ from .scenario_arguments import UnknownNameError
 from .scenario_choice import LOOKED_THROUGH, MARKER, parse_scenario
 from .scenarios import scenario_table
 from .tasks import snapshot
+from .tokens import read_token
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,6 +54,7 @@ REMEDIES = {
     "base64-url-safe": "encode with the standard alphabet: b64encode, not urlsafe_b64encode",
     "base64-padding": "keep the = at the end",
     "no-base64": "give a URL that begins with http:// or https://, or the Base64 of the file",
+    "token-without-exp": "sign each token with exp, and make another one before that",
     "wrong-path": "query the task under the path of the create, with /{task_id} after it",
     "mangled-id": "read task_id as a string: as a number it loses its last digits",
     "request-id": "query with data.task_id; request_id is for the vendor's support",
@@ -99,6 +101,19 @@ def on_refusal(simulator: Simulator, state: RequestState, task_id: str) -> list[
 
 def _wants_plain(body: dict[str, Any]) -> bool:
     return body.get("subject_image_list") is None and bool(body.get("prompt") or body.get("image"))
+
+
+def endless_token(header: str | None, contract: Contract) -> list[Named]:
+    """Name a signed token that never ends, where a contract takes tokens."""
+    token = read_token((header or "").strip().partition(" ")[2].strip()) if contract.jwt else None
+    if token is None or token.expires is not None:
+        return []
+    return [
+        (
+            "token-without-exp",
+            "the token names no exp: it is taken here for ever, and whether the service takes it is not known",
+        )
+    ]
 
 
 def unknown_markers(contract: Contract, prompt: str) -> list[Named]:

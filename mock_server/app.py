@@ -143,7 +143,9 @@ def _serve(simulator: Simulator, operation_id: str, arguments: dict[str, Any]) -
 
 def _find_account(simulator: Simulator, state: RequestState) -> None:
     """Note who asks, and by which contract that account is answered. Raises ApiError."""
-    account = authenticate(state.environ.get(request_log.AUTHORIZATION), simulator, state.contract)
+    header = state.environ.get(request_log.AUTHORIZATION)
+    account = authenticate(header, simulator, state.contract)
+    state.advice += advice.endless_token(header, state.contract)
     settings = simulator.store.settings(account)
     contract = simulator.contracts.of(state.served, settings)
     check_enabled(settings, contract)

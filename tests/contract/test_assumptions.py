@@ -185,7 +185,10 @@ def test_what_is_assumed_holds_for_plain_generation_too() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("cometapi+prompt-lenght=bytes", "cometapi has no assumption 'prompt-lenght'; there are list-errors, "),
+        (
+            "cometapi+prompt-lenght=bytes",
+            "cometapi has no assumption 'prompt-lenght'; did you mean prompt-length? there are list-errors, ",
+        ),
         ("kling+bare-key=accepted", "kling has no assumption 'bare-key'; there are list"),
         (
             "cometapi+prompt-length=words",

@@ -98,6 +98,16 @@ def test_a_contract_does_not_differ_from_itself(name: str) -> None:
     assert changes(load_contract(name), load_contract(name)) == []
 
 
+def test_a_question_that_is_answered_otherwise_may_break_a_caller() -> None:
+    """Once, also where it changes the document, of which the change is shown then."""
+    (change,) = changes(load_contract(), load_contract("cometapi+prompt-length=bytes"))
+    (wider,) = changes(load_contract(), load_contract("cometapi+two-subjects=one"))
+
+    assert (change.rule, change.breaking) == ("prompt-length", True)
+    assert "bytes" in change.what.lower()
+    assert (wider.rule, wider.breaking) == ("subject_image_list.minItems", False)
+
+
 def test_what_is_new_in_one_direction_is_gone_in_the_other() -> None:
     old, new = load_contract("cometapi-2026"), load_contract("kling")
     there, back = changes(old, new), changes(new, old)

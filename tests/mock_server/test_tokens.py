@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from klingkit.contract import load_contract
 from klingkit.mock_server.app import create_app
 from klingkit.mock_server.clock import START, Clock
 from klingkit.mock_server.control.client import Control
@@ -216,3 +217,18 @@ def test_of_an_algorithm_that_is_no_text_nothing_is_remembered() -> None:
 def test_a_token_is_a_key_like_any_other_to_cometapi() -> None:
     assert OPEN.ask(signed(), f"{PATH}/1")[0] == 400
     assert OPEN._client.get(f"{PATH}/1", headers={"Authorization": "Bearer"}).status_code == 401
+
+
+@pytest.mark.parametrize("pairs", [(), PAIRS])
+def test_a_token_that_never_ends_is_taken_and_advice_says_so(pairs: tuple[tuple[str, str], ...]) -> None:
+    """What the service does with it is not known: an open question."""
+    service = Service(access_keys=pairs)
+
+    assert service.ask(signed(exp=...)) == ACCEPTED
+    assert service.ask(signed()) == ACCEPTED
+    (found,) = Control.of(service.simulator).advice()
+    assert (found["kind"], found["request"]) == ("token-without-exp", 1)
+    assert "no exp" in found["text"]
+    assert (
+        next(each for each in load_contract("kling").assumptions if each.id == "token-without-exp").default == "taken"
+    )
