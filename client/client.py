@@ -225,6 +225,7 @@ class KlingClient:
     def save(self, task: Task, directory: str | Path, *, max_bytes: int = MAX_PICTURE) -> Files:
         """Download the pictures of a task as `<task_id>-<index>.png` and return the files, in order.
 
+        Those with a watermark come after them, as `<task_id>-<index>-watermark.png`.
         The key is not sent. A file appears only when it is complete, and takes the place of an older one. A picture of more than
         `max_bytes` raises UnexpectedAnswerError, a task without pictures InputError, a folder that cannot be written OSError.
         """
@@ -235,7 +236,8 @@ class KlingClient:
         directory = Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
         files = []
-        for index, url in enumerate(task.image_urls):
+        marked = ((f"{index}-watermark", url) for index, url in enumerate(task.watermark_urls) if url)
+        for index, url in (*enumerate(task.image_urls), *marked):
             fetch = partial(download, self._exchanger, url, max_bytes)
             data = self._service.repeat(fetch, self._monotonic() + self._retry_for)
             files.append(save_picture(data, self._clean(url, 200), directory / f"{task.task_id}-{index}"))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .command_errors import CommandFailed, TimedOut, WrongUsage, finite
-from .service_options import ServiceOptions, connected, service_options
+from .service_options import ServiceOptions, as_options, connected, service_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +43,11 @@ def wait_options(command: Any) -> Any:
 @click.option("--style", help="Style picture.")
 @click.option("--model", help="Model name.")
 @click.option("--negative-prompt", help="What it should not show; not with the contract cometapi.")
-@click.option("--watermark/--no-watermark", default=None, help="Likewise; the pictures with a watermark are others.")
+@click.option(
+    "--watermark/--no-watermark",
+    default=None,
+    help="With each picture a second one with a watermark; not with the contract cometapi.",
+)
 @click.option("--external-task-id", help="An id of your own, unique per account.")
 @click.option("--callback-url", help="Where the service posts status changes.")
 @click.option("--wait", "waits", is_flag=True, help="Wait until the task ends.")
@@ -133,7 +137,7 @@ def one_line_errors(*, as_json: bool) -> Iterator[None]:
             print_task(error.task, as_json=True)
         raise (TimedOut if isinstance(error, WaitTimeoutError) else CommandFailed)(str(error)) from None
     except InputError as error:
-        raise WrongUsage(str(error)) from None
+        raise WrongUsage(as_options(str(error))) from None
     except (KlingError, OSError) as error:
         raise CommandFailed(str(error)) from None
 
@@ -191,7 +195,8 @@ def print_task(task: Task, files: list[Path] | None = None, *, as_json: bool) ->
         return
     print_line(f"task {task.task_id}: {task.status}")
     units = task.final_unit_deduction and f"units taken: {task.final_unit_deduction}"
-    for line in (task.message, units, *([] if saved else task.image_urls), *saved):
+    shown = saved or [*task.image_urls, *(f"with a watermark: {url}" for url in task.watermark_urls if url)]
+    for line in (task.message, units, *shown):
         if line:
             print_line(f"  {line}")
 

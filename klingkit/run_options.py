@@ -17,6 +17,7 @@ from .command_errors import WrongUsage, money
 from .contract_option import contract_option
 from .ending import say
 from .secret_options import secret_option
+from .service_options import as_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -96,7 +97,7 @@ def keys_of(contract: Contract, **said: str | None) -> dict[str, Any]:
     try:
         return {"key": SignedCredential(access_key, secret_key, time.time).bearer(), "pair": (access_key, secret_key)}
     except InputError as error:
-        raise WrongUsage(str(error)) from None
+        raise WrongUsage(as_options(str(error))) from None
 
 
 def prepare(

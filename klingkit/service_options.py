@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
@@ -70,7 +71,7 @@ def service_options(command: Any) -> Any:
     @click.option(
         "--contract",
         type=click.Choice(CONTRACTS),
-        help="What it speaks: cometapi, or kling where --access-key is given.",
+        help="What it speaks: cometapi, or kling where --access-key or --secret-key stands in the command; variables choose none.",
     )
     @click.option(
         "--base-url",
@@ -121,7 +122,7 @@ def connected(service: ServiceOptions) -> Iterator[KlingClient]:
             secret_key=service.secret_key,
         )
     except InputError as error:
-        raise WrongUsage(str(error)) from None
+        raise WrongUsage(as_options(str(error))) from None
     if local:
         try:
             socket.create_connection((host, port), timeout=5).close()
@@ -129,6 +130,12 @@ def connected(service: ServiceOptions) -> Iterator[KlingClient]:
             raise CommandFailed(f"nothing answers at {url}: start it with `klingkit serve`") from None
     with client:
         yield client
+
+
+def as_options(message: str) -> str:
+    """Return what the client says of its arguments in the words of the command line."""
+    named = re.sub(r"\b([a-z_]+)=\.\.\.", lambda argument: "--" + argument[1].replace("_", "-"), message)
+    return re.sub(r"ha(s|ve) it$", r"ha\1 it: choose one with --contract", named)
 
 
 def _place(url: str) -> tuple[str, int]:

@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 import responses
+from responses.matchers import query_string_matcher
 
 from klingkit.client.dialect import DIALECTS
 from klingkit.service_options import CONTRACTS
 from tests.client.test_client import ID, refusal, success, task_data
 from tests.client.test_contracts import COMETAPI, KLING
-from tests.conftest import URL
+from tests.conftest import URL, png
 from tests.klingkit.test_cli import one_line, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 SERVICE = ("--base-url", "https://api-singapore.klingai.com")
 PAIR = ("--access-key", "AK", "--secret-key", "SKsecret-key")
@@ -104,6 +106,23 @@ def test_a_task_is_shown_by_its_external_id(service: responses.RequestsMock) -> 
     assert shown.stdout.splitlines() == [f"task {ID}: succeed", "  units taken: 16", f"  {URL}"]
 
 
+def test_pictures_with_a_watermark_are_shown_and_saved(service: responses.RequestsMock, tmp_path: Path) -> None:
+    marked = f"{URL}?marked"
+    images = [{"index": 0, "url": URL, "watermark_url": marked}, {"index": 1, "url": f"{URL}?1"}]
+    service.get(f"{KLING}/{ID}", json=success(task_status="succeed", task_result={"images": images}))
+    for url, colour in ((URL, "red"), (marked, "blue"), (f"{URL}?1", "green")):
+        service.get(url, body=png(4, 4, colour), match=[query_string_matcher(url.partition("?")[2])])
+
+    shown = run("get", ID, *SERVICE, *PAIR).stdout.splitlines()
+    saved = run("wait", ID, "--out", str(tmp_path), *SERVICE, *PAIR)
+
+    assert shown[1:] == [f"  {URL}", f"  {URL}?1", f"  with a watermark: {marked}"]
+    assert saved.exit_code == 0, saved.output
+    files = [tmp_path / f"{ID}-{name}.png" for name in ("0", "1", "0-watermark")]
+    assert saved.stdout.splitlines()[1:] == [f"  {file}" for file in files]
+    assert files[2].read_bytes() == png(4, 4, "blue")
+
+
 def test_an_unknown_task_is_one_line(service: responses.RequestsMock) -> None:
     service.get(f"{KLING}/9", json=refusal(1201, "Task not found by id/external id: 9"), status=400)
     assert "Task not found" in one_line(run("get", "9", *SERVICE, *PAIR), 1)
@@ -116,14 +135,20 @@ def test_an_unknown_task_is_one_line(service: responses.RequestsMock) -> None:
         (("get", "1", "--external-id", "a"), "not both"),
         (("get", "--external-id", "a/b", *PAIR), "cannot be asked for"),
         (("get", "--external-id", "a", "--key", "k"), "the contract cometapi has no query by external_task_id"),
-        (("list", "--key", "k"), "the contract cometapi has no list of tasks; kling has it"),
+        (
+            ("list", "--key", "k"),
+            "the contract cometapi has no list of tasks; kling has it: choose one with --contract",
+        ),
         (("list", "--page", "0", *PAIR), "page is a number from 1 to 1000"),
         (("get", "1", "--contract", "klingon"), "'klingon' is not one of 'cometapi', 'cometapi-2026', 'kling'"),
-        (("get", "1", "--access-key", "AK"), "no secret_key: pass secret_key=... or set KLING_SECRET_KEY"),
+        (("get", "1", "--access-key", "AK"), "no secret_key: pass --secret-key or set KLING_SECRET_KEY"),
         (("get", "1", "--contract", "cometapi-2026", *PAIR), "the contract cometapi-2026 takes a key"),
         (("get", "1", "--key", "k", *PAIR), "not both"),
         (("submit", URL, "--key", "k"), "1 subjects: the contract cometapi takes 2 to 4"),
-        (("submit", URL, URL, "--watermark", "--key", "k"), "the contract cometapi has no watermark"),
+        (
+            ("submit", URL, URL, "--watermark", "--key", "k"),
+            "the contract cometapi has no watermark; cometapi-2026 and kling have it: choose one with --contract",
+        ),
     ],
 )
 def test_what_a_contract_does_not_have_is_usage(arguments: tuple[str, ...], says: str) -> None:
