@@ -119,6 +119,19 @@ def test_every_command_prints_what_the_readme_shows(tour: tuple[Running, Path]) 
     assert list(folder.glob(TASK_ID.sub("*", saved)))
 
 
+def test_the_token_that_the_readme_signs_is_taken() -> None:
+    (start,) = (block for block in blocks("sh") if "KLINGKIT_SECRET_KEY=" in block)
+    (ask,) = (block for block in blocks("sh") if "export KLING_TOKEN=" in block)
+    export = start.splitlines()[0]
+    variables = dict(word.split("=") for word in export.removeprefix("export ").split())
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+
+    with serving("--contract", "all", **variables) as running:
+        line = f"{export}\n{ask}".replace("http://127.0.0.1:8000", running.url)
+        assert json.loads(run_as_a_person(line, running.url, env={**os.environ, "PATH": path}))["data"] == []
+        assert Control.over_http(running.url).advice() == []
+
+
 def test_the_python_of_the_readme_runs(tour: tuple[Running, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     running, folder = tour
     monkeypatch.chdir(folder)
