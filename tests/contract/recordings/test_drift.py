@@ -253,8 +253,12 @@ def strict(exchange: AlteredExchange) -> None:
             ("task", "accepted", "submitted > processing > succeeded"),
             {"change": ended(lambda it: it.update(task_status="succeeded"))},
         ),
-        (("stricter", "accepted", "failed"), {"change": ended(lambda it: it.update(task_status="failed"))}),
-        (("text", "accepted", "'done'"), {"change": ended(lambda it: it.update(task_status_msg="done"))}),
+        # The pack that tries n also has a file at the limit, of which is only inferred what a binary megabyte is.
+        (
+            ("stricter", "scence_image.maxBytes", "failed"),
+            {"change": ended(lambda it: it.update(task_status="failed"))},
+        ),
+        (("text", "scence_image.maxBytes", "'done'"), {"change": ended(lambda it: it.update(task_status_msg="done"))}),
         (("task", "task.result", "0 pictures"), {"change": ended(lambda it: it["task_result"].update(images=[]))}),
         (
             ("undocumented_field", "answer.schema", "task.data.units, a number"),

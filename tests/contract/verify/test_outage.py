@@ -114,14 +114,28 @@ def test_a_service_that_goes_down_is_given_up() -> None:
     assert len(target.sent) < 200
 
 
-@pytest.mark.parametrize("http", [400, 403, 500])
-@pytest.mark.parametrize("content", [PAGE, b'{"code": 5000, "message": "Internal server error", "request_id": "x"}'])
+ERROR = b'{"code": 5000, "message": "Internal server error", "request_id": "x"}'
+
+
+@pytest.mark.parametrize(("http", "content"), [(400, PAGE), (400, ERROR), (403, ERROR), (500, ERROR)])
 def test_an_answer_that_is_wrong_each_time_stays_a_deviation(http: int, content: bytes) -> None:
     data = body_of("prompt.maxLength/one-too-long")
     target = Wrong(out(Reply(http, {}, content), lambda request: request.data == data))
     target.callback_url = None
 
     assert "prompt.maxLength" in {requirement for requirement, _ in deviations(run(target))}
+
+
+@pytest.mark.parametrize("http", [403, 500])
+def test_a_page_of_something_in_between_is_no_answer_to_the_case(http: int) -> None:
+    data = body_of("prompt.maxLength/one-too-long")
+    target = Wrong(out(Reply(http, {}, PAGE), lambda request: request.data == data))
+    target.callback_url = None
+    report = run(target)
+
+    assert deviations(report) == set()
+    assert "prompt.maxLength/one-too-long" in {result.case.id for result in report.of("skipped")}
+    assert sum(request.data == data for request in target.sent) > 1
 
 
 def test_a_failure_of_a_moment_is_no_answer_to_the_case() -> None:
