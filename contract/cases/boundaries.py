@@ -91,7 +91,9 @@ def wrappings(builder: Builder) -> Iterator[Boundary]:
     name, values = next((path[0], node["enum"]) for path, node in builder.rules.nodes.items() if "enum" in node)
     # Of a key that is there twice the later one counts, so the wrong value that stands first is none.
     twice = f'{{"{name}":"{FIRST_OF_TWO}","{name}":{json.dumps(values[0])},'.encode()
-    yield Boundary("body.json", "repeated-key", change=lambda request: replace(request, raw=twice + request.data[1:]))
+    yield Boundary(
+        "body.json", "repeated-key", change=lambda request: replace(request, raw=twice + request.data[1:]), sets=name
+    )
 
 
 def _rule_of(builder: Builder, name: str, label: str) -> str:

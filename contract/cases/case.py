@@ -44,6 +44,13 @@ class Boundary:
     value: Any = None
     change: Callable[[Request], Request] | None = field(default=None, compare=False)
     """What is changed besides the body."""
+    sets: str = ""
+    """The field that the change sets, if it sets one."""
+
+    @property
+    def about(self) -> str:
+        """Name of the field that a refusal for it may speak of; empty if it is of none."""
+        return str(self.place[0]) if self.place else self.sets
 
 
 @dataclass(frozen=True, slots=True)

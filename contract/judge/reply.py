@@ -81,7 +81,7 @@ def _likeliest_first(contract: Contract, case: Case, reply: Reply) -> list[Bound
     text = describe(reply)
 
     def unlikely(boundary: Boundary) -> tuple[bool, bool]:
-        told = boundary.place and re.search(rf"\b{re.escape(str(boundary.place[0]))}\b", text)
+        told = boundary.about and re.search(rf"\b{re.escape(boundary.about)}\b", text)
         return not told, not is_inferred(contract, boundary)
 
     return sorted(case.covers, key=unlikely)

@@ -63,8 +63,12 @@ class Bisection:
         return not made
 
     def _refused_for(self, boundary: Boundary, named: Sequence[str], deviation: Deviation) -> Deviation:
-        """Return the deviation as one of a boundary; a rule that the text names is likelier, if it is of the same field."""
-        field = f"{boundary.place[0]}." if boundary.place else None
-        requirement = next((rule for rule in named if field and rule.startswith(field)), boundary.requirement)
+        """Return the deviation as one of a boundary; a rule that the text names is likelier, if it is of the same field.
+
+        Not if the text has shown already that the boundary itself is refused, and not the value that came with it.
+        """
+        is_shown = deviation.requirement == boundary.requirement
+        likelier = (rule for rule in named if boundary.about and rule.startswith(f"{boundary.about}.") and not is_shown)
+        requirement = next(likelier, boundary.requirement)
         label = boundary.label if requirement == boundary.requirement else ""
         return refused(self._contract, requirement, label, f"accepted, with {boundary.label}", deviation.got)

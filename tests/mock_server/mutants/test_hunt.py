@@ -11,7 +11,7 @@ import pytest
 
 from klingkit.contract import Contract, load_contract
 from klingkit.contract.targets.target import Request
-from klingkit.contract.verify.results import DEVIATES, HOLDS
+from klingkit.contract.verify.results import DEVIATES, HOLDS, LEARNED
 from klingkit.contract.verify.run import verify
 from klingkit.contract.verify.selection import Options
 from klingkit.mock_server.mutants.hunt import Mutant, hunt
@@ -243,7 +243,7 @@ def test_a_run_that_stops_early_sends_nothing_after_the_first_deviation() -> Non
 def test_a_boundary_that_is_refused_leaves_no_strangers_behind() -> None:
     """The parts of a pack that are tried one after the other make tasks, which call back."""
     report = verified(BY_NAME["no-empty-external-id"].make(0))
-    found = [each for result in report.of(DEVIATES) for each in result.deviations]
+    found = [each for state in (DEVIATES, LEARNED) for result in report.of(state) for each in result.deviations]
 
     assert [each.requirement for each in found if each.kind == "refused"] == ["external_task_id.type"]
     assert "refusal.nothing" not in {each.requirement for each in found}
