@@ -46,6 +46,13 @@ def changes(old: Contract, new: Contract) -> list[Change]:
     return sorted(dict.fromkeys(found), key=lambda change: not change.breaking)
 
 
+def service_changes(old: Contract, new: Contract) -> list[Change]:
+    """Return what every caller meets, whatever is sent: of address, keys, price and paths, without what is only new."""
+    there = {*old.operations, *(f"get_task.{name}" for name in old.found_by)}
+    of_operations = (change for change in _operations(old, new) if change.rule in there)
+    return list(dict.fromkeys((*_service(old, new), *of_operations)))
+
+
 def _service(old: Contract, new: Contract) -> Iterator[Change]:
     if old.server_url != new.server_url:
         yield Change("server", True, f"it is at {new.server_url}, not at {old.server_url}")

@@ -7,7 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from klingkit.contract import load_contract
-from klingkit.contract.behaviours import aspects_of, count_grades
+from klingkit.contract.behaviours import QUESTION, aspects_of, count_grades
 from klingkit.contract.choice import CONTRACTS
 from klingkit.contract.evidence import INFERRED, UNKNOWN
 from klingkit.mock_server.scenario_choice import parse_scenario
@@ -17,9 +17,10 @@ from klingkit.mock_server.tasks import at_step
 from .resting_on import behaviours_of_callback, behaviours_of_request
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from klingkit.contract import Contract
+    from klingkit.contract.behaviours import Aspect
     from klingkit.mock_server.deliveries import Delivery
     from klingkit.mock_server.journal import Entry
     from klingkit.mock_server.simulator import Simulator
@@ -27,8 +28,12 @@ if TYPE_CHECKING:
 
 Met = Counter[tuple[str, str]]
 """How often each behaviour was met, by kind and name; under a contract stands what of it was rested on."""
+MetByTest = dict[str, set[tuple[str, str]]]
+"""The same of each test, by its id."""
 BROKEN = ("reset", "reset-within", "cut")
 """Faults after which no caller has read an answer."""
+MOST_TESTS, MOST_NAMES = 20, 5
+"""Tests that are printed, and what is named for each; the JSON has them all."""
 STATUS = re.compile(rb'"task_status":"(\w+)"')
 
 
@@ -123,8 +128,8 @@ def _end(task: Task, contract: Contract) -> str:
     return f"urls-{urls}" if urls else contract.lifecycle.succeeded
 
 
-def summary(found: Met) -> dict[str, Any]:
-    """Return what was met and what never, by kind, and the percentage of it all, as JSON."""
+def summary(found: Met, tests: MetByTest) -> dict[str, Any]:
+    """Return what was met and what never, by kind, and the percentage of it all, as JSON; `tests` are what each has met."""
     choices = {kind for kind, _ in found} - set(behaviours(load_contract()))
     table: dict[str, list[str]] = {}
     for choice in sorted(choices) or CONTRACTS[:1]:
@@ -138,16 +143,30 @@ def summary(found: Met) -> dict[str, Any]:
         },
         "never": {kind: [name for name in names if not found[kind, name]] for kind, names in table.items()},
         "evidence": {
-            choice: _evidence(choice, {name for kind, name in found if kind == choice}) for choice in sorted(choices)
+            choice: _evidence(choice, {name for kind, name in found if kind == choice}, tests)
+            for choice in sorted(choices)
         },
     }
 
 
-def _evidence(choice: str, rests_on: set[str]) -> dict[str, Any]:
-    """Return what was rested on of a contract, how well it is known, and what of it is no more than inferred, or unknown."""
+def _evidence(choice: str, rests_on: set[str], tests: MetByTest) -> dict[str, Any]:
+    """Return what was rested on of a contract, how well it is known, and what of it is weak, in all and for each test."""
     aspects = [aspect for aspect in aspects_of(load_contract(choice)) if aspect.behaviour in rests_on]
-    weak = {grade: [aspect.id for aspect in aspects if aspect.evidence.grade == grade] for grade in (INFERRED, UNKNOWN)}
-    return {"grades": count_grades(aspects), **weak, "rests_on": sorted(rests_on)}
+    of_tests = {
+        test: _weak(aspects, {name for kind, name in found if kind == choice}) for test, found in sorted(tests.items())
+    }
+    return {
+        "grades": count_grades(aspects),
+        **_weak(aspects, rests_on),
+        "rests_on": sorted(rests_on),
+        "tests": {test: weak for test, weak in of_tests.items() if any(weak.values())},
+    }
+
+
+def _weak(aspects: list[Aspect], rests_on: set[str]) -> dict[str, list[str]]:
+    """Return what of it is no more than inferred, or unknown; open questions first: they are what one can do something about."""
+    rows = sorted((row for row in aspects if row.behaviour in rests_on), key=lambda row: row.kind != QUESTION)
+    return {grade: [row.id for row in rows if row.evidence.grade == grade] for grade in (INFERRED, UNKNOWN)}
 
 
 def lines(result: dict[str, Any]) -> Iterator[str]:
@@ -165,4 +184,20 @@ def lines(result: dict[str, Any]) -> Iterator[str]:
         for grade in (INFERRED, UNKNOWN):
             if known[grade]:
                 yield f"  {grade}: {'; '.join(known[grade])}"
+        yield from _lines_of_tests(known["tests"])
     yield f"{result['percent']:g} % of the behaviour of the service was met"
+
+
+def _lines_of_tests(tests: Mapping[str, Mapping[str, list[str]]]) -> Iterator[str]:
+    """Yield the tests that rest on what is weak, each with what that is; so many as a summary can have."""
+    if tests:
+        yield f"  tests that rest on that: {len(tests)}"
+    for test, weak in list(tests.items())[:MOST_TESTS]:
+        yield f"    {test}: {_some([name for names in weak.values() for name in names])}"
+    if len(tests) > MOST_TESTS:
+        yield f"    and {len(tests) - MOST_TESTS} more; --klingkit-coverage-json FILE has them all"
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return "; ".join(names[:MOST_NAMES]) + more

@@ -88,11 +88,15 @@ def print_changes(check: Path, choice: str | None) -> None:
 
     from .pinned_evidence import changes, read_pinned
 
-    found = changes(read_pinned(check), choice)
+    pinned = read_pinned(check)
+    found = changes(pinned, choice)
     for line in found:
         click.echo(printable(line))
     if found:
         raise click.exceptions.Exit(CommandFailed.exit_code)
+    number, names = sum(map(len, pinned.values())), ", ".join(pinned)
+    against = f" as {choice} has them" if choice else ""
+    click.echo(printable(f"{check}: {number} aspects of {names}{against}: each is as it was pinned, or better known"))
 
 
 def print_settled(folder: Path, choice: str, *, as_json: bool) -> None:

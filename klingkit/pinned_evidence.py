@@ -79,10 +79,16 @@ def read_pinned(file: Path) -> Pinned:
 
 
 def _entries(file: Path, choice: Any, entries: Any) -> Iterator[tuple[str, dict[str, str]]]:
-    for name, entry in _items(entries):
+    from klingkit.contract.evidence import GRADES
+
+    if not isinstance(entries, dict):
+        raise WrongUsage(f"--check {file}: {str(choice)[:60]} has no aspects under it")
+    for name, entry in entries.items():
+        place = f"{str(choice)[:60]}, {str(name)[:100]}"
         if not isinstance(entry, dict) or entry.keys() != set(VALUES) or not all(map(_is_plain, entry.values())):
-            place = f"{str(choice)[:60]}, {str(name)[:100]}"
             raise WrongUsage(f"--check {file}: {place} has to have {', '.join(VALUES)}, each a text, and nothing else")
+        if entry["grade"] not in GRADES:
+            raise WrongUsage(f"--check {file}: {place}: the grade is one of {', '.join(GRADES)}")
         yield str(name), {value: str(entry[value]) for value in VALUES}  # YAML reads 2026 as a number
 
 
@@ -95,8 +101,13 @@ def changes(pinned: Pinned, against: str | None = None) -> list[str]:
 
 
 def _changes(pinned_for: str, entries: Mapping[str, Mapping[str, str]], choice: str) -> Iterator[str]:
+    from klingkit.contract.changes import service_changes
+
     now = {aspect.id: _values_of(aspect) for aspect in _aspects(choice)}
     where = choice if choice == pinned_for else f"{pinned_for} to {choice}"
+    if choice != pinned_for:
+        moved = service_changes(contract_of(pinned_for), contract_of(choice))
+        yield from (f"{where}: {change.rule}: {change.what}" for change in moved)
     for name, was in entries.items():
         if name not in now:
             yield f"{where}: {name}: is gone; it was {_shown(was['says'])} ({was['grade']})"
@@ -111,7 +122,7 @@ def _changes(pinned_for: str, entries: Mapping[str, Mapping[str, str]], choice: 
 def _strength(grade: str) -> int:
     from klingkit.contract.evidence import GRADES
 
-    return GRADES.index(grade) if grade in GRADES else len(GRADES)
+    return GRADES.index(grade)
 
 
 def _known(values: Mapping[str, str]) -> str:
@@ -155,12 +166,8 @@ def _read(file: Path, option: str, parse: Any) -> dict[str, Any]:
     except OSError as error:
         raise WrongUsage(f"{option} {file}: {error.strerror}") from None
     except (ValueError, RecursionError, yaml.YAMLError):
-        raise WrongUsage(f"{option} {file}: cannot be read") from None
+        raise WrongUsage(f"{option} {file}: is no {'plain YAML' if option == '--check' else 'JSON'}") from None
     return content if isinstance(content, dict) else {}
-
-
-def _items(value: Any) -> Iterable[tuple[Any, Any]]:
-    return value.items() if isinstance(value, dict) else [("", value)]
 
 
 def _values(value: Any) -> Iterable[Any]:

@@ -40,6 +40,8 @@ WHERE = "_kling_where"
 KLING = pytest.StashKey["Kling"]()
 MET = pytest.StashKey["Counter[tuple[str, str]]"]()
 """How often each behaviour was met, by kind and name."""
+MET_BY_TEST = pytest.StashKey["dict[str, set[tuple[str, str]]]"]()
+"""The same of each test, without how often."""
 SUMMARY = pytest.StashKey[dict[str, Any]]()
 CLOSED = pytest.StashKey[str]()
 """What the head of a run says of `klingkit_no_real_service`."""
@@ -84,7 +86,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", f"klingkit_targets({SIMULATOR!r}, FOLDER, ...): run this test on each, a folder being a recording."
     )
-    config.stash[MET] = Counter()
+    config.stash[MET], config.stash[MET_BY_TEST] = Counter(), {}
     file = config.getoption("klingkit_coverage_json")
     if file and not Path(file).parent.is_dir():
         raise pytest.UsageError(
@@ -222,6 +224,10 @@ def _lend(request: pytest.FixtureRequest, fixture: str, recording: str | None) -
         try:
             kling: Kling = request.getfixturevalue(fixture)(recording, contract)
             stack.enter_context(kling.used(**options))
+            if _wants_coverage(request.config):
+                from .resting_on import questions_of
+
+                kling.simulator.find_questions = questions_of
         except (ValueError, RuntimeError, BrokenRecordingError) as error:
             problem = str(error)
         if problem:  # here, since pytest shows what is being handled when something fails
@@ -231,7 +237,9 @@ def _lend(request: pytest.FixtureRequest, fixture: str, recording: str | None) -
         if _wants_coverage(request.config):
             from .behaviour_coverage import met
 
-            request.config.stash[MET].update(met(kling.simulator))
+            found = met(kling.simulator)
+            request.config.stash[MET].update(found)
+            request.config.stash[MET_BY_TEST].setdefault(request.node.nodeid, set()).update(found)
 
 
 def _options(request: pytest.FixtureRequest) -> dict[str, Any]:
@@ -367,8 +375,11 @@ def _wants_coverage(config: pytest.Config) -> bool:
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     """Add what a worker of pytest-xdist has met."""
-    for kind, name, times in getattr(node, "workeroutput", {}).get("klingkit", ()):
-        node.config.stash[MET][kind, name] += times
+    for test, kind, name, times in getattr(node, "workeroutput", {}).get("klingkit", ()):
+        if test:
+            node.config.stash[MET_BY_TEST].setdefault(test, set()).add((kind, name))
+        else:
+            node.config.stash[MET][kind, name] += times
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -377,11 +388,14 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if not _wants_coverage(config):
         return
     if (output := getattr(config, "workeroutput", None)) is not None:
-        output["klingkit"] = [(kind, name, times) for (kind, name), times in config.stash[MET].items()]
+        output["klingkit"] = [
+            *(("", *behaviour, times) for behaviour, times in config.stash[MET].items()),
+            *((test, *each, 1) for test, behaviours in config.stash[MET_BY_TEST].items() for each in behaviours),
+        ]
         return
     from .behaviour_coverage import summary
 
-    result = config.stash[SUMMARY] = summary(config.stash[MET])
+    result = config.stash[SUMMARY] = summary(config.stash[MET], config.stash[MET_BY_TEST])
     if file := config.getoption("klingkit_coverage_json"):
         Path(file).write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     if result["percent"] < (config.getoption("klingkit_coverage_min") or 0) and session.exitstatus == 0:
@@ -394,12 +408,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         return
     from .behaviour_coverage import lines
 
-    terminalreporter.section("klingkit: behaviour of the service that the tests met")
+    minimum = config.getoption("klingkit_coverage_min")
+    too_little = minimum and result["percent"] < minimum
+    if config.getoption("klingkit_coverage") or too_little:
+        terminalreporter.section("klingkit: behaviour of the service that the tests met")
     if config.getoption("klingkit_coverage"):
         for line in lines(result):
             terminalreporter.write_line(line)
-    minimum = config.getoption("klingkit_coverage_min")
-    if minimum and result["percent"] < minimum:
+    if too_little:
         terminalreporter.write_line(
             f"{result['percent']:g} % is less than --klingkit-coverage-min {minimum:g}", red=True
         )

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from klingkit.contract import load_contract
 from klingkit.contract.behaviours import CALLBACKS, ERROR, LIFECYCLE, PROMISE, QUESTION, RULE, SENT, SHOWN, fields_in
 from klingkit.contract.judge.answer_schema import ENVELOPES
 from klingkit.contract.judge.reading import envelope_of
+from klingkit.contract.resolving import shortest
 from klingkit.mock_server.task_bodies import callback_body
 from klingkit.mock_server.tasks import at_step
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from klingkit.contract import Contract
+    from klingkit.contract.choice import Choice
     from klingkit.mock_server.deliveries import Delivery
     from klingkit.mock_server.journal import Entry
     from klingkit.mock_server.tasks import Task
@@ -37,6 +42,7 @@ def behaviours_of_request(entry: Entry, contract: Contract) -> Iterator[str]:
         for place in sent
     ):
         yield f"{PROMISE} request.unknown_fields"
+    yield from (f"{QUESTION} {question}" for question in (*entry.questions, *dict(contract.choice.assume)))
     rule = entry.rule.partition(";")[0]
     if rule:
         yield f"{RULE} {rule}"
@@ -47,6 +53,39 @@ def behaviours_of_request(entry: Entry, contract: Contract) -> Iterator[str]:
     answer = _json(entry.answer)
     name = ENVELOPES.get(envelope_of(answer), entry.operation)
     yield from _of_fields(name, answer, contract)
+
+
+def questions_of(contract: Contract, body: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the open questions of which another answer would have a create answered otherwise, accepted or refused."""
+    contract = load_contract(contract.choice)  # without a recording, which changes the texts of this one alone
+    as_it_is = _outcome(contract, body)
+    others = _other_answers(contract.choice)
+    return tuple(dict.fromkeys(question for question, other in others if _outcome(other, body) != as_it_is))
+
+
+@lru_cache(maxsize=8)
+def _other_answers(choice: Choice) -> list[tuple[str, Contract]]:
+    """Return each alternative that a contract does not take, as a contract, with the question that it answers."""
+    found = []
+    for question in load_contract(choice).assumptions:
+        for alternative in question.alternatives:
+            assumed = {**dict(choice.assume), question.id: alternative}
+            other = shortest(replace(choice, assume=tuple(assumed.items())))
+            if other != choice:
+                found.append((question.id, load_contract(other)))
+    return found
+
+
+def _outcome(contract: Contract, body: Mapping[str, Any]) -> Any:
+    """Return what comes of the body of a create: the refusal, or what is made of it."""
+    operation = contract.operation_for(contract.operations["create_task"], body).operation_id
+    request = contract.requests[operation]
+    violations, pictures = request.judge(body)
+    if violations:
+        refusal = violations[0].error
+        return violations[0].rule.id, refusal.error.http, refusal.error.envelope, refusal.error.code, refusal.message
+    failures = [rule.id for picture in pictures if (rule := request.async_violation(picture))]
+    return operation, request.meant(body), failures
 
 
 def behaviours_of_callback(delivery: Delivery, task: Task, contract: Contract) -> Iterator[str]:

@@ -67,6 +67,8 @@ class Entry:
     fault: str = ""
     """What was done to the connection: one of `FaultKind`, or nothing."""
     task_id: str = ""
+    questions: tuple[str, ...] = ()
+    """The open questions on whose answer this one rests, where somebody wants to know (`Simulator.find_questions`)."""
     advice: list[tuple[str, str]] = field(default_factory=list)
     """Kind and text of each mistake that this request shows by itself."""
 

@@ -43,6 +43,7 @@ def keep(simulator: Simulator, state: RequestState, http: int) -> None:
         retry_after_s=state.retry_after_s,
         fault=_fault(state),
         task_id=state.task_id,
+        questions=_questions(simulator, state),
         advice=state.advice,
     )
     simulator.store.journal.add(entry)
@@ -66,6 +67,11 @@ def _headers(environ: dict[str, Any]) -> list[tuple[str, str]]:
         if (name[:5] == "HTTP_" and name != AUTHORIZATION) or (name == "CONTENT_TYPE" and value)
     ]
     return headers[:MAX_HEADERS]
+
+
+def _questions(simulator: Simulator, state: RequestState) -> tuple[str, ...]:
+    find = simulator.find_questions
+    return find(state.contract, state.body) if find and state.body is not None else ()
 
 
 def _fault(state: RequestState) -> str:

@@ -27,7 +27,7 @@ from .tasks import LONGEST_CALLBACK_URL, Plan, Snapshot, Task, at_step, shortene
 from .time_travel import Traveller
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from klingkit.contract import Contract, Rule
     from klingkit.contract.rules import RequestRules
@@ -81,6 +81,8 @@ class Simulator:
         self.store = MemoryStore(self.settings)
         self._workshop = Workshop()
         self._warned_of_drops = False
+        self.find_questions: Callable[[Contract, Mapping[str, Any]], tuple[str, ...]] | None = None
+        """Names the open questions on which the answer to a body rests, for the journal; None: nobody wants to know, since it takes its time."""
         self.own_ports: set[int] = set()
         """Those on which it is served: it sends nothing to itself."""
         self._fetcher = self._outbound(self.settings.allow_fetch, "--allow-fetch")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -134,8 +135,9 @@ def test_a_pin_is_sorted_and_says_grade_source_and_date(pinned: Path) -> None:
 
 def test_what_is_as_it_was_pinned_passes(pinned: Path) -> None:
     result = run("--check", str(pinned))
+    said = f"{pinned}: 7 aspects of cometapi: each is as it was pinned, or better known\n"
 
-    assert (result.exit_code, result.output) == (0, "")
+    assert (result.exit_code, result.output) == (0, said)
 
 
 @pytest.mark.parametrize(
@@ -194,14 +196,19 @@ def test_a_pin_can_be_held_against_another_contract(tmp_path: Path) -> None:
         ("[1, 2]", "is not what klingkit evidence --pin FILE has written"),
         ("format: 2\ncontracts: {cometapi: {}}\n", "is not what klingkit evidence --pin FILE has written"),
         ("format: 1\ncontracts: {}\n", "is not what klingkit evidence --pin FILE has written"),
-        ("format: 1\ncontracts: {cometapi: [1]}\n", "has to have says, grade, source, date"),
+        ("format: 1\ncontracts: {cometapi: [1]}\n", "cometapi has no aspects under it"),
         ("format: 1\ncontracts: {cometapi: {rule x: {says: a}}}\n", "has to have says, grade, source, date"),
+        ("format: 1\ncontracts: {cometapi: }\n", "cometapi has no aspects under it"),
+        (
+            "format: 1\ncontracts: {cometapi: {rule x: {says: a, grade: silly, source: b, date: c}}}\n",
+            "cometapi, rule x: the grade is one of documented, recorded, inferred, unknown",
+        ),
         (BOMB, "has to have says, grade, source, date, each a text"),
         ("format: 1\ncontracts: {klin: {}}\n", "unknown contract 'klin'"),
-        ("a: [", "cannot be read"),
-        ("\x00", "cannot be read"),
-        ("a: !!python/object:os.system {}", "cannot be read"),
-        ("[" * 5000, "cannot be read"),
+        ("a: [", "is no plain YAML"),
+        ("\x00", "is no plain YAML"),
+        ("a: !!python/object:os.system {}", "is no plain YAML"),
+        ("[" * 5000, "is no plain YAML"),
     ],
 )
 def test_a_foreign_file_is_one_line(tmp_path: Path, text: str, says: str) -> None:
@@ -243,6 +250,34 @@ def test_what_no_plugin_has_written_is_pinned_by_nobody(tmp_path: Path, content:
     assert says in result.output
     assert result.output.count("\n") == 1
     assert not pin.exists()
+
+
+def test_a_pin_held_against_another_service_names_what_every_caller_meets(tmp_path: Path) -> None:
+    met, pin = tmp_path / "met.json", tmp_path / "evidence.yaml"
+    met.write_text(json.dumps({"evidence": {"cometapi": {"rests_on": ["sent create_task.prompt"]}}}))
+    run("--pin", str(pin), "--met", str(met))
+    result = run("--check", str(pin), "--contract", "kling")
+
+    assert result.exit_code == 1
+    said = [line.removeprefix("cometapi to kling: ").partition(":")[0] for line in result.output.splitlines()]
+    assert {"server", "authorization", "price", "create_task", "get_task"} <= {*said}
+    assert "list_tasks" not in said
+
+
+def test_what_is_no_json_is_said_to_be_none(tmp_path: Path) -> None:
+    (tmp_path / "met.json").write_text("{")
+
+    assert "is no JSON" in run("--pin", "x", "--met", str(tmp_path / "met.json")).output
+
+
+def test_each_command_of_the_page_about_evidence_that_needs_no_file_runs() -> None:
+    page = (README.parent / "docs" / "contract-kit.md").read_text(encoding="utf-8")
+    commands = re.findall(r"klingkit evidence( [a-z.-]+(?: [a-z.-]+)*)`", page)
+
+    assert commands
+    for command in commands:
+        if not command.strip().startswith("--"):
+            assert run(*command.split()).exit_code == 0, command
 
 
 # What a recording settles

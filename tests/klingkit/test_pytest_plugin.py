@@ -754,6 +754,9 @@ def test_coverage_of_behaviour_is_printed_and_written(pytester: pytest.Pytester,
             "how well the contract cometapi is known in what was met: * documented, * recorded, * inferred, * unknown",
             "  inferred: *rule n.maximum, text*callback.sequence*",
             "  unknown: callbacks retryAfterMs",
+            "  tests that rest on that: 2",
+            "    *::test_one: promise callback.sequence; lifecycle processing; callbacks retryAfterMs",
+            "    *::test_two: question list-errors; *rule n.maximum, limit*",
             "*% of the behaviour of the service was met",
         ]
     )
@@ -805,9 +808,64 @@ def test_all(kling_mock):
     assert "shown create_plain_task.data.task_id" in pinned["cometapi+plain-generation"]
     assert "promise request.unknown_fields" not in pinned["cometapi+plain-generation"]
     assert {"rule n.maximum, text", "shown create_task.data.task_id"} <= pinned["kling"].keys()
-    assert CliRunner().invoke(main, ["evidence", "--check", pin]).output == ""
+    assert CliRunner().invoke(main, ["evidence", "--check", pin]).exit_code == 0
     moved = CliRunner().invoke(main, ["evidence", "--check", pin, "--contract", "cometapi-2026"])
     assert "cometapi to cometapi-2026: sent create_task.scence_image: is gone" in moved.output
+
+
+def test_a_test_rests_on_each_question_of_which_another_answer_would_be_another(pytester: pytest.Pytester) -> None:
+    tests = """
+def test_usual(kling_mock):
+    create(prompt="two friends", n=2, aspect_ratio="1:1")
+
+def test_long(kling_mock):
+    assert create(prompt="\u00e9" * 2500)["code"] == 0
+
+def test_empty(kling_mock):
+    create(prompt="")
+
+def test_picture(kling_mock):
+    create(style_image="QUJD")
+
+@pytest.mark.kling(assume={"prompt-length": "bytes"})
+def test_assumed(kling_mock):
+    create()
+"""
+    run(pytester, tests, "--klingkit-coverage-json", "met.json").assert_outcomes(passed=5)
+    met = pytester.path / "met.json"
+    evidence = json.loads(met.read_text())["evidence"]
+    name = next(iter(evidence["cometapi"]["tests"])).partition("::")[0]
+
+    assert {test: weak["inferred"] for test, weak in evidence["cometapi"]["tests"].items()} == {
+        f"{name}::test_empty": ["question empty-strings"],
+        f"{name}::test_long": ["question prompt-length"],
+        f"{name}::test_picture": ["question unreadable-picture"],
+    }
+    assumed = evidence["cometapi+prompt-length=bytes"]
+    assert assumed["tests"] == {f"{name}::test_assumed": {"inferred": ["question prompt-length"], "unknown": []}}
+    pin = str(pytester.path / "evidence.yaml")
+    assert CliRunner().invoke(main, ["evidence", "--pin", pin, "--met", str(met)]).exit_code == 0
+    pinned = yaml.safe_load(Path(pin).read_text(encoding="utf-8"))["contracts"]
+    assert "bytes" in pinned["cometapi+prompt-length=bytes"]["question prompt-length"]["says"].lower()
+
+
+def test_a_summary_names_so_many_tests_and_no_more(pytester: pytest.Pytester) -> None:
+    tests = """
+@pytest.mark.parametrize("number", range(22))
+def test(kling_mock, number):
+    create(prompt="")
+"""
+    result = run(pytester, tests, "--klingkit-coverage")
+
+    result.stdout.fnmatch_lines(["  tests that rest on that: 22"])
+    assert result.stdout.str().count(": question empty-strings\n") == 21  # one line is of the whole run
+    result.stdout.fnmatch_lines(["    and 2 more; --klingkit-coverage-json FILE has them all"])
+
+
+def test_a_file_of_coverage_prints_nothing(pytester: pytest.Pytester) -> None:
+    result = run(pytester, MEETS, "--klingkit-coverage-json", "met.json")
+
+    assert "behaviour of the service" not in result.stdout.str()
 
 
 @pytest.mark.parametrize(("minimum", "code"), [("5", 0), ("60", 1)])
