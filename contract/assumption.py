@@ -28,6 +28,8 @@ class Assumption:
     """Why there is no other than the default; empty if there is."""
     aspects: Mapping[str, Evidence]
     """How well the default is known; those aspects that it is about."""
+    asks: tuple[str, ...]
+    """The aspects of an answer that settle it."""
     about: tuple[str, ...]
     """The rules and promises that it settles: `rule`, or `rule/kind` for inputs of one kind; `*.keyword` for that of each field."""
     probe: str
@@ -44,6 +46,10 @@ class Assumptions:
             for name in assumption.about:
                 self._about[name].append(assumption)
 
+    def named(self, name: str) -> Assumption | None:
+        """Return the one with an id; None where it is no question."""
+        return next((each for each in self.all if each.id == name), None)
+
     def about_kind(self, requirement: str, kind: str) -> list[Assumption]:
         """Return those about inputs of one kind."""
         keyword = requirement.rpartition(".")[2]
@@ -51,11 +57,14 @@ class Assumptions:
         return [assumption for name in names for assumption in self._about.get(name, ())]
 
     def settled(self, requirement: str, kind: str, aspect: str) -> str:
-        """Return the id of the one that an answer settles, which differs in an aspect; empty if there is none."""
+        """Return the id of the one that an answer settles, which differs in an aspect; empty if there is none.
+
+        What is about such inputs goes before what is about the rule, and that before what is about this keyword of each field.
+        """
         keyword = requirement.rpartition(".")[2]
         names = (requirement, f"*.{keyword}")
         found = [*self.about_kind(requirement, kind), *(each for name in names for each in self._about.get(name, ()))]
-        return next((each.id for each in found if aspect in each.aspects), "")
+        return next((each.id for each in found if aspect in each.asks), "")
 
     def known(self, rule: Rule, kind: str) -> Rule:
         """Return a rule as it is known for inputs of a kind: an assumption about these weakens the aspects that it is about."""
@@ -76,8 +85,17 @@ def _read(document: Mapping[str, Any]) -> list[Assumption]:
         aspects = sources.aspects(evidence, known, f"the assumption {name}")
         about = tuple(entry["about"])
         alternatives = {each: spec["does"] for each, spec in entry["alternatives"].items()}
-        fixed = entry.get("fixed", "")
         found.append(
-            Assumption(name, entry["question"], entry["default"], alternatives, fixed, aspects, about, entry["probe"])
+            Assumption(
+                name,
+                entry["question"],
+                entry["default"],
+                alternatives,
+                fixed=entry.get("fixed", ""),
+                aspects=aspects,
+                asks=tuple(entry.get("asks", aspects)),
+                about=about,
+                probe=entry["probe"],
+            )
         )
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..api_error import ApiError, render
@@ -10,6 +11,7 @@ from ..cases.boundaries import FIRST_OF_TWO
 from ..evidence import ANSWER, INFERRED, LIMIT, TEXT, UNKNOWN
 from .answer_schema import REQUIREMENT as SCHEMA
 from .answer_schema import field_in
+from .blame import blame, is_wrapped, wrapped
 from .deviation import Deviation, shown
 from .reading import describe, envelope_of, inner_of, is_page, task_id_of
 from .rule_texts import field_of, named_rules, wrongly_told
@@ -115,6 +117,8 @@ def _judge_refusal(contract: Contract, case: Case, reply: Reply) -> Iterator[Dev
         settled = contract.questions.settled(rule.id, rule.kind, aspect)
         return Deviation(requirement, kind, expected, got, rule.aspects[aspect], settled)
 
+    blamed = blame(contract, case, reply)
+
     error = ApiError(rule, **case.details)
     page = error.error.envelope == "html"  # documented is only: a redirect or a page
     known = rule.aspects[TEXT].grade != UNKNOWN
@@ -128,8 +132,13 @@ def _judge_refusal(contract: Contract, case: Case, reply: Reply) -> Iterator[Dev
             yield deviation("envelope", wanted, describe(reply), ANSWER)
         return
     expected = render(error, contract.gateway, request_id="", gateway_request_id="*").body
+    if blamed:
+        requirement, kind = blamed
+        yield refused(contract, requirement, kind, f"{wanted}, or accepted but for that", describe(reply))
+        return
     if not isinstance(expected, dict) or envelope_of(reply.body) != envelope_of(expected):
-        yield deviation("envelope", wanted, describe(reply), ANSWER)
+        found = deviation("envelope", wanted, describe(reply), ANSWER)
+        yield wrapped(contract, found) if is_wrapped(error, reply) else found
         return
     if reply.http != error.error.http:
         yield deviation("status", str(error.error.http), str(reply.http), ANSWER)
@@ -143,8 +152,10 @@ def _judge_refusal(contract: Contract, case: Case, reply: Reply) -> Iterator[Dev
         else:
             yield deviation("code", *codes, ANSWER)
     elif not _is_text(rule, str(answered.get("message")), str(asked["message"])):
-        about = wrongly_told(contract, rule, str(answered.get("message"))) or case.requirement
-        yield deviation("text", shown(error.message), shown(answered.get("message")), TEXT, about)
+        wrong = wrongly_told(contract, rule, str(answered.get("message")))
+        found = deviation("text", shown(error.message), shown(answered.get("message")), TEXT, wrong or case.requirement)
+        limit = contract.questions.settled(wrong, "", LIMIT) if wrong else ""
+        yield replace(found, assumption=limit or found.assumption)
 
 
 def _succeeded(case: Case, reply: Reply) -> bool:

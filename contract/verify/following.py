@@ -83,7 +83,8 @@ class Follower:
         kind = "promise" if requirement in self._contract.promises else kind
         rule = result.case.rule if kind == "accepted" else None
         evidence = evidence or evidence_of(self._contract, requirement)
-        settled = self._contract.questions.settled(requirement, rule.kind if rule else "", LIMIT)
+        kind_of_input = rule.kind if rule else "failing" if result.case.rule else ""
+        settled = self._contract.questions.settled(requirement, kind_of_input, LIMIT)
         with self._noting:
             result.add(Deviation(requirement, kind, clipped(expected), clipped(got), evidence, settled))
 

@@ -55,7 +55,7 @@ def _deviating_first(report: Report) -> list[Cause]:
 
 
 def _title(cause: Cause) -> str:
-    return f"learned: {cause.title}" if cause.is_learned else cause.title
+    return f"{'learned' if cause.is_learned else 'deviates'}: {cause.title}"
 
 
 def _settled(report: Report, cause: Cause) -> Iterator[str]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ..bug import bug_line
 from ..cases.case import COSTS, NEVER, SMALLEST
 from ..judge.answer_schema import schemas_of
+from ..judge.deviation import clipped
 from ..judge.reading import describe, envelope_of, task_id_of
 from ..judge.reply import is_inferred, judge
 from ..judge.rule_texts import named_rules
@@ -193,7 +194,8 @@ class Run:
             result.skip(stopping.reason, planned=stopping.planned)
         elif case.after and (before is None or not before.task_id):
             missed = before is not None and before.state == SKIPPED and not before.planned
-            result.skip(f"needs the task of {case.after}, which was not made", planned=not missed)
+            why = f": {clipped(describe(before.reply))}" if before and before.reply else ""
+            result.skip(f"needs the task of {case.after}, which was not made{why}", planned=not missed)
         elif stopping.no_creates and case.creates:
             result.skip(stopping.no_creates)
         elif stopping.broke and case.creates and case.accepted:

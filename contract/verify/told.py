@@ -53,12 +53,21 @@ def explanation(report: Report, found: list[Cause]) -> str:
 def summary(report: Report) -> list[str]:
     """Return what the run comes to, in a few lines."""
     counts = ", ".join(f"{len(report.of(state))} {word}" for state, word in WORDS.items())
-    lines = [f"{report.target}: {counts}; {report.total}", *not_tested(report), *report.notes, *_unmentioned(report)]
+    lines = [f"{report.target}: {counts}; {report.total}", *_failing(report), *not_tested(report), *report.notes]
+    lines += _unmentioned(report)
     return [*lines, f"incomplete: {report.incomplete}"] if report.incomplete else lines
 
 
 def _counted(things: Sequence[object], word: str) -> str:
     return f"{len(things)} {word}s" if len(things) > 1 else f"one {word}"
+
+
+def _failing(report: Report) -> list[str]:
+    """Say why a run fails in which nothing deviates: by `fail_on`, what was learned counts too."""
+    failing = [result for result in report.of(LEARNED) if any(map(report.counts, result.deviations))]
+    return (
+        [f"{_counted(failing, 'learned case')} counted as a failure, by --fail-on {report.fail_on}"] if failing else []
+    )
 
 
 def _unmentioned(report: Report) -> list[str]:
