@@ -43,7 +43,8 @@ def as_text(report: Report) -> str:
     lines: list[str] = []
     for cause in _deviating_first(report):
         result, deviation = cause.example
-        lines += [_title(cause), f"  {meaning(report.contract, deviation.requirement)}"]
+        word = "" if cause.is_learned else "deviates: "
+        lines += [f"{word}{_title(cause)}", f"  {meaning(report.contract, deviation.requirement)}"]
         lines += [f"  {line}" for line in [*_facts(report, deviation), *_shown_by(cause), *_settled(report, cause)]]
         lines += [f"  {line}" for line in commands(report, result, deviation.requirement)]
         lines.append("")
@@ -55,7 +56,7 @@ def _deviating_first(report: Report) -> list[Cause]:
 
 
 def _title(cause: Cause) -> str:
-    return f"{'learned' if cause.is_learned else 'deviates'}: {cause.title}"
+    return f"learned: {cause.title}" if cause.is_learned else cause.title
 
 
 def _settled(report: Report, cause: Cause) -> Iterator[str]:

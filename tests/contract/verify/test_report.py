@@ -183,6 +183,7 @@ def test_a_report_groups_by_rule_in_all_forms(live: Running) -> None:
     assert sum(int(suite.attrib["failures"]) for suite in root) == len(report.results)
     text = forms.as_text(report)
     assert all(subject in text for subject in subjects)
+    assert text.startswith("deviates: ")
 
 
 SECRET = "sk-A1b2C3d4E5f6G7h8I9j0K1l2M3n4O5p6Q7r8S9t0U1v2W3x4Y5z6"
