@@ -357,7 +357,7 @@ def spares(role: str) -> Make:
 
 
 def text(value: Any) -> Any:
-    return str(value) if isinstance(value, int) else value
+    return value if value is None else str(value)
 
 
 def first_wins(raw: bytes) -> bytes:

@@ -278,8 +278,6 @@ def _rows(base: Contract) -> tuple[Mutant, ...]:
                 scene,
                 style,
                 "aspect_ratio",
-                "callback_url",
-                "external_task_id",
             )
         ),
         *(
@@ -300,8 +298,8 @@ def _rows(base: Contract) -> tuple[Mutant, ...]:
             )
         ),
         *(
-            Mutant(f"{name}-number", f"{name}.type", "a number becomes a text", reads(name, to=defects.text))
-            for name in ("prompt", "callback_url", "external_task_id")
+            Mutant(f"{name}-as-text", f"{name}.type", "what is no text becomes one", reads(name, to=defects.text))
+            for name in ("prompt", "negative_prompt", "callback_url", "external_task_id")
         ),
         Mutant(
             "one-subject-object", f"{SUBJECTS}.type", "an object is a list of itself", reads(SUBJECTS, to=defects.twice)
