@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import os
 import signal
 import subprocess
@@ -65,8 +66,9 @@ def test_a_budget_that_is_too_small_is_3(live: Running) -> None:
     result = run("verify", live.url, "--budget", "0.02")
 
     assert result.exit_code == 3
-    assert "incomplete: the budget was too small for 34 cases; 0.4921 USD is enough for all" in result.stdout
-    assert "84 hold" in result.stdout
+    # How many is not fixed: which case finds the money gone depends on when others give theirs back.
+    assert re.search(r"incomplete: the budget was too small for \d+ cases; 0.4921 USD is enough for all", result.stdout)
+    assert re.search(r"8\d hold, 0 deviate", result.stdout)
     plan = run("verify", live.url, "--budget", "0.02", "--plan").stdout
     assert "cost: 0.02 USD at best; at worst 0.02, since no more than 0.02 is ever spent" in plan
     assert "0.02 may be too little for some of these cases: 0.4921 is enough for all" in plan
