@@ -27,9 +27,10 @@ FIRST_WORD = re.compile(r"[^\s:']+")
 def blame(contract: Contract, case: Case, reply: Reply) -> tuple[str, str] | None:
     """Return the rule or promise, and the kind of input, for which a request is refused by its text, though nothing is wrong there.
 
-    None if the text names no field of the request, the field of the rule that the request breaks, or one that it breaks too.
+    None if the text names no field of the request, the field of the rule that the request breaks, or one that it breaks too;
+    and if the request was sent as bytes, since these say something else than its fields.
     """
-    body, rule = case.request.body, case.rule
+    body, rule = case.request.body if case.request.raw is None else None, case.rule
     word = FIRST_WORD.match(str(inner_of(reply.body).get("message", "")))
     name = word[0] if word else ""
     if not isinstance(body, dict) or rule is None or name not in body or name in rule.id.split("."):
