@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from klingkit.contract import load_contract
 from klingkit.contract.behaviours import CALLBACKS, ERROR, LIFECYCLE, PROMISE, QUESTION, RULE, SENT, SHOWN, fields_in
+from klingkit.contract.choice import UnknownChoiceError
 from klingkit.contract.judge.answer_schema import ENVELOPES
 from klingkit.contract.judge.reading import envelope_of
 from klingkit.contract.resolving import shortest
@@ -70,7 +71,10 @@ def _other_answers(choice: Choice) -> list[tuple[str, Contract]]:
     for question in load_contract(choice).assumptions:
         for alternative in question.alternatives:
             assumed = {**dict(choice.assume), question.id: alternative}
-            other = shortest(replace(choice, assume=tuple(assumed.items())))
+            try:
+                other = shortest(replace(choice, assume=tuple(assumed.items())))
+            except UnknownChoiceError:  # plain generation is an answer to that question already
+                continue
             if other != choice:
                 found.append((question.id, load_contract(other)))
     return found
