@@ -156,11 +156,6 @@ def five_subjects(service: StandIn) -> None:
 
 
 @_breaks("prompt.maxLength")
-def gateway_for_prompt(service: StandIn) -> None:
-    _other_refusal(service, "prompt: size", lambda right: Refused(400, "invalid_request", right.text, "gateway"))
-
-
-@_breaks("prompt.maxLength")
 def status_for_prompt(service: StandIn) -> None:
     _other_refusal(service, "prompt: size", lambda right: Refused(422, right.code, right.text))
 

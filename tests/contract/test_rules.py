@@ -119,7 +119,7 @@ def test_null_in_an_optional_field_counts_as_absent(contract: Contract) -> None:
         ({"scence_image": "QUI"}, "scence_image.base64", "inferred inferred inferred", "base64-dialect"),
         ({"scence_image": "-_-_"}, "scence_image.base64", "inferred inferred inferred", "base64-dialect"),
         ({"scence_image": ""}, "scence_image.base64", "inferred inferred inferred", "empty-picture"),
-        ({"scence_image": "ftp://a/b"}, "scence_image.base64", "documented inferred inferred", "other-scheme"),
+        ({"scence_image": "ftp://a/b"}, "scence_image.base64", "inferred inferred inferred", "other-scheme"),
         ({"scence_image": "not base64!"}, "scence_image.base64", "documented recorded recorded", ""),
         ({"n": 1.0}, "n.type", "inferred inferred inferred", "number-forms"),
         ({"n": "1"}, "n.type", "inferred inferred inferred", "number-forms"),

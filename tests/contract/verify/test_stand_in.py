@@ -31,7 +31,7 @@ TOGETHER = (
     "text-for-duplicate no-updated-at callback-with-another-picture",
     "reason-in-another-place five-subjects other-word-of-success no-21-9",
     "other-spelling callback-in-an-envelope seconds",
-    "id-as-number callback-of-another-time gateway-for-prompt",
+    "id-as-number callback-of-another-time",
     "unknown-field pixels-of-250",
 )
 """Faults that do not hide each other."""
