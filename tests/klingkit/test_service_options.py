@@ -107,16 +107,16 @@ def test_a_task_is_shown_by_its_external_id(service: responses.RequestsMock) -> 
 
 
 def test_pictures_with_a_watermark_are_shown_and_saved(service: responses.RequestsMock, tmp_path: Path) -> None:
-    marked = f"{URL}?marked"
-    images = [{"index": 0, "url": URL, "watermark_url": marked}, {"index": 1, "url": f"{URL}?1"}]
+    marked = f"{URL}?marked=1"
+    images = [{"index": 0, "url": URL, "watermark_url": marked}, {"index": 1, "url": f"{URL}?second=1"}]
     service.get(f"{KLING}/{ID}", json=success(task_status="succeed", task_result={"images": images}))
-    for url, colour in ((URL, "red"), (marked, "blue"), (f"{URL}?1", "green")):
+    for url, colour in ((URL, "red"), (marked, "blue"), (f"{URL}?second=1", "green")):
         service.get(url, body=png(4, 4, colour), match=[query_string_matcher(url.partition("?")[2])])
 
     shown = run("get", ID, *SERVICE, *PAIR).stdout.splitlines()
     saved = run("wait", ID, "--out", str(tmp_path), *SERVICE, *PAIR)
 
-    assert shown[1:] == [f"  {URL}", f"  {URL}?1", f"  with a watermark: {marked}"]
+    assert shown[1:] == [f"  {URL}", f"  {URL}?second=1", f"  with a watermark: {marked}"]
     assert saved.exit_code == 0, saved.output
     files = [tmp_path / f"{ID}-{name}.png" for name in ("0", "1", "0-watermark")]
     assert saved.stdout.splitlines()[1:] == [f"  {file}" for file in files]
