@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from klingkit.contract import Contract
 
     from .clock import Clock
-    from .store import MemoryStore
+    from .store import Store
     from .tasks import Snapshot, Task
 
 
@@ -54,7 +54,7 @@ class Callbacks:
 
     def __init__(
         self,
-        store: MemoryStore,
+        store: Store,
         clock: Clock,
         contract_of: Callable[[Task], Contract],
         send: SendCallback,

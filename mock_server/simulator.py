@@ -22,7 +22,7 @@ from .outbound import NotAllowedError, Outbound, OutboundError, host_and_path
 from .picture_hints import why_it_fails
 from .scenario_choice import find_marker, is_known
 from .settings import Settings
-from .store import MemoryStore, RefusedError, TakenIdError
+from .store import MemoryStore, RefusedError, Store, TakenIdError
 from .tasks import LONGEST_CALLBACK_URL, Plan, Snapshot, Task, at_step, shortened, snapshot
 from .time_travel import Traveller
 
@@ -78,7 +78,7 @@ class Simulator:
         """Secret key by access key."""
         self.started = time.monotonic()
         self.ids = Ids(self.settings.seed, epoch_ms=self.contract.task_id_epoch_ms, shift=self.contract.task_id_shift)
-        self.store = MemoryStore(self.settings)
+        self.store: Store = MemoryStore(self.settings)
         self._workshop = Workshop()
         self._warned_of_drops = False
         self.find_questions: Callable[[Contract, Mapping[str, Any]], tuple[str, ...]] | None = None
@@ -248,7 +248,7 @@ class Simulator:
         if (cached := results.get(key)) is not None:
             return cached
         inputs = [
-            replace(picture, data=self.store.inputs.get((task.task_id, number)))
+            replace(picture, data=self.store.input(task.task_id, number))
             for number, picture in enumerate(task.pictures)
         ]
         data = render(task, index, inputs, watermark=watermark)
@@ -328,8 +328,9 @@ class Simulator:
         """Keep a task, under another id if its own is taken, and return it. Raises ApiError if it is refused."""
         contract = self.contract_of(task)
         freed_by = contract.lifecycle.failed if contract.takes("external-id-after-failure") == "freed" else ""
+        inputs = {number: picture.data for number, picture in enumerate(pictures) if picture.data is not None}
         try:
-            dropped = self.store.add(task, now, self.callbacks.plan(task), freed_by=freed_by)
+            dropped = self.store.add(task, now, self.callbacks.plan(task), freed_by=freed_by, inputs=inputs)
         except TakenIdError:
             return self._submit(replace(task, task_id=self.ids.task_id(now)), now, pictures)
         except RefusedError as error:
@@ -338,9 +339,6 @@ class Simulator:
             self._warned_of_drops = True
             number = self.store.count_tasks()
             log.warning("there is no room for more than %d tasks: from now on the oldest is dropped", number)
-        for number, picture in enumerate(pictures):
-            if picture.data is not None:
-                self.store.inputs.put((task.task_id, number), picture.data)
         if task.callback_url:
             self.callbacks.wake()
         return task

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .callbacks import Callbacks
     from .clock import Clock
     from .deliveries import Attempt, Delivery
-    from .store import MemoryStore
+    from .store import Store
     from .tasks import Task
 
 LONGEST_S = 60.0
@@ -50,7 +50,7 @@ class Traveller:
     """Moves the clock of one simulator. Once it was moved, it stands still between two journeys."""
 
     def __init__(
-        self, clock: Clock, store: MemoryStore, callbacks: Callbacks, contract_of: Callable[[Task], Contract]
+        self, clock: Clock, store: Store, callbacks: Callbacks, contract_of: Callable[[Task], Contract]
     ) -> None:
         self._clock = clock
         self._store = store

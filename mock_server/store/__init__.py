@@ -1,7 +1,6 @@
-"""All state of the simulator, behind one interface: `MemoryStore` keeps it in the memory of one process."""
+"""All state of the simulator, behind one interface (`store.py`): `MemoryStore` keeps it in the memory of one process."""
 
-from .accounts import RefusedError, TooManyError
 from .memory import MemoryStore
-from .task_records import TakenIdError
+from .store import RefusedError, Store, StoreUnavailableError, TakenIdError, TooManyError
 
-__all__ = ["MemoryStore", "RefusedError", "TakenIdError", "TooManyError"]
+__all__ = ["MemoryStore", "RefusedError", "Store", "StoreUnavailableError", "TakenIdError", "TooManyError"]

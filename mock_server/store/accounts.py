@@ -8,21 +8,11 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from .store import RefusedError, TooManyError
+
 if TYPE_CHECKING:
     from ..account_settings import AccountSettings
     from ..tasks import Task
-
-
-class RefusedError(Exception):
-    """A new task is refused by the rule of that id."""
-
-    def __init__(self, rule_id: str) -> None:
-        super().__init__(rule_id)
-        self.rule_id = rule_id
-
-
-class TooManyError(Exception):
-    """There is no room for more of something; the message says of what."""
 
 
 class _Held(NamedTuple):

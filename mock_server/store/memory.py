@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from ..cache import ByteCache
 from ..journal import Journal
-from .accounts import AccountStates, RefusedError
+from .accounts import AccountStates
 from .delivery_queue import DeliveryQueue
-from .scenario_queues import QueueEntry, ScenarioQueues
-from .task_records import ATTEMPT_BYTES, MAX_POLLS_KEPT, POLL_BYTES, Record, TakenIdError, TaskRecords
+from .scenario_queues import ScenarioQueues
+from .store import QueueEntry, RefusedError, TakenIdError
+from .task_records import ATTEMPT_BYTES, MAX_POLLS_KEPT, POLL_BYTES, Record, TaskRecords
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
     from decimal import Decimal
 
     from ..account_settings import AccountSettings
@@ -54,7 +55,7 @@ class MemoryStore:
             self.created = 0
             """How many tasks there have been."""
             self.journal.clear()
-            self.inputs = ByteCache(3 * self._share)
+            self._inputs = ByteCache(3 * self._share)
             self.results = ByteCache(self._share)
 
     def reset_account(self, account: str) -> None:
@@ -68,12 +69,16 @@ class MemoryStore:
 
     # Tasks
 
-    def add(self, task: Task, now: int, deliveries: list[Delivery], *, freed_by: str = "") -> bool:
-        """Keep a new task with its callbacks, and drop the oldest if there are too many; tell whether one was dropped.
-
-        Raises RefusedError, and leaves nothing behind, if the `external_task_id` is taken or the account's money or
-        slots do not allow it; TakenIdError likewise. A task of the status `freed_by` has let its id go.
-        """
+    def add(
+        self,
+        task: Task,
+        now: int,
+        deliveries: list[Delivery],
+        *,
+        freed_by: str = "",
+        inputs: Mapping[int, bytes] | None = None,
+    ) -> bool:
+        """Keep a new task with its callbacks, and drop the oldest if there are too many; tell whether one was dropped."""
         with self._lock:
             if self._tasks.get(task.task_id):
                 raise TakenIdError
@@ -82,6 +87,8 @@ class MemoryStore:
             self._accounts.charge(task, now)
             self._tasks.add(Record(task, deliveries=[delivery.id for delivery in deliveries]))
             self._deliveries.add(deliveries)
+            for number, data in (inputs or {}).items():
+                self._inputs.put((task.task_id, number), data)
             self.created += 1
             return self._make_room()
 
@@ -89,6 +96,10 @@ class MemoryStore:
         """Return a task of any account."""
         record = self._tasks.get(task_id)
         return record.task if record else None
+
+    def input(self, task_id: str, number: int) -> bytes | None:
+        """Return the bytes of a picture that a task was made from; None if they are not known, or not kept any more."""
+        return self._inputs.get((task_id, number))
 
     def record(self, task_id: str) -> Record | None:
         """Return a task with what happened to it: to be read, not changed."""
@@ -194,7 +205,7 @@ class MemoryStore:
         self._accounts.release(task)
         self._deliveries.remove(task.account, task_id, record.deliveries)
         for number in range(len(task.pictures)):
-            self.inputs.discard((task_id, number))
+            self._inputs.discard((task_id, number))
         for index in range(task.n):
             self.results.discard((task_id, index))
             self.results.discard((task_id, index, "watermark"))

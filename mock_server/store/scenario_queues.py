@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from .accounts import TooManyError
+from .store import QueueEntry, TooManyError
 
 if TYPE_CHECKING:
     from ..scenario import Scenario
-
-
-@dataclass(frozen=True, slots=True)
-class QueueEntry:
-    """A scenario with the turns that it has left."""
-
-    scenario: Scenario
-    turns: int
 
 
 class ScenarioQueues:

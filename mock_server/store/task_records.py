@@ -23,10 +23,6 @@ ATTEMPT_BYTES = 400
 POLL_BYTES = 16
 
 
-class TakenIdError(Exception):
-    """There is a task of that id: one that was submitted before a reset and came after it, or the ids of a moment ran out."""
-
-
 @dataclass(slots=True)
 class Record:
     """A task and what happened to it."""

@@ -26,6 +26,7 @@ from klingkit.mock_server.control.client import Control
 from klingkit.mock_server.control.operations import ControlError
 from klingkit.mock_server.settings import Settings
 from klingkit.mock_server.simulator import Simulator
+from klingkit.mock_server.store import MemoryStore
 from tests.conftest import PATH, URL, b64, body, data_of, png, subjects
 
 if TYPE_CHECKING:
@@ -317,6 +318,7 @@ def test_a_page_costs_what_it_shows_however_many_tasks_there_are(service: Servic
             looked_at += 1
             return super().__getitem__(place)
 
+    assert isinstance(service.simulator.store, MemoryStore)
     pages = service.simulator.store._tasks._pages
     pages["many", KLING] = Counting(pages["many", KLING])  # type: ignore[assignment]
     assert len(service.simulator.store.page("many", KLING, 100, 7)) == 7

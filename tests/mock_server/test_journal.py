@@ -112,7 +112,7 @@ def test_a_reset_of_one_account_loses_no_entry_of_another(api: Api) -> None:
 
     def forget() -> None:
         while not stop.is_set():
-            journal.forget("acct-other")
+            api.simulator.store.reset_account("acct-other")
 
     threads = [threading.Thread(target=forget) for _ in range(3)]
     for thread in threads:

@@ -1,0 +1,305 @@
+"""What the engine asks of whatever keeps its state: each method is one atomic operation on values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+    from decimal import Decimal
+
+    from ..account_settings import AccountSettings
+    from ..cache import ByteCache
+    from ..deliveries import Attempt, Delivery, Outcome
+    from ..journal import Entry
+    from ..scenario import Scenario
+    from ..tasks import Task
+
+
+class StoreUnavailableError(Exception):
+    """The state cannot be reached, is locked for too long, or has no room left; the message is one line, without a password.
+
+    Any method of a store that is not in memory may raise it. Nothing was changed, unless the connection was lost while it was committed.
+    """
+
+
+class RefusedError(Exception):
+    """A new task is refused by the rule of that id."""
+
+    def __init__(self, rule_id: str) -> None:
+        super().__init__(rule_id)
+        self.rule_id = rule_id
+
+
+class TakenIdError(Exception):
+    """There is a task of that id: one that was submitted before a reset and came after it, or the ids of a moment ran out."""
+
+
+class TooManyError(Exception):
+    """There is no room for more of something; the message says of what."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueEntry:
+    """A scenario with the turns that it has left."""
+
+    scenario: Scenario
+    turns: int
+
+
+class TaskRecord(Protocol):
+    """A task and what happened to it: to be read."""
+
+    @property
+    def task(self) -> Task:
+        """The task itself."""
+        ...
+
+    @property
+    def polls(self) -> int:
+        """How many queries there were."""
+        ...
+
+    @property
+    def polled(self) -> list[tuple[int, int]]:
+        """Time in ms and journal number of the last queries."""
+        ...
+
+    @property
+    def deliveries(self) -> Sequence[str]:
+        """Ids of its callbacks, in the order in which they are made."""
+        ...
+
+    @property
+    def end_seen(self) -> bool:
+        """Whether a query has shown the end."""
+        ...
+
+    @property
+    def fetched(self) -> bool:
+        """Whether a result picture was fetched."""
+        ...
+
+
+class Requests(Protocol):
+    """What came in, bounded: the oldest goes first."""
+
+    @property
+    def count(self) -> int:
+        """How many there have been."""
+        ...
+
+    @property
+    def dropped(self) -> int:
+        """How many older entries are not kept any more."""
+        ...
+
+    def next_number(self) -> int:
+        """Return the number of a request that begins."""
+        ...
+
+    def add(self, entry: Entry) -> None:
+        """Keep an entry, and show it to everybody who waits."""
+        ...
+
+    def entries(self) -> list[Entry]:
+        """Return what is kept, oldest first."""
+        ...
+
+    def wait_for(self, matches: Callable[[Entry], bool], timeout: float, after: int = 0) -> Entry | None:
+        """Return the first entry with a number above `after` that matches, waiting for at most `timeout` s of the machine's time."""
+        ...
+
+    def close(self) -> None:
+        """Let nobody wait any more."""
+        ...
+
+
+class Store(Protocol):
+    """All state of a simulator. Bounded; what is not there or not visible is None, False or empty. Times are ms."""
+
+    @property
+    def journal(self) -> Requests:
+        """What came in."""
+        ...
+
+    @property
+    def results(self) -> ByteCache:
+        """Result pictures that were drawn, by task id, index and what they show beside: of this process, since any other draws the same."""
+        ...
+
+    @property
+    def created(self) -> int:
+        """How many tasks there have been."""
+        ...
+
+    def reset(self) -> None:
+        """Forget everything."""
+        ...
+
+    def reset_account(self, account: str) -> None:
+        """Forget everything of one account."""
+        ...
+
+    # Tasks
+
+    def add(
+        self,
+        task: Task,
+        now: int,
+        deliveries: list[Delivery],
+        *,
+        freed_by: str = "",
+        inputs: Mapping[int, bytes] | None = None,
+    ) -> bool:
+        """Keep a new task with its callbacks, and drop the oldest if there are too many; tell whether one was dropped.
+
+        `inputs` are the bytes of its pictures, by number, as far as they are known. Raises RefusedError, and leaves nothing behind,
+        if the `external_task_id` is taken or the account's money or slots do not allow it; TakenIdError likewise. A task of the
+        status `freed_by` has let its id go.
+        """
+        ...
+
+    def get(self, task_id: str) -> Task | None:
+        """Return a task of any account."""
+        ...
+
+    def input(self, task_id: str, number: int) -> bytes | None:
+        """Return the bytes of a picture that a task was made from; None if they are not known, or not kept any more."""
+        ...
+
+    def record(self, task_id: str) -> TaskRecord | None:
+        """Return a task with what happened to it."""
+        ...
+
+    def tasks(self, account: str | None = None) -> list[Task]:
+        """Return the tasks of an account or of all, oldest first."""
+        ...
+
+    def records(self, account: str | None = None) -> Sequence[TaskRecord]:
+        """Return the tasks of an account or of all, oldest first, with what happened to them."""
+        ...
+
+    def find(self, account: str, path: str, external_task_id: str) -> str:
+        """Return the id of the task that an account has made at a path with an external id; empty if there is none."""
+        ...
+
+    def page(self, account: str, path: str, first: int, size: int, *, oldest_first: bool = False) -> list[Task]:
+        """Return `size` tasks that an account has made at a path, but for the `first`, from the newest on or from the oldest."""
+        ...
+
+    def near_id(self, account: str, task_id: str) -> str:
+        """Return the id of a task of the account that becomes the given one when it passes through a float; else empty."""
+        ...
+
+    def count_statuses(self, now: int) -> dict[str, int]:
+        """Return how many tasks have which status at a time."""
+        ...
+
+    def count_tasks(self) -> int:
+        """Return how many tasks are kept."""
+        ...
+
+    def poll(self, task_id: str, account: str, now: int, number: int) -> Task | None:
+        """Count a query of a task and move the task if queries do that; return it, or None if it is not visible."""
+        ...
+
+    def move(self, task_id: str, now: int) -> Task | None:
+        """Bring a task one step further along its plan, if there is one more; None if there is no such task."""
+        ...
+
+    def see_end(self, task_id: str) -> bool:
+        """Note that a query shows the end; tell whether an earlier one did."""
+        ...
+
+    def mark_fetched(self, task_id: str) -> None:
+        """Note that a result picture was fetched."""
+        ...
+
+    # Accounts
+
+    def settings(self, account: str) -> AccountSettings:
+        """Return what holds for an account: its own settings, else the server's."""
+        ...
+
+    def default_source(self, account: str, name: str) -> str:
+        """Tell whether a setting of an account is its own (`account`) or the server's (`server`)."""
+        ...
+
+    def configure(self, account: str | None, changes: dict[str, Any], now: int) -> None:
+        """Set what holds for an account, or (None) for every account without a setting of its own. Raises TooManyError."""
+        ...
+
+    def spent(self, account: str | None, now: int) -> Decimal:
+        """What an account, or (None) everybody, has paid, less what came back."""
+        ...
+
+    def slots(self, account: str, now: int) -> int:
+        """How many slots the tasks of an account hold."""
+        ...
+
+    def count_request(self, account: str, now: int) -> bool:
+        """Count a request in its window; False if there have been too many."""
+        ...
+
+    def windows(self) -> list[tuple[int, str]]:
+        """Return the time at which each begun window ends, with its account."""
+        ...
+
+    def accounts(self) -> list[str]:
+        """Return every account that has made a task or has settings of its own."""
+        ...
+
+    # Queued scenarios
+
+    def queue_scenario(self, account: str, operation_id: str, scenario: Scenario, times: int) -> None:
+        """Let a scenario apply to the next requests for an operation, of one account or (empty) of all. Raises TooManyError."""
+        ...
+
+    def take_scenario(self, account: str, operation_id: str) -> tuple[Scenario, str] | None:
+        """Use up one turn of the first scenario in the queue of the account, else of all; with the queue's account."""
+        ...
+
+    def give_back_scenario(self, owner: str, operation_id: str, scenario: Scenario) -> None:
+        """Put a turn back that did not come to pass."""
+        ...
+
+    def queued(self, account: str) -> list[tuple[str, QueueEntry]]:
+        """Return operation and entry of all that an account (empty: all) has queued."""
+        ...
+
+    # Deliveries
+
+    def claim(
+        self, now: int, *, only: str | None = None, without: Collection[str | None] = ()
+    ) -> tuple[Delivery, Task] | None:
+        """Take the delivery that has been due the longest, with its task; `finish` gives it back.
+
+        `only` that of one account, or `without` those of some.
+        """
+        ...
+
+    def next_due(self, *, only: str | None = None, without: Collection[str | None] = ()) -> int | None:
+        """Return the time of the next attempt; None if there is none."""
+        ...
+
+    def finish(self, delivery: Delivery, attempt: Attempt, *, retry_at: int | None, outcome: Outcome) -> None:
+        """Note an attempt of a claimed delivery: another one follows at `retry_at`, or it is settled as `outcome`."""
+        ...
+
+    def resend(self, delivery_id: str) -> bool:
+        """Make a settled delivery due once more; False if there is none of that id, or it is pending."""
+        ...
+
+    def deliveries(self, account: str | None = None) -> list[Delivery]:
+        """Return the callbacks of an account or of all, oldest first."""
+        ...
+
+    def delivery(self, delivery_id: str) -> Delivery | None:
+        """Return one delivery."""
+        ...
+
+    def delivery_counts(self) -> dict[str, int]:
+        """Return how many deliveries there are, by outcome."""
+        ...
