@@ -91,15 +91,19 @@ def _endpoint(simulator: Simulator, operation_id: str) -> Callable[..., Response
 
 
 def _begin(simulator: Simulator) -> None:
-    """Number the request, find the contract of its path, and give it the gateway's id."""
+    """Number the request, find the contract of its path, and give it its id."""
     environ = request.environ
     path = environ["PATH_INFO"]
     number = 0 if path.startswith(PREFIX) else simulator.store.journal.next_number()
-    gateway_request_id = simulator.ids.gateway_request_id(simulator.clock.now())
     # Before it is known who asks, what holds for everybody counts.
     served = simulator.contracts.at(path)
     contract = simulator.contracts.of(served, simulator.store.settings(""))
-    environ[STATE] = RequestState(environ, time.perf_counter(), number, served, contract, gateway_request_id)
+    request_id = (
+        simulator.ids.gateway_request_id(simulator.clock.now())
+        if contract.request_id_header
+        else simulator.ids.request_id()
+    )
+    environ[STATE] = RequestState(environ, time.perf_counter(), number, served, contract, request_id)
     if number and (refusal := refusal_for_api(environ, simulator.settings)):
         raise ApiError(replace(contract.bad_request, http=403, message=refusal))
     if path.startswith("//"):  # a base URL with a slash too many; werkzeug would forgive it
@@ -123,7 +127,8 @@ def _serve(simulator: Simulator, operation_id: str, arguments: dict[str, Any]) -
     if scenario and scenario.error:
         error = contract.errors[scenario.error]
         raise ApiError(replace(error, http=scenario.http or error.http, message=scenario.message or error.message))
-    call = Call(contract, state.account, _base_url(simulator, state.environ), state.number, scenario, progression)
+    base_url = _base_url(simulator, state.environ)
+    call = Call(contract, state.account, base_url, state.number, state.request_id, scenario, progression)
     if state.body is not None:
         arguments["body"] = state.body
     elif operation_id in contract.requests:
@@ -258,7 +263,7 @@ def _succeed(simulator: Simulator, state: RequestState, data: dict[str, Any] | l
     envelope = {
         "code": success.code,
         "message": success.message,
-        "request_id": simulator.ids.request_id(),
+        "request_id": _id_in_body(simulator, state),
         "data": data,
     }
     return _json(state, success.http, envelope)
@@ -277,8 +282,8 @@ def _refuse(simulator: Simulator, error: ApiError) -> Response:
     answer = render(
         error,
         state.contract.gateway,
-        request_id=simulator.ids.request_id(),
-        gateway_request_id=state.gateway_request_id,
+        request_id=_id_in_body(simulator, state),
+        gateway_request_id=state.request_id,
         path=request.path[:SHORT],
         at=datetime.fromtimestamp(simulator.clock.now() / 1000, UTC),
     )
@@ -328,6 +333,11 @@ def _crash(simulator: Simulator, error: Exception) -> Response | HTTPException:
 # Every answer of the API, and the end of every request
 
 
+def _id_in_body(simulator: Simulator, state: RequestState) -> str:
+    """Return the `request_id` of Kling's bodies: one of its own where the gateway has given the request its id."""
+    return simulator.ids.request_id() if state.contract.request_id_header else state.request_id
+
+
 def _json(state: RequestState, http: int, body: dict[str, Any]) -> Response:
     if state.chosen and state.chosen.scenario.shape:
         body = SHAPES[state.chosen.scenario.shape](body)
@@ -337,7 +347,7 @@ def _json(state: RequestState, http: int, body: dict[str, Any]) -> Response:
 def _answer(state: RequestState, http: int, body: bytes, headers: list[tuple[str, str]]) -> Response:
     """Return an answer with the headers that explain it."""
     if state.number and state.contract.request_id_header:
-        headers.append((state.contract.request_id_header, state.gateway_request_id))
+        headers.append((state.contract.request_id_header, state.request_id))
     if chosen := state.chosen:
         headers.append(("Klingkit-Scenario", header_value(state.scenario)))
         if chosen.source != "task" and chosen.scenario.fault:

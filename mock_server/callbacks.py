@@ -199,7 +199,8 @@ class Callbacks:
         attempt = self._send(delivery, task, view)
         fault = task.scenario.callback if task.scenario else ""
         follows = sequel(attempt, delivery.attempts, self._pauses_ms(task), twice=fault == "twice")
-        where = f"callback of task {task.task_id} ({view.status}) to {host_and_path(task.callback_url)}"
+        of = f"task {task.task_id} ({view.status}{', request ' * bool(task.request_id)}{task.request_id})"
+        where = f"callback of {of} to {host_and_path(task.callback_url)}"
         _log(where, attempt, follows, failures=1 + sum(bool(made.problem) for made in delivery.attempts))
         retry_at = None if follows.pause_ms is None else attempt.at + follows.pause_ms
         self._store.finish(delivery, attempt, retry_at=retry_at, outcome=follows.outcome)
@@ -213,6 +214,8 @@ class Callbacks:
         contract = self._contract_of(task)
         body = _encode(callback_body(view, contract)).encode()
         headers = {"Content-Type": contract.callbacks.content_type, **self._signature(delivery, body)}
+        if task.request_id:
+            headers["Klingkit-Request-Id"] = task.request_id
         try:
             if len(task.callback_url) > LONGEST_CALLBACK_URL:
                 raise NotAllowedError(f"it is longer than {LONGEST_CALLBACK_URL} characters")  # noqa: TRY301

@@ -32,6 +32,7 @@ class Call:
     """Of the server, as the client called it."""
     number: int
     """Of the request in the journal."""
+    request_id: str
     scenario: Scenario | None
     progression: str | None
 
@@ -46,6 +47,7 @@ def create_task(
         call.base_url,
         contract=call.contract,
         operation_id=operation_id,
+        request_id=call.request_id,
         scenario=call.scenario,
         progression=call.progression,
     )

@@ -39,6 +39,8 @@ class Entry:
     """Time of the simulator in ms."""
     wall: float
     """Time of the machine in s, from an arbitrary start."""
+    request_id: str
+    """As the answer showed it."""
     account: str
     contract: str
     """Text of the choice of the contract by which it was answered."""

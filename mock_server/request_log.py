@@ -26,6 +26,7 @@ def keep(simulator: Simulator, state: RequestState, http: int) -> None:
         at=simulator.clock.now(),
         wall=state.started,
         frozen=simulator.clock.frozen,
+        request_id=state.request_id,
         account=state.account,
         contract=state.contract.text,
         operation=state.operation,
@@ -81,6 +82,8 @@ def _fault(state: RequestState) -> str:
 
 def _notes(state: RequestState) -> list[str]:
     notes = [state.account]
+    if state.number:
+        notes.append(f"request {state.request_id}")
     if state.task_id:
         notes.append(f"task {state.task_id}")
     if state.chosen:

@@ -30,7 +30,8 @@ class RequestState:
     """What the server serves at its path, whatever was set since."""
     contract: Contract
     """By which it is answered: as that was set for everybody, and once the account is known, for the account."""
-    gateway_request_id: str
+    request_id: str
+    """The gateway's, in the header of the contract; where there is no such header, that of the body."""
     account: str = "-"
     operation: str = ""
     raw: bytes = b""

@@ -136,6 +136,7 @@ class Simulator:
         *,
         contract: Contract | None = None,
         operation_id: str = "create_task",
+        request_id: str = "",
         scenario: Scenario | None = None,
         progression: str | None = None,
     ) -> Snapshot:
@@ -166,6 +167,7 @@ class Simulator:
             base_url=base_url,
             cost=contract.price_per_picture * body["n"],
             contract=contract.text,
+            request_id=request_id,
             path=create_path(contract),
             watermark=bool((body.get("watermark_info") or {}).get("enabled")),
             progression=progression or self.store.settings(account).progression,

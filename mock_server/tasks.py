@@ -73,6 +73,8 @@ class Task:
     """In the currency of the contract; given back when the task fails."""
     contract: str = ""
     """Text of the choice of the contract by which it was made."""
+    request_id: str = ""
+    """Of the request that made it, as its answer showed it."""
     path: str = ""
     """Where it was made; it is found under this path only, and its external id is unique there."""
     watermark: bool = False

@@ -44,6 +44,7 @@ def task_body(simulator: Simulator, task: Task) -> dict[str, Any]:
         "task_id": task.task_id,
         "account": task.account,
         "contract": task.contract,
+        "request_id": task.request_id,
         "status": view.status,
         "progression": task.progression,
         "scenario": task.scenario.text if task.scenario else None,
@@ -85,6 +86,7 @@ def entry_body(simulator: Simulator, entry: Entry) -> dict[str, Any]:
     return {
         "number": entry.number,
         "at": entry.at,
+        "request_id": entry.request_id,
         "account": entry.account,
         "contract": entry.contract,
         "operation": entry.operation,

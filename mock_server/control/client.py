@@ -117,7 +117,7 @@ class Control:
         return events
 
     def journal(self, **wanted: Any) -> list[Json]:
-        """Return the last requests that fit: operation, task_id, rule, status, after (a number)."""
+        """Return the last requests that fit: operation, task_id, request_id, rule, status, after (a number)."""
         entries: list[Json] = self._object("list_journal", wanted)["entries"]
         return entries
 

@@ -381,6 +381,7 @@ class Operations:
                 account in {None, entry.account}
                 and wanted.get("operation", entry.operation) == entry.operation
                 and wanted.get("task_id", entry.task_id) == entry.task_id
+                and wanted.get("request_id", entry.request_id) == entry.request_id
                 and wanted.get("status", entry.status) == entry.status
                 and wanted.get("rule", entry.rule.partition(";")[0]) == entry.rule.partition(";")[0]
             )
