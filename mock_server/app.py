@@ -91,10 +91,10 @@ def _endpoint(simulator: Simulator, operation_id: str) -> Callable[..., Response
 
 
 def _begin(simulator: Simulator) -> None:
-    """Number the request, find the contract of its path, and give it its id."""
+    """Find the contract of the request's path, and give it its id."""
     environ = request.environ
     path = environ["PATH_INFO"]
-    number = 0 if path.startswith(PREFIX) else simulator.store.journal.next_number()
+    of_api = not path.startswith(PREFIX)
     # Before it is known who asks, what holds for everybody counts.
     served = simulator.contracts.at(path)
     contract = simulator.contracts.of(served, simulator.store.settings(""))
@@ -103,8 +103,8 @@ def _begin(simulator: Simulator) -> None:
         if contract.request_id_header
         else simulator.ids.request_id()
     )
-    environ[STATE] = RequestState(environ, time.perf_counter(), number, served, contract, request_id)
-    if number and (refusal := refusal_for_api(environ, simulator.settings)):
+    environ[STATE] = RequestState(environ, time.time(), of_api, served, contract, request_id)
+    if of_api and (refusal := refusal_for_api(environ, simulator.settings)):
         raise ApiError(replace(contract.bad_request, http=403, message=refusal))
     if path.startswith("//"):  # a base URL with a slash too many; werkzeug would forgive it
         raise ApiError(contract.rules["path.known"])
@@ -128,7 +128,7 @@ def _serve(simulator: Simulator, operation_id: str, arguments: dict[str, Any]) -
         error = contract.errors[scenario.error]
         raise ApiError(replace(error, http=scenario.http or error.http, message=scenario.message or error.message))
     base_url = _base_url(simulator, state.environ)
-    call = Call(contract, state.account, base_url, state.number, state.request_id, scenario, progression)
+    call = Call(contract, state.account, base_url, state.request_id, scenario, progression)
     if state.body is not None:
         arguments["body"] = state.body
     elif operation_id in contract.requests:
@@ -239,7 +239,7 @@ def _note_refusal(simulator: Simulator, state: RequestState, operation: Operatio
         state.chosen = None
     task = simulator.store.get(task_id)
     if task and task.account == state.account and task.scenario:
-        state.chosen = Chosen(task.scenario, "task")  # it hides the task
+        state.chosen, state.task_id = Chosen(task.scenario, "task"), task_id  # it hides the task
     state.advice += advice.on_refusal(simulator, state, task_id)
 
 
@@ -302,7 +302,7 @@ def _refuse_size(simulator: Simulator) -> Response:
 def _wrong_path(simulator: Simulator) -> Response:
     state: RequestState = request.environ[STATE]
     if request.path == "/" and "text/html" in request.headers.get("Accept", ""):
-        state.number = 0  # a person with a browser, and not a client of the API
+        state.of_api = False  # a person with a browser, and not a client of the API
         return _answer(state, 302, b"", [("Location", f"{PREFIX}/")])
     if found := account_of(state.environ.get(request_log.AUTHORIZATION)):
         state.account = found[1]  # whose mistake it is
@@ -346,7 +346,7 @@ def _json(state: RequestState, http: int, body: dict[str, Any]) -> Response:
 
 def _answer(state: RequestState, http: int, body: bytes, headers: list[tuple[str, str]]) -> Response:
     """Return an answer with the headers that explain it."""
-    if state.number and state.contract.request_id_header:
+    if state.of_api and state.contract.request_id_header:
         headers.append((state.contract.request_id_header, state.request_id))
     if chosen := state.chosen:
         headers.append(("Klingkit-Scenario", header_value(state.scenario)))
@@ -368,7 +368,7 @@ def _answer(state: RequestState, http: int, body: bytes, headers: list[tuple[str
 def _finish(simulator: Simulator, response: Response) -> Response:
     """Keep the request in the journal, and log it in one line."""
     state: RequestState = request.environ[STATE]
-    if state.number:
+    if state.of_api:
         request_log.keep(simulator, state, response.status_code)
     request_log.write_line(state, response.status_code)
     return response

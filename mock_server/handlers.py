@@ -30,8 +30,6 @@ class Call:
     account: str
     base_url: str
     """Of the server, as the client called it."""
-    number: int
-    """Of the request in the journal."""
     request_id: str
     scenario: Scenario | None
     progression: str | None
@@ -61,7 +59,7 @@ def create_plain_task(simulator: Simulator, call: Call, *, body: dict[str, Any])
 
 def get_task(simulator: Simulator, call: Call, *, task_id: str) -> Handled:
     """Query one task."""
-    view = simulator.query(call.account, task_id, call.number, contract=call.contract)
+    view = simulator.query(call.account, task_id, contract=call.contract)
     return view, query_data(view, simulator.contract_of(view.task), call.base_url)
 
 

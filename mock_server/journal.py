@@ -1,20 +1,15 @@
-"""What came in and what went out, in order; bounded, the oldest goes first. Keys are masked, pictures are elided."""
+"""An entry of the journal: what came in and what went out. Keys are masked, pictures are elided."""
 
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
-import threading
-from collections import deque
+import zlib
 from dataclasses import dataclass, field
 from sys import getsizeof
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .outbound import host_and_path
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 SHORT = 200
 """Characters of a text that are kept."""
@@ -34,11 +29,10 @@ SECRET_WORDS = ("auth", "cookie", "token", "key", "secret", "signature")
 class Entry:
     """One request and its answer."""
 
-    number: int
     at: int
     """Time of the simulator in ms."""
     wall: float
-    """Time of the machine in s, from an arbitrary start."""
+    """Time of the machine in s since 1970, when the request began."""
     request_id: str
     """As the answer showed it."""
     account: str
@@ -52,7 +46,7 @@ class Entry:
     body: bytes
     """What was `kept` of it."""
     fingerprint: int
-    """The same for the same body and query."""
+    """The same for the same body and query, in every process."""
     status: int
     answer: bytes
     """What was `kept` of it."""
@@ -73,6 +67,13 @@ class Entry:
     """The open questions on whose answer this one rests, where somebody wants to know (`Simulator.find_questions`)."""
     advice: list[tuple[str, str]] = field(default_factory=list)
     """Kind and text of each mistake that this request shows by itself."""
+    number: int = 0
+    """Its place in the journal, which gives it when it keeps the entry."""
+
+    @property
+    def is_poll(self) -> bool:
+        """Whether it queries one task that there is."""
+        return self.operation == "get_task" and bool(self.task_id)
 
     @property
     def size(self) -> int:
@@ -80,94 +81,6 @@ class Entry:
         texts = [self.path, self.scenario, self.rule, *(text for pair in self.headers for text in pair)]
         texts += [text for _, text in self.advice]
         return ENTRY_BYTES + len(self.body) + len(self.answer) + sum(map(getsizeof, texts)) + 64 * len(self.headers)
-
-
-class Journal:
-    """The last entries, as many as `limit` and `max_bytes` let there be. Safe to use from many threads."""
-
-    def __init__(self, limit: int, max_bytes: int) -> None:
-        self._limit = limit
-        self._max_bytes = max_bytes
-        self._changed = threading.Condition()
-        self._waiters: list[_Waiter] = []
-        self._closed = False
-        self.clear()
-
-    def clear(self) -> None:
-        """Begin anew, also for those who wait."""
-        with self._changed:
-            self._entries: deque[Entry] = deque()
-            self._bytes = 0
-            self._numbers = itertools.count(1)
-            self.count = 0
-            """How many there have been."""
-            for waiter in self._waiters:
-                waiter.after = 0
-
-    def close(self) -> None:
-        """Let nobody wait any more."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
-
-    def next_number(self) -> int:
-        """Return the number of a request that begins."""
-        return next(self._numbers)
-
-    def add(self, entry: Entry) -> None:
-        """Keep an entry, and show it to everybody who waits."""
-        with self._changed:
-            self._entries.append(entry)
-            self._bytes += entry.size
-            self.count += 1
-            while len(self._entries) > self._limit or self._bytes > self._max_bytes:
-                self._bytes -= self._entries.popleft().size
-            for waiter in self._waiters:
-                if waiter.entry is None and entry.number > waiter.after and waiter.matches(entry):
-                    waiter.entry = entry
-                    self._changed.notify_all()
-
-    def entries(self) -> list[Entry]:
-        """Return what is kept, oldest first."""
-        with self._changed:
-            return list(self._entries)
-
-    @property
-    def dropped(self) -> int:
-        """How many older entries are not kept any more."""
-        with self._changed:
-            return self.count - len(self._entries)
-
-    def forget(self, account: str) -> None:
-        """Drop the entries of an account."""
-        with self._changed:
-            kept = deque(entry for entry in self._entries if entry.account != account)
-            self.count -= len(self._entries) - len(kept)
-            self._entries = kept
-            self._bytes = sum(entry.size for entry in kept)
-
-    def wait_for(self, matches: Callable[[Entry], bool], timeout: float, after: int = 0) -> Entry | None:
-        """Return the first entry with a number above `after` that matches, waiting for at most `timeout` s of the machine's time.
-
-        One that comes is returned even if it is forgotten at once. A reset begins the numbers anew, and then every one counts.
-        """
-        waiter = _Waiter(matches, after)
-        with self._changed:
-            kept = (entry for entry in self._entries if entry.number > after and matches(entry))
-            waiter.entry = next(kept, None)
-            self._waiters.append(waiter)
-            try:
-                self._changed.wait_for(lambda: waiter.entry or self._closed, timeout)
-            finally:
-                self._waiters.remove(waiter)
-        return waiter.entry
-
-
-@dataclass(slots=True, eq=False)
-class _Waiter:
-    matches: Callable[[Entry], bool]
-    after: int
-    entry: Entry | None = None
 
 
 def masked_headers(headers: list[tuple[str, str]]) -> dict[str, str]:
@@ -186,6 +99,12 @@ def kept(body: bytes, value: Any = None) -> bytes:
         return body
     shown = readable(body) if value is None else elide(value)
     return json.dumps(shown, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def fingerprint(raw: bytes, shown: bytes, query: str) -> int:
+    """Return a number of 63 bits that is the same for the same body, of which `shown` was `kept`, and query."""
+    text = b"%d %s %d %s" % (zlib.crc32(raw), query.encode("utf-8", "surrogateescape"), len(raw), shown)
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big") >> 1
 
 
 def elide(value: Any, room: int = SMALL) -> Any:

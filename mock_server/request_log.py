@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from .foreign_text import log
-from .journal import SHORT, Entry, kept
+from .journal import SHORT, Entry, fingerprint, kept
 from .request_state import FAULT
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ AUTHORIZATION = "HTTP_AUTHORIZATION"
 
 def keep(simulator: Simulator, state: RequestState, http: int) -> None:
     """Put a request of the API into the journal; its key does not get there."""
+    shown = kept(state.raw, state.body)
     entry = Entry(
-        number=state.number,
         at=simulator.clock.now(),
         wall=state.started,
         frozen=simulator.clock.frozen,
@@ -33,8 +33,8 @@ def keep(simulator: Simulator, state: RequestState, http: int) -> None:
         method=state.environ["REQUEST_METHOD"],
         path=state.environ["PATH_INFO"][:SHORT],
         headers=_headers(state.environ),
-        body=kept(state.raw, state.body),
-        fingerprint=hash((state.raw, state.environ.get("QUERY_STRING"))),
+        body=shown,
+        fingerprint=fingerprint(state.raw, shown, state.environ.get("QUERY_STRING", "")),
         status=http,
         answer=kept(state.answer),
         scenario=state.scenario,
@@ -55,7 +55,7 @@ def write_line(state: RequestState, http: int) -> None:
     if not log.isEnabledFor(logging.INFO):
         return
     method, path = state.environ["REQUEST_METHOD"], state.environ["PATH_INFO"]
-    ms = (time.perf_counter() - state.started) * 1000
+    ms = (time.time() - state.started) * 1000
     line = f"{method} {path[:200]} {http} {ms:.1f} ms {', '.join(_notes(state))}"
     # `log.info` would look for the line of code that calls it, which costs as much as all the rest.
     log.handle(logging.LogRecord(log.name, logging.INFO, __file__, 0, line, None, None))
@@ -82,7 +82,7 @@ def _fault(state: RequestState) -> str:
 
 def _notes(state: RequestState) -> list[str]:
     notes = [state.account]
-    if state.number:
+    if state.of_api:
         notes.append(f"request {state.request_id}")
     if state.task_id:
         notes.append(f"task {state.task_id}")

@@ -24,8 +24,9 @@ class RequestState:
 
     environ: dict[str, Any]
     started: float
-    number: int
-    """In the journal; 0 for what is not of the API."""
+    """Time of the machine in s since 1970."""
+    of_api: bool
+    """Whether it asks for the API, and belongs into the journal."""
     served: Contract
     """What the server serves at its path, whatever was set since."""
     contract: Contract

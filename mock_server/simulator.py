@@ -176,8 +176,8 @@ class Simulator:
         task = self._submit(task, now, pictures if failed_rule is None else [])
         return at_step(task, 0)
 
-    def query(self, account: str, name: str, number: int = 0, *, contract: Contract | None = None) -> Snapshot:
-        """Return a task of the account as it stands now; `number` is that of the request in the journal.
+    def query(self, account: str, name: str, *, contract: Contract | None = None) -> Snapshot:
+        """Return a task of the account as it stands now.
 
         It is named by an id that the contract takes. Raises ApiError if the account has no such task there: unknown, another
         account's, dropped, or not visible yet.
@@ -185,7 +185,7 @@ class Simulator:
         contract = contract or self.contract
         now = self.clock.now()
         task_id = self._task_id(account, name, contract)
-        task = self.store.poll(task_id, account, now, number) if task_id else None
+        task = self.store.poll(task_id, account, now) if task_id else None
         if task is None:
             raise ApiError(contract.rules["task_id.exists"], value=name)
         if task.progression == "polls" and task.callback_url:

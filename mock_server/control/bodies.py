@@ -57,7 +57,7 @@ def task_body(simulator: Simulator, task: Task) -> dict[str, Any]:
                 for step, (status, at) in enumerate(task.plan.steps)
             ],
             "happened": [{"status": step.status, "at": step.updated_at} for step in steps[: view.step + 1]],
-            "polls": [{"at": at, "request": number} for at, number in (record.polled if record else ())],
+            "polls": [{"at": at, "request": number} for at, number in simulator.store.journal.polls_of(task.task_id)],
             "callbacks": [delivery_body(simulator, delivery) for delivery in deliveries if delivery],
         },
     }

@@ -6,12 +6,12 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from ..cache import ByteCache
-from ..journal import Journal
 from .accounts import AccountStates
 from .delivery_queue import DeliveryQueue
+from .memory_journal import MemoryJournal
 from .scenario_queues import ScenarioQueues
 from .store import QueueEntry, RefusedError, TakenIdError
-from .task_records import ATTEMPT_BYTES, MAX_POLLS_KEPT, POLL_BYTES, Record, TaskRecords
+from .task_records import ATTEMPT_BYTES, Record, TaskRecords
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..scenario import Scenario
     from ..settings import Settings
     from ..tasks import Task
+    from .journal import Journal
 
 OTHER_BYTES = 5000
 """What an account with settings, one that is only remembered, a window of requests and a queued scenario take together."""
@@ -42,7 +43,7 @@ class MemoryStore:
         self._lock = threading.Lock()
         self._settings = settings
         self._share = settings.max_memory // 8
-        self.journal = Journal(settings.max_journal, self._share)
+        self.journal: Journal = MemoryJournal(settings.max_journal, self._share)
         self.reset()
 
     def reset(self) -> None:
@@ -134,16 +135,13 @@ class MemoryStore:
         """Return how many tasks are kept."""
         return len(self._tasks)
 
-    def poll(self, task_id: str, account: str, now: int, number: int) -> Task | None:
+    def poll(self, task_id: str, account: str, now: int) -> Task | None:
         """Count a query of a task and move the task if queries do that; return it, or None if it is not visible."""
         with self._lock:
             record = self._tasks.get(task_id)
             if record is None or record.task.account != account:
                 return None
-            record.poll(now, number)
-            if record.polls <= MAX_POLLS_KEPT:
-                self._tasks.grow(record, POLL_BYTES)
-                self._make_room()
+            record.polls += 1
             if record.hidden:
                 return None
             if record.polls_ask_for_more(now):

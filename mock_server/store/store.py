@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from decimal import Decimal
 
     from ..account_settings import AccountSettings
     from ..cache import ByteCache
     from ..deliveries import Attempt, Delivery, Outcome
-    from ..journal import Entry
     from ..scenario import Scenario
     from ..tasks import Task
+    from .journal import Journal
 
 
 class StoreUnavailableError(Exception):
@@ -62,11 +62,6 @@ class TaskRecord(Protocol):
         ...
 
     @property
-    def polled(self) -> list[tuple[int, int]]:
-        """Time in ms and journal number of the last queries."""
-        ...
-
-    @property
     def deliveries(self) -> Sequence[str]:
         """Ids of its callbacks, in the order in which they are made."""
         ...
@@ -82,46 +77,12 @@ class TaskRecord(Protocol):
         ...
 
 
-class Requests(Protocol):
-    """What came in, bounded: the oldest goes first."""
-
-    @property
-    def count(self) -> int:
-        """How many there have been."""
-        ...
-
-    @property
-    def dropped(self) -> int:
-        """How many older entries are not kept any more."""
-        ...
-
-    def next_number(self) -> int:
-        """Return the number of a request that begins."""
-        ...
-
-    def add(self, entry: Entry) -> None:
-        """Keep an entry, and show it to everybody who waits."""
-        ...
-
-    def entries(self) -> list[Entry]:
-        """Return what is kept, oldest first."""
-        ...
-
-    def wait_for(self, matches: Callable[[Entry], bool], timeout: float, after: int = 0) -> Entry | None:
-        """Return the first entry with a number above `after` that matches, waiting for at most `timeout` s of the machine's time."""
-        ...
-
-    def close(self) -> None:
-        """Let nobody wait any more."""
-        ...
-
-
 class Store(Protocol):
     """All state of a simulator. Bounded; what is not there or not visible is None, False or empty. Times are ms."""
 
     @property
-    def journal(self) -> Requests:
-        """What came in."""
+    def journal(self) -> Journal:
+        """What came in and what went out."""
         ...
 
     @property
@@ -201,7 +162,7 @@ class Store(Protocol):
         """Return how many tasks are kept."""
         ...
 
-    def poll(self, task_id: str, account: str, now: int, number: int) -> Task | None:
+    def poll(self, task_id: str, account: str, now: int) -> Task | None:
         """Count a query of a task and move the task if queries do that; return it, or None if it is not visible."""
         ...
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-from array import array
 from collections import Counter, OrderedDict, deque
 from dataclasses import dataclass, field, replace
 from sys import getsizeof
@@ -14,13 +13,11 @@ from ..tasks import snapshot
 if TYPE_CHECKING:
     from ..tasks import Task
 
-MAX_POLLS_KEPT = 200
 TASK_BYTES = 2500
 """What a task takes beside its texts, callbacks and queries."""
 PICTURE_BYTES = 300
 DELIVERY_BYTES = 1000
 ATTEMPT_BYTES = 400
-POLL_BYTES = 16
 
 
 @dataclass(slots=True)
@@ -29,7 +26,6 @@ class Record:
 
     task: Task
     polls: int = 0
-    polls_kept: array[int] = field(default_factory=lambda: array("q"))
     deliveries: list[str] = field(default_factory=list)
     end_seen: bool = False
     """Whether a query has shown the end."""
@@ -46,18 +42,6 @@ class Record:
         texts += [picture.url or "" for picture in task.pictures]
         self.size = TASK_BYTES + sum(map(getsizeof, texts))
         self.size += PICTURE_BYTES * len(task.pictures) + DELIVERY_BYTES * len(self.deliveries)
-
-    @property
-    def polled(self) -> list[tuple[int, int]]:
-        """Time in ms and journal number of the last queries."""
-        return list(zip(self.polls_kept[::2], self.polls_kept[1::2], strict=True))
-
-    def poll(self, now: int, number: int) -> None:
-        """Count a query."""
-        self.polls += 1
-        self.polls_kept.extend((now, number))
-        if len(self.polls_kept) > 2 * MAX_POLLS_KEPT:
-            del self.polls_kept[:2]
 
     @property
     def hidden(self) -> bool:

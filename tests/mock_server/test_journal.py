@@ -11,10 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from klingkit.mock_server.control.client import Control
-from klingkit.mock_server.journal import readable
+from klingkit.mock_server.journal import fingerprint, readable
 from tests.conftest import PATH, Api, body, data_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from klingkit.mock_server.journal import Entry
 
 
@@ -124,3 +126,25 @@ def test_a_reset_of_one_account_loses_no_entry_of_another(api: Api) -> None:
         thread.join()
 
     assert (len(journal.entries()), journal.count, journal.dropped) == (901, 901, 0)
+
+
+def test_a_fingerprint_is_the_same_in_every_process() -> None:
+    assert fingerprint(b'{"n": 1}', b'{"n": 1}', "a=1") == 3094987821087884735
+    assert fingerprint(b'{"n": 1}', b'{"n": 1}', "a=1") != fingerprint(b'{"n": 1}', b'{"n": 1}', "a=2")
+
+
+def test_the_polls_of_a_task_are_the_queries_that_the_journal_has(make_api: Callable[..., Api]) -> None:
+    """Also those that did not show it yet; and no more than it has."""
+    api = make_api(max_journal=4)
+    control = Control.of(api.simulator)
+    task_id, other = (data_of(api.create(body(prompt="[[late-visible]]")))["task_id"] for _ in range(2))
+    answers = [api.query(each).status_code for each in (task_id, other, task_id)]
+    numbers = {entry["number"]: entry["at"] for entry in control.journal(operation="get_task", task_id=task_id)}
+
+    assert answers == [400, 400, 200]
+    assert [(poll["request"], poll["at"]) for poll in control.task(task_id)["timeline"]["polls"]] == [*numbers.items()]
+    assert [*numbers] == [3, 5]
+    api.query("1"), api.query("1")
+    assert [poll["request"] for poll in control.task(task_id)["timeline"]["polls"]] == [5]
+    control.reset()
+    assert api.simulator.store.journal.polls_of(task_id) == []

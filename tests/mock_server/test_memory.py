@@ -88,8 +88,8 @@ def many_accounts(attacker: Attacker, number: int) -> None:
 
 def many_polls(attacker: Attacker, _: int) -> None:
     task_id = attacker.create(key="poller", callback_url="http://127.0.0.1/")
-    for number in range(210):
-        attacker.simulator.query(account_name("poller"), task_id, number)
+    for _ in range(210):
+        attacker.simulator.query(account_name("poller"), task_id)
     attacker.simulator.traveller.run_until_idle()
     for delivery in attacker.simulator.store.deliveries()[:1]:
         for _ in range(120):
