@@ -91,7 +91,7 @@ def many_polls(attacker: Attacker, _: int) -> None:
     for _ in range(210):
         attacker.simulator.query(account_name("poller"), task_id)
     attacker.simulator.traveller.run_until_idle()
-    for delivery in attacker.simulator.store.deliveries()[:1]:
+    for delivery in attacker.simulator.store.deliveries()[-1:]:
         for _ in range(120):
             Control.of(attacker.simulator).resend(delivery.id)
 
