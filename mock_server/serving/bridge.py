@@ -13,13 +13,14 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from functools import lru_cache
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
 from ..control.routes import PREFIX
 from ..request_state import CRASH, FAULT
-from .connection import CONNECTION
+from .connection import ANSWER, BODY_S, CONNECTION, LARGE
 from .faults import WireAnswer, WireFaults
 
 if TYPE_CHECKING:
@@ -32,10 +33,6 @@ if TYPE_CHECKING:
 
     Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
-LARGE = 256 * 1024
-"""Bytes of a body that is read in another thread, since that takes more than some milliseconds."""
-BODY_S = 120.0
-"""Time for a whole body to come."""
 GRACE_S = 3.0
 SLOWEST = 128 * 1024
 """Bytes a second, after that time, that a large body must come with while others may wait for its room."""
@@ -69,11 +66,17 @@ class Bridge:
             connection.abort()
 
     async def _serve(self, scope: dict[str, Any], receive: Receive, send: Send, connection: Connection) -> None:
+        if answer := scope.get(ANSWER):
+            await self._send(answer, receive, send, connection)
+            return
         environ = environ_of(scope)
         if "CONTENT_LENGTH" in environ or "HTTP_TRANSFER_ENCODING" in environ:
             answer = await self._upload(environ, receive, connection)
         else:
             answer = await self._answer(environ, b"")
+        await self._send(answer, receive, send, connection)
+
+    async def _send(self, answer: WireAnswer, receive: Receive, send: Send, connection: Connection) -> None:
         if answer.fault and not await self._faults.carry_out(answer.fault, answer, connection, receive, send):
             return
         await send(answer.start)
@@ -138,18 +141,28 @@ class Bridge:
                 pace.keep(size)
         return kept[0] if len(kept) == 1 else b"".join(kept)
 
+    def at_once(self, scope: dict[str, Any], body: bytes) -> WireAnswer | None:
+        """Answer a request whose body is whole; None if that may take long or wait."""
+        environ = environ_of(scope)
+        if self._pool(environ, body):
+            return None
+        environ["wsgi.input"] = BytesIO(body)
+        return self._call(environ)
+
     async def _answer(self, environ: dict[str, Any], body: bytes) -> WireAnswer:
         environ["wsgi.input"] = BytesIO(body)
-        path = environ["PATH_INFO"]
-        loop = asyncio.get_running_loop()
-        if path.startswith(PREFIX):
-            pool = self._drawing if path.startswith(f"{PREFIX}/pictures/") else self._blocking
-            return await loop.run_in_executor(pool, self._call, environ)
-        if body and self._simulator.settings.fetch_inputs:
-            return await loop.run_in_executor(self._blocking, self._call, environ)
-        if len(body) > LARGE:
-            return await loop.run_in_executor(self._computing, self._call, environ)
+        if pool := self._pool(environ, body):
+            return await asyncio.get_running_loop().run_in_executor(pool, self._call, environ)
         return self._call(environ)
+
+    def _pool(self, environ: dict[str, Any], body: bytes) -> ThreadPoolExecutor | None:
+        """Return the threads for what computes long or blocks."""
+        path = environ["PATH_INFO"]
+        if path.startswith(PREFIX):
+            return self._drawing if path.startswith(f"{PREFIX}/pictures/") else self._blocking
+        if body and self._simulator.settings.fetch_inputs:
+            return self._blocking
+        return self._computing if len(body) > LARGE else None
 
     def _call(self, environ: dict[str, Any]) -> WireAnswer:
         started: list[Any] = []
@@ -169,8 +182,7 @@ class Bridge:
         if fault and fault.spread:
             fault = replace(fault, ms=self._simulator.ids.spread(fault.ms), spread=False)
         http, headers = started
-        encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-        return WireAnswer(http, encoded, body, fault)
+        return WireAnswer(http, headers, body, fault)
 
 
 class Pace:
@@ -223,28 +235,41 @@ def environ_of(scope: dict[str, Any]) -> dict[str, Any]:
     """Return the WSGI environ of a request, without its body (PEP 3333)."""
     host, port = scope["server"] or ("", 0)
     client = scope["client"]
+    path: bytes = scope["raw_path"]
     environ: dict[str, Any] = {
+        **SAME,
         "REQUEST_METHOD": scope["method"],
-        "SCRIPT_NAME": "",
-        "PATH_INFO": unquote_to_bytes(scope["raw_path"]).decode("latin-1"),
+        "PATH_INFO": (unquote_to_bytes(path) if b"%" in path else path).decode("latin-1"),
         "QUERY_STRING": scope["query_string"].decode("latin-1"),
         "SERVER_NAME": host,
         "SERVER_PORT": str(port),
         "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
         "REMOTE_ADDR": client[0] if client else "",
-        "wsgi.version": (1, 0),
         "wsgi.url_scheme": scope["scheme"],
         "wsgi.errors": sys.stderr,
-        "wsgi.multithread": True,
-        "wsgi.multiprocess": False,
-        "wsgi.run_once": False,
-        "wsgi.input_terminated": True,
     }
     for name, value in scope["headers"]:
-        key = NAMES.get(name) or f"HTTP_{name.decode('latin-1').upper().replace('-', '_')}"
+        key = _variable(name) if len(name) <= LONGEST_KEPT else _variable.__wrapped__(name)
         text = value.decode("latin-1")
         environ[key] = f"{environ[key]},{text}" if key in environ else text
     return environ
 
 
+SAME: dict[str, Any] = {
+    "SCRIPT_NAME": "",
+    "wsgi.version": (1, 0),
+    "wsgi.multithread": True,
+    "wsgi.multiprocess": False,
+    "wsgi.run_once": False,
+    "wsgi.input_terminated": True,
+}
+"""In the environ of every request."""
+LONGEST_KEPT = 100
+"""Characters of the name of a header that is kept in mind, of which there are 1000."""
 NAMES = {b"content-type": "CONTENT_TYPE", b"content-length": "CONTENT_LENGTH"}
+
+
+@lru_cache(1000)
+def _variable(name: bytes) -> str:
+    """Return the name that a header has in an environ."""
+    return NAMES.get(name) or f"HTTP_{name.decode('latin-1').upper().replace('-', '_')}"

@@ -1,39 +1,58 @@
-"""One connection of the server: uvicorn's, with bounds for the head of a request, and a way to reset it."""
+"""One connection of the server: uvicorn's, with bounds for the head of a request, a short way for most, and a way to reset it.
+
+A request that needs no waiting is answered as soon as it is whole: a task, its queue and its messages would cost as much as the
+answer. All others go uvicorn's way.
+"""
 
 from __future__ import annotations
 
 import socket
 import struct
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from httptools import HttpRequestParser
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from ..foreign_text import log
 
 if TYPE_CHECKING:
     import asyncio
+
+    from .faults import WireAnswer
 
 MAX_HEAD = 64 * 1024
 """Bytes of request line and headers."""
 HEAD_S = 30.0
 """Time for request line and headers to come."""
 NO_LINGER = struct.pack("ii", 1, 0)
+BODY_S = 120.0
+"""Time for a whole body to come."""
+LARGE = 256 * 1024
+"""Bytes of a body that is read in another thread, since that takes more than some milliseconds."""
 CONNECTION = "klingkit.connection"
 """Where the ASGI scope of a request holds its connection."""
+ANSWER = "klingkit.answer"
+"""Where it holds an answer that is there already, and is sent with a fault or in pieces."""
 
 
 class Connection(HttpToolsProtocol):
     """Ends itself when the head of a request is too long or too slow: neither has a bound in uvicorn."""
 
-    _head_due: asyncio.TimerHandle | None = None
+    _due: asyncio.TimerHandle | None = None
+    """Ends the connection if the part of a request that is waited for does not come."""
     _head: bytes | None = b""
     """What has come of a head, or of whatever comes where one should; None while the body is read."""
+    _begun = False
+    """Whether a head has begun that is not whole."""
+    _body: bytearray | None = None
+    """What has come of the body of a request that may be answered at once; None for one that uvicorn has got."""
     _upgrades = False
     """Whether the head that was just read asks for another protocol."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request."""
         super().connection_made(transport)
-        self._expect_head()
+        self._due = self.loop.call_later(HEAD_S, transport.close)
 
     def data_received(self, data: bytes) -> None:
         """Read on, unless too much has come without an end of the head."""
@@ -43,33 +62,101 @@ class Connection(HttpToolsProtocol):
         if self._upgrades:
             self._decline_upgrade(self._head or b"")
         elif self._head is not None and len(self._head) > MAX_HEAD:
-            self._head_has_come()
+            self._wait_no_more()
             self.transport.write(b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\n\r\n")
             self.transport.close()
+        elif self._due is None:
+            if self._begun or self._head:
+                self._due = self.loop.call_later(HEAD_S, self.transport.close)
+            elif self._body is not None:
+                self._due = self.loop.call_later(BODY_S, self.transport.abort)
 
     def on_message_begin(self) -> None:
         """Begin a request."""
         super().on_message_begin()
         scope: Any = self.scope
         scope[CONNECTION] = self
-        if self._head_due is None:
-            self._expect_head()
+        self._begun = True
 
     def on_headers_complete(self) -> None:
-        """Hand the request over."""
+        """Hand the request over, unless it may be answered as soon as it is whole."""
         if self.parser.should_upgrade():
             self._upgrades = True
             return
-        self._head_has_come()
-        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > MAX_HEAD:
+        self._wait_no_more()
+        self._head = None
+        self._begun = False
+        if len(self.url) + sum([len(name) + len(value) for name, value in self.headers]) > MAX_HEAD:
             self.app = _head_too_large
-        super().on_headers_complete()
+            super().on_headers_complete()
+        elif self.expect_100_continue or (self.cycle is not None and not self.cycle.response_complete):
+            super().on_headers_complete()
+        else:
+            self._body = bytearray()
+
+    def on_body(self, body: bytes) -> None:
+        """Keep a piece of the body."""
+        if self._body is None:
+            super().on_body(body)
+            return
+        self._body += body
+        if len(self._body) > LARGE:
+            self._hand_over()
 
     def on_message_complete(self) -> None:
-        """Note that the body is whole."""
-        if not self._upgrades:
-            self._head = b""
-            super().on_message_complete()
+        """Answer the request, now that its body is whole."""
+        if self._upgrades:
+            return
+        self._head = b""
+        if self._body is not None and self._answer_at_once(bytes(self._body)):
+            return
+        super().on_message_complete()
+
+    def _answer_at_once(self, body: bytes) -> bool:
+        """Answer a request without a task of its own; else hand it over, and return False."""
+        url, scope = self.url, cast("dict[str, Any]", self.scope)
+        if self.flow.write_paused or url[:1] != b"/" or b"#" in url:
+            self._hand_over()
+            return False
+        path, _, query = url.partition(b"?")
+        version = self.parser.get_http_version()
+        scope.update(method=self.parser.get_method().decode(), raw_path=path, query_string=query, http_version=version)
+        try:
+            answer: WireAnswer | None = self.app.at_once(scope, body)
+        except Exception:  # noqa: BLE001 - the parser would take it for a fault of the client
+            log.exception("a bug in klingkit: please report it")
+            self.transport.abort()
+            return True
+        if answer is None or answer.fault or len(answer.body) > LARGE:
+            scope[ANSWER] = answer
+            self._hand_over()
+            return False
+        self._wait_no_more()
+        self._body = None
+        keep_alive = version != "1.0" and self.parser.should_keep_alive()
+        self.transport.write(self._wire(answer, keep_alive=keep_alive, with_body=scope["method"] != "HEAD"))
+        if not keep_alive:
+            self.transport.close()
+        self.on_response_complete()
+        return True
+
+    def _wire(self, answer: WireAnswer, *, keep_alive: bool, with_body: bool) -> bytes:
+        """Return the bytes of an answer, as uvicorn puts them together."""
+        default = [b"%b: %b\r\n" % header for header in self.server_state.default_headers]
+        own = [f"{name.lower()}: {value}\r\n" for name, value in answer.headers]
+        head = "".join([*own, "\r\n" if keep_alive else "connection: close\r\n\r\n"])
+        if head.count("\n") != len(own) + (1 if keep_alive else 2):
+            raise ValueError("a header of an answer has more than one line")
+        parts = [STATUS_LINE[answer.http], *default, head.encode("latin-1")]
+        return b"".join([*parts, answer.body] if with_body else parts)
+
+    def _hand_over(self) -> None:
+        """Let uvicorn make a task of a request."""
+        body, self._body = self._body, None
+        self._wait_no_more()
+        super().on_headers_complete()
+        if body:
+            super().on_body(bytes(body))
 
     def _decline_upgrade(self, came: bytes) -> None:
         """Read the request again without its wish for another protocol, as RFC 9110 allows.
@@ -82,14 +169,23 @@ class Connection(HttpToolsProtocol):
         if self.url not in lines[0]:  # it came in one piece with the end of another request: nobody does both
             self.transport.close()
             return
-        self._head_has_come()
+        self._wait_no_more()
+        self._head = None
         self.parser = HttpRequestParser(self)
         super().data_received(b"\r\n".join(lines) + end + rest)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait for nothing more."""
-        self._head_has_come()
+        if self._body is not None:
+            self._hand_over()  # the application notes that it broke off
+        self._wait_no_more()
         super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """Answer what has begun, and then end."""
+        if self._body is not None:
+            self._hand_over()
+        super().shutdown()
 
     def abort(self) -> None:
         """End the connection at once."""
@@ -102,14 +198,10 @@ class Connection(HttpToolsProtocol):
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
         self.transport.abort()
 
-    def _head_has_come(self) -> None:
-        if self._head_due:
-            self._head_due.cancel()
-        self._head_due = None
-        self._head = None
-
-    def _expect_head(self) -> None:
-        self._head_due = self.loop.call_later(HEAD_S, self.transport.close)
+    def _wait_no_more(self) -> None:
+        if self._due:
+            self._due.cancel()
+            self._due = None
 
 
 async def _head_too_large(_: Any, __: Any, send: Any) -> None:

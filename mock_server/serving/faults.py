@@ -27,14 +27,15 @@ class WireAnswer(NamedTuple):
     """What the application answered."""
 
     http: int
-    headers: list[tuple[bytes, bytes]]
+    headers: list[tuple[str, str]]
     body: bytes
     fault: Fault | None
 
     @property
     def start(self) -> dict[str, Any]:
         """Status and headers, for ASGI."""
-        return {"type": "http.response.start", "status": self.http, "headers": self.headers}
+        encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in self.headers]
+        return {"type": "http.response.start", "status": self.http, "headers": encoded}
 
 
 class WireFaults:
