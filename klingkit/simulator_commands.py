@@ -254,6 +254,13 @@ def serve_option(name: str, *names: str, **settings: Any) -> Callable[[Any], Any
 @serve_option(
     "--allow-host", multiple=True, metavar="HOST", callback=host_names, help="The control API answers so too."
 )
+@serve_option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default=DEFAULTS.log_format,
+    show_default=True,
+    help="Each line of the log as text, or as one JSON object.",
+)
 def serve(
     *,
     host: str,

@@ -23,7 +23,7 @@ from .body import read_json_object
 from .control.routes import PREFIX, control_routes
 from .field_hints import unknown_fields
 from .foreign_pages import refusal_for_api
-from .foreign_text import header_value, log
+from .foreign_text import BUG, header_value, log
 from .handlers import HANDLERS, Call
 from .how_known import of_error, of_success
 from .journal import SHORT
@@ -324,9 +324,9 @@ def _wrong_method(simulator: Simulator, error: MethodNotAllowed) -> Response | M
 def _crash(simulator: Simulator, error: Exception) -> Response | HTTPException:
     if isinstance(error, HTTPException):
         return error
-    log.error("a bug in klingkit: please report it", exc_info=error)
     request.environ[CRASH] = error
     state: RequestState = request.environ[STATE]
+    log.error(BUG, exc_info=error, extra={"fields": {"request_id": state.request_id}})
     return _refuse(simulator, ApiError(state.contract.errors["5000"]))
 
 
@@ -370,5 +370,5 @@ def _finish(simulator: Simulator, response: Response) -> Response:
     state: RequestState = request.environ[STATE]
     if state.of_api:
         request_log.keep(simulator, state, response.status_code)
-    request_log.write_line(state, response.status_code)
+    request_log.write_line(simulator, state, response.status_code)
     return response

@@ -11,7 +11,7 @@ import json
 import threading
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from klingkit.contract.import_lock import importing
 
@@ -201,7 +201,18 @@ class Callbacks:
         follows = sequel(attempt, delivery.attempts, self._pauses_ms(task), twice=fault == "twice")
         of = f"task {task.task_id} ({view.status}{', request ' * bool(task.request_id)}{task.request_id})"
         where = f"callback of {of} to {host_and_path(task.callback_url)}"
-        _log(where, attempt, follows, failures=1 + sum(bool(made.problem) for made in delivery.attempts))
+        fields = {
+            "request_id": task.request_id,
+            "account": task.account,
+            "task_id": task.task_id,
+            "task_status": view.status,
+            "delivery": delivery.id,
+            "attempt": len(delivery.attempts) + 1,
+            "status": attempt.status,
+            "outcome": follows.outcome,
+        }
+        failures = 1 + sum(bool(made.problem) for made in delivery.attempts)
+        _log(where, attempt, follows, failures=failures, extra={"fields": fields})
         retry_at = None if follows.pause_ms is None else attempt.at + follows.pause_ms
         self._store.finish(delivery, attempt, retry_at=retry_at, outcome=follows.outcome)
         return attempt
@@ -237,15 +248,15 @@ class Callbacks:
         return sign(secret, delivery.id, datetime.now(UTC), body) if secret else {}
 
 
-def _log(where: str, attempt: Attempt, follows: Sequel, *, failures: int) -> None:
+def _log(where: str, attempt: Attempt, follows: Sequel, *, failures: int, extra: dict[str, Any]) -> None:
     if not attempt.problem:
-        log.info("%s: delivered", where)
+        log.info("%s: delivered", where, extra=extra)
     elif follows.pause_ms is not None:
-        log.warning("%s: %s; next attempt in %.1f s", where, attempt.problem, follows.pause_ms / 1000)
+        log.warning("%s: %s; next attempt in %.1f s", where, attempt.problem, follows.pause_ms / 1000, extra=extra)
     elif follows.outcome == "given_up":
-        log.warning("%s: %s; given up after %d attempts", where, attempt.problem, failures)
+        log.warning("%s: %s; given up after %d attempts", where, attempt.problem, failures, extra=extra)
     else:
-        log.warning("%s: %s", where, attempt.problem)
+        log.warning("%s: %s", where, attempt.problem, extra=extra)
 
 
 def _delivery_id(task_id: str, step: int) -> str:

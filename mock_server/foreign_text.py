@@ -11,6 +11,8 @@ HEADER = 1000
 LOG_LINE = 2000
 """Characters of a line in the log."""
 
+BUG = "a bug in klingkit: please report it"
+
 
 def plain(text: str, most: int = QUOTED) -> str:
     """Return a text of at most `most` characters, where whatever is not visible ASCII is escaped as in Python."""

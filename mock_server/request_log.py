@@ -6,9 +6,9 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from .foreign_text import log
+from .foreign_text import HEADER, log, plain
 from .journal import SHORT, Entry, fingerprint, kept
-from .request_state import FAULT
+from .request_state import FAULT, NOBODY
 
 if TYPE_CHECKING:
     from .request_state import RequestState
@@ -50,15 +50,20 @@ def keep(simulator: Simulator, state: RequestState, http: int) -> None:
     simulator.store.journal.add(entry)
 
 
-def write_line(state: RequestState, http: int) -> None:
-    """Log a request in one line."""
+def write_line(simulator: Simulator, state: RequestState, http: int) -> None:
+    """Log a request in one line, as text or with fields for JSON."""
     if not log.isEnabledFor(logging.INFO):
         return
     method, path = state.environ["REQUEST_METHOD"], state.environ["PATH_INFO"]
     ms = (time.time() - state.started) * 1000
-    line = f"{method} {path[:200]} {http} {ms:.1f} ms {', '.join(_notes(state))}"
+    line = f"{method} {path[:200]} {http}"
     # `log.info` would look for the line of code that calls it, which costs as much as all the rest.
-    log.handle(logging.LogRecord(log.name, logging.INFO, __file__, 0, line, None, None))
+    record = logging.LogRecord(log.name, logging.INFO, __file__, 0, line, None, None)
+    if simulator.settings.log_format == "json":
+        record.__dict__["fields"] = _fields(state, http, ms)
+    else:
+        record.msg = f"{line} {ms:.1f} ms {', '.join(_notes(state))}"
+    log.handle(record)
 
 
 def _headers(environ: dict[str, Any]) -> list[tuple[str, str]]:
@@ -78,6 +83,23 @@ def _questions(simulator: Simulator, state: RequestState) -> tuple[str, ...]:
 def _fault(state: RequestState) -> str:
     fault: Fault | None = state.environ.get(FAULT)
     return fault.kind if fault else ""
+
+
+def _fields(state: RequestState, http: int, ms: float) -> dict[str, Any]:
+    """Return what JSON says of a request; all that came from outside is plain."""
+    return {
+        "request_id": state.request_id if state.of_api else "",
+        "method": plain(state.environ["REQUEST_METHOD"]),
+        "path": plain(state.environ["PATH_INFO"]),
+        "status": http,
+        "ms": round(ms, 1),
+        "account": plain(state.account) if state.account != NOBODY else "",
+        "operation": state.operation,
+        "task_id": state.task_id,
+        "scenario": plain(state.scenario, HEADER),
+        "rule": plain(state.rule, HEADER),
+        "warnings": [plain(text, HEADER) for _, text in state.advice],
+    }
 
 
 def _notes(state: RequestState) -> list[str]:

@@ -17,6 +17,9 @@ FAULT = "klingkit.fault"
 CRASH = "klingkit.crash"
 """Where it holds the exception of a bug in klingkit, which the answer does not show."""
 
+NOBODY = "-"
+"""Stands for the account of a request that names none."""
+
 
 @dataclass(slots=True)
 class RequestState:
@@ -33,7 +36,7 @@ class RequestState:
     """By which it is answered: as that was set for everybody, and once the account is known, for the account."""
     request_id: str
     """The gateway's, in the header of the contract; where there is no such header, that of the body."""
-    account: str = "-"
+    account: str = NOBODY
     operation: str = ""
     raw: bytes = b""
     body: dict[str, Any] | None = None

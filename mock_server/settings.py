@@ -48,6 +48,8 @@ class Settings:
     """Host names under which the control API answers, besides loopback, `bound_host` and that of `public_url`."""
     bound_host: str = "127.0.0.1"
     """Address on which the server listens."""
+    log_format: str = "text"
+    """Of the lines on stderr: `text` or `json`."""
     max_journal: int = 1000
     """Requests kept in the journal."""
     max_tasks: int = 10_000

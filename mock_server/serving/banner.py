@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import shlex
+import time
 from typing import TYPE_CHECKING
+
+from .json_lines import json_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,13 +18,19 @@ if TYPE_CHECKING:
 
 
 def banner(contracts: Sequence[Contract], settings: Settings, address: str, port: int) -> str:
-    """Return what is printed at the start: where the simulator is, and a curl line for each operation of each contract."""
+    """Return what is printed at the start: where the simulator is, and a curl line for each operation of each contract.
+
+    Where the log is JSON it is one object too: what collects the output of a container knows no other line.
+    """
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)  # noqa: S104 - compared, not bound
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     pace = "tasks finish at once" if settings.instant else f"{settings.speed:g} times as fast as the real service"
     names = " and ".join(contract.name for contract in contracts)
+    where = f"klingkit simulates {names} at {url}"
+    if settings.log_format == "json":
+        return json_line(time.time(), "info", where, {"url": url, "seed": settings.seed})
     put = " ".join(["", *filter(None, (_to_put(contract, settings) for contract in contracts))])
-    lines = [f"klingkit simulates {names} at {url} ({pace}, seed {settings.seed}). Ctrl-C stops it.{put}"]
+    lines = [f"{where} ({pace}, seed {settings.seed}). Ctrl-C stops it.{put}"]
     what = "What came and what became of it, and how to steer it" if settings.control else "Whether it runs"
     lines += [f"{what}: {url}/_mock/", ""]
     for contract in contracts:

@@ -19,7 +19,7 @@ from ..simulator import Simulator
 from .banner import banner
 from .bridge import Bridge
 from .connection import Connection
-from .log_handler import LogHandler
+from .log_handler import log_to_stderr
 
 try:
     import resource
@@ -103,10 +103,7 @@ def _who_listens(host: str, port: int) -> str:
 
 def serve(settings: Settings, listener: socket.socket) -> None:
     """Serve on a socket of `listen` until SIGINT, SIGTERM or SIGHUP. Log lines go to stderr."""
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # each costs, and no line shows it
-    log = logging.getLogger("klingkit")
-    log.addHandler(LogHandler())
-    log.setLevel(logging.INFO)
+    log_to_stderr(settings.log_format)
     _allow_many_connections()
     simulator = Simulator(settings)
     bridge = Bridge(create_app(simulator).wsgi_app, simulator)
