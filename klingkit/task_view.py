@@ -13,6 +13,8 @@ class TaskView:
     task_id: str
     account: str
     contract: str
+    request_id: str
+    """Of the request that made it."""
     status: str
     progression: str
     scenario: str | None

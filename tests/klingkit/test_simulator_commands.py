@@ -38,7 +38,16 @@ def test_a_default_is_not_given_a_second_time() -> None:
         if keyword.arg == "default" and name in FIELDS
     }
 
-    expected = {"contract", "bound_host", "speed", "max_body", "max_memory", "progression", "callback_retries"}
+    expected = {
+        "contract",
+        "bound_host",
+        "speed",
+        "max_body",
+        "max_memory",
+        "progression",
+        "callback_retries",
+        "log_format",
+    }
     assert defaults.keys() == expected
     assert [name for name, default in defaults.items() if "DEFAULTS" not in ast.unparse(default)] == []
 
