@@ -1,6 +1,7 @@
 """The HTTP layer. Read first: the life of a request, top to bottom, is `_begin`, `_serve` and `_finish`.
 
-What is called stands below its caller.
+What is called stands below its caller. The application is Flask's; what is under `/_mock` goes through its routes and hooks. A
+request of the API does not: Flask's contexts, hooks and responses would cost as much as all the rest of its answer.
 """
 
 from __future__ import annotations
@@ -12,12 +13,15 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, request
-from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException, NotFound, RequestEntityTooLarge
+from werkzeug.http import HTTP_STATUS_CODES, parse_options_header
+from werkzeug.wrappers import Request
 
 from klingkit.contract import ApiError
 from klingkit.contract.api_error import render
 
 from . import advice, request_log
+from .api_paths import ApiPaths
 from .auth import account_of, authenticate, check_enabled
 from .body import read_json_object
 from .control.routes import PREFIX, control_routes
@@ -27,21 +31,24 @@ from .foreign_text import BUG, header_value, log
 from .handlers import HANDLERS, Call
 from .how_known import of_error, of_success
 from .journal import SHORT
-from .request_state import CRASH, FAULT, STATE, RequestState
+from .request_state import CRASH, FAULT, STATE, HttpAnswer, RequestState
 from .scenario_choice import read_prefer
 from .simulator import Chosen
 from .task_bodies import SHAPES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterable
 
-    from klingkit.contract import Contract, Operation
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+    from klingkit.contract import Operation
 
     from .scenario import Scenario
     from .simulator import Simulator
     from .tasks import Snapshot
 
 CHUNK = 64 * 1024
+HTML = "text/html; charset=utf-8"
 LONGEST_HOST = 300
 """Characters; a name has at most 253."""
 DRAINED_LIMITS = 4
@@ -50,51 +57,57 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def create_app(simulator: Simulator) -> Flask:
-    """Return the WSGI application of a simulator; its routes come from the contracts that it serves.
+    """Return the WSGI application of a simulator; its paths come from the contracts that it serves.
 
     Raises ValueError if an operation of a contract has no handler.
     """
-    app = Flask(__name__, static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = simulator.settings.max_body
-    app.url_map.merge_slashes = False
-    app.extensions["klingkit"] = simulator
     for contract in simulator.contracts.served:
         if unknown := ", ".join(contract.operations.keys() - HANDLERS.keys()):
             raise ValueError(f"mock_server/handlers.py has no function for operations of {contract.name}: {unknown}")
-        for operation in contract.routes.values():
-            app.add_url_rule(
-                operation.path.replace("{", "<").replace("}", ">"),
-                f"{contract.name} {operation.operation_id}",
-                _endpoint(simulator, operation.operation_id),
-                methods=[operation.method],
-                provide_automatic_options=False,
-            )
+    app = Application(simulator)
+    app.config["MAX_CONTENT_LENGTH"] = simulator.settings.max_body
+    app.url_map.merge_slashes = False
+    app.extensions["klingkit"] = simulator
     app.register_blueprint(control_routes(simulator))
-    app.before_request(lambda: _begin(simulator))
-    app.after_request(lambda response: _finish(simulator, response))
-    app.register_error_handler(ApiError, lambda error: _refuse(simulator, error))
-    app.register_error_handler(NotFound, lambda _: _wrong_path(simulator))
-    app.register_error_handler(MethodNotAllowed, lambda error: _wrong_method(simulator, error))
-    app.register_error_handler(RequestEntityTooLarge, lambda _: _refuse_size(simulator))
-    app.register_error_handler(Exception, lambda error: _crash(simulator, error))
+    app.before_request(lambda: _begin_beside(simulator))
+    app.after_request(lambda response: _log(simulator, response))
+    app.register_error_handler(Exception, lambda error: _fail_beside(simulator, error))
     return app
 
 
-def _endpoint(simulator: Simulator, operation_id: str) -> Callable[..., Response]:
-    def endpoint(**path_arguments: str) -> Response:
-        return _serve(simulator, operation_id, path_arguments)
+class Application(Flask):
+    """Flask, for what is beside the API."""
 
-    return endpoint
+    def __init__(self, simulator: Simulator) -> None:
+        super().__init__(__name__, static_folder=None)
+        self._simulator = simulator
+        self._paths = ApiPaths(simulator.contracts.served)
+
+    def wsgi_app(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a request (PEP 3333)."""
+        if environ["PATH_INFO"].startswith(PREFIX):
+            return super().wsgi_app(environ, start_response)
+        answer = _answered(self._simulator, self._paths, environ)
+        start_response(f"{answer.http} {HTTP_STATUS_CODES.get(answer.http, 'UNKNOWN').upper()}", answer.headers)
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [answer.body]
 
 
 # The life of a request
 
 
-def _begin(simulator: Simulator) -> None:
+def _answered(simulator: Simulator, paths: ApiPaths, environ: WSGIEnvironment) -> HttpAnswer:
+    """Answer a request of the API, whatever comes of it."""
+    state = _begin(simulator, environ)
+    try:
+        answer = _route(simulator, state, paths)
+    except Exception as error:  # noqa: BLE001 - a bug of ours is an answer too
+        answer = _fail(simulator, state, error)
+    return _finish(simulator, state, answer)
+
+
+def _begin(simulator: Simulator, environ: WSGIEnvironment) -> RequestState:
     """Find the contract of the request's path, and give it its id."""
-    environ = request.environ
     path = environ["PATH_INFO"]
-    of_api = not path.startswith(PREFIX)
     # Before it is known who asks, what holds for everybody counts.
     served = simulator.contracts.at(path)
     contract = simulator.contracts.of(served, simulator.store.settings(""))
@@ -103,19 +116,29 @@ def _begin(simulator: Simulator) -> None:
         if contract.request_id_header
         else simulator.ids.request_id()
     )
-    environ[STATE] = RequestState(environ, time.time(), of_api, served, contract, request_id)
-    if of_api and (refusal := refusal_for_api(environ, simulator.settings)):
-        raise ApiError(replace(contract.bad_request, http=403, message=refusal))
-    if path.startswith("//"):  # a base URL with a slash too many; werkzeug would forgive it
-        raise ApiError(contract.rules["path.known"])
+    of_api = not path.startswith(PREFIX)
+    return RequestState(environ, time.time(), of_api, served, contract, request_id)
 
 
-def _serve(simulator: Simulator, operation_id: str, arguments: dict[str, Any]) -> Response:
+def _route(simulator: Simulator, state: RequestState, paths: ApiPaths) -> HttpAnswer:
+    """Find the operation, and let it be served. Refusals are raised as ApiError."""
+    if refusal := refusal_for_api(state.environ, simulator.settings):
+        raise ApiError(replace(state.contract.bad_request, http=403, message=refusal))
+    found = paths.find(state.path)
+    if found is None:
+        return _wrong_path(simulator, state)
+    operations, arguments = found
+    if operation_id := operations.get(state.environ["REQUEST_METHOD"]):
+        return _serve(simulator, state, operation_id, arguments)
+    _find_account(simulator, state)  # a wrong key comes first
+    raise ApiError(state.contract.rules["path.method"])
+
+
+def _serve(simulator: Simulator, state: RequestState, operation_id: str, arguments: dict[str, Any]) -> HttpAnswer:
     """Answer one operation: who asks, what for, which scenario applies, and what the engine says.
 
     Refusals are raised as ApiError.
     """
-    state: RequestState = request.environ[STATE]
     state.operation = operation_id
     _find_account(simulator, state)
     contract = state.contract
@@ -132,8 +155,8 @@ def _serve(simulator: Simulator, operation_id: str, arguments: dict[str, Any]) -
     if state.body is not None:
         arguments["body"] = state.body
     elif operation_id in contract.requests:
-        arguments["query"] = request.args
-        state.advice += unknown_fields(contract.requests[operation_id], request.args.to_dict())
+        arguments["query"] = query = Request(state.environ).args
+        state.advice += unknown_fields(contract.requests[operation_id], query.to_dict())
     try:
         if refusal:
             raise refusal
@@ -164,15 +187,14 @@ def _read_body(simulator: Simulator, state: RequestState, operation: Operation) 
     """
     contract = state.contract
     rules = contract.rules
-    state.raw = raw = _whole_body(state.environ, simulator.settings.max_body)
+    state.raw = raw = _whole_body(state, simulator.settings.max_body)
     if len(raw) >= simulator.settings.max_body and state.environ["wsgi.input"].read(1):
-        return _too_large(
-            simulator, contract
-        )  # a chunked body, which announced no length: werkzeug cuts it at the limit
-    if len(raw) < (request.content_length or 0):
+        return _too_large(simulator, state)  # a chunked body, which announced no length: it is cut at the limit
+    if len(raw) < state.announced:
         return ApiError(rules["body.json"])  # the client broke off: what came may be whole JSON, and is not all
-    if request.mimetype != operation.media_type and "body.mediaType" in rules:
-        kind = "other" if request.mimetype else "missing"
+    media_type = _media_type(state.environ)
+    if media_type != operation.media_type and "body.mediaType" in rules:
+        kind = "other" if media_type else "missing"
         return ApiError(contract.questions.known(rules["body.mediaType"], kind), mediaType=operation.media_type)
     try:
         state.body = read_json_object(raw, contract)
@@ -183,23 +205,32 @@ def _read_body(simulator: Simulator, state: RequestState, operation: Operation) 
     return None
 
 
-def _whole_body(environ: dict[str, Any], limit: int) -> bytes:
-    """Return the body, or so much of it that is seen to be over the limit."""
-    if not environ.get("wsgi.input_terminated") or (request.content_length or 0) > limit:
-        return request.get_data(cache=False)
+def _whole_body(state: RequestState, limit: int) -> bytes:
+    """Return the body, or so much of it that is seen to be over the limit. Raises RequestEntityTooLarge."""
+    environ = state.environ
+    if not environ.get("wsgi.input_terminated") or state.announced > limit:
+        wrapped = Request(environ)
+        wrapped.max_content_length = limit
+        return wrapped.get_data(cache=False)
     # werkzeug reads in pieces and copies each twice, which takes as long as parsing the JSON of some MB
     data: bytes = environ["wsgi.input"].read(limit)
     return data
 
 
-def _too_large(simulator: Simulator, contract: Contract) -> ApiError:
+def _media_type(environ: WSGIEnvironment) -> str:
+    """Return the media type of the body, without its parameters."""
+    given: str = environ.get("CONTENT_TYPE", "")
+    return given if given == "application/json" else parse_options_header(given)[0].lower()
+
+
+def _too_large(simulator: Simulator, state: RequestState) -> ApiError:
     """Read the rest of the body and return the refusal: a client that still sends would get a reset, not the answer."""
     limit = simulator.settings.max_body
-    rest = request.environ["wsgi.input"]
+    rest = state.environ["wsgi.input"]
     for _ in range(DRAINED_LIMITS * limit // CHUNK):
         if not rest.read(CHUNK):
             break
-    return ApiError(contract.rules["body.size"], limit=limit)
+    return ApiError(state.contract.rules["body.size"], limit=limit)
 
 
 def _choose(simulator: Simulator, state: RequestState, operation: Operation) -> tuple[Scenario | None, str | None]:
@@ -257,7 +288,7 @@ def _note_task(simulator: Simulator, state: RequestState, view: Snapshot) -> Non
         state.chosen = Chosen(task.scenario, "task")
 
 
-def _succeed(simulator: Simulator, state: RequestState, data: dict[str, Any] | list[dict[str, Any]]) -> Response:
+def _succeed(simulator: Simulator, state: RequestState, data: dict[str, Any] | list[dict[str, Any]]) -> HttpAnswer:
     state.evidence = of_success(state.contract, state.operation, data)
     success = state.contract.errors["0"]
     envelope = {
@@ -269,11 +300,21 @@ def _succeed(simulator: Simulator, state: RequestState, data: dict[str, Any] | l
     return _json(state, success.http, envelope)
 
 
-# Refusals, each from its error handler in `create_app`
+# Refusals
 
 
-def _refuse(simulator: Simulator, error: ApiError) -> Response:
-    state: RequestState = request.environ[STATE]
+def _fail(simulator: Simulator, state: RequestState, error: Exception) -> HttpAnswer:
+    """Answer what was raised: a refusal, or a bug of ours."""
+    if isinstance(error, RequestEntityTooLarge):
+        error = _too_large(simulator, state)
+    if isinstance(error, ApiError):
+        return _refuse(simulator, state, error)
+    state.environ[CRASH] = error
+    log.error(BUG, exc_info=error, extra={"fields": {"request_id": state.request_id}})
+    return _refuse(simulator, state, ApiError(state.contract.errors["5000"]))
+
+
+def _refuse(simulator: Simulator, state: RequestState, error: ApiError) -> HttpAnswer:
     state.error = error.error.key
     if error.rule:
         state.rule = error.rule.explanation
@@ -284,50 +325,23 @@ def _refuse(simulator: Simulator, error: ApiError) -> Response:
         state.contract.gateway,
         request_id=_id_in_body(simulator, state),
         gateway_request_id=state.request_id,
-        path=request.path[:SHORT],
+        path=state.path[:SHORT],
         at=datetime.fromtimestamp(simulator.clock.now() / 1000, UTC),
     )
     if isinstance(answer.body, str):
         location = [("Location", "/")] if 300 <= answer.http < 400 else []
-        headers = [("Content-Type", "text/html; charset=utf-8"), *location]
-        return _answer(state, answer.http, answer.body.encode(), headers)
+        return _answer(state, answer.http, answer.body.encode(), [("Content-Type", HTML), *location])
     return _json(state, answer.http, answer.body)
 
 
-def _refuse_size(simulator: Simulator) -> Response:
-    state: RequestState = request.environ[STATE]
-    return _refuse(simulator, _too_large(simulator, state.contract))
-
-
-def _wrong_path(simulator: Simulator) -> Response:
-    state: RequestState = request.environ[STATE]
-    if request.path == "/" and "text/html" in request.headers.get("Accept", ""):
+def _wrong_path(simulator: Simulator, state: RequestState) -> HttpAnswer:
+    if state.path == "/" and "text/html" in state.environ.get("HTTP_ACCEPT", ""):
         state.of_api = False  # a person with a browser, and not a client of the API
-        return _answer(state, 302, b"", [("Location", f"{PREFIX}/")])
+        return _answer(state, 302, b"", [("Content-Type", HTML), ("Location", f"{PREFIX}/")])
     if found := account_of(state.environ.get(request_log.AUTHORIZATION)):
         state.account = found[1]  # whose mistake it is
-    state.advice += advice.wrong_path(simulator, state.contract, request.path)
-    return _refuse(simulator, ApiError(state.contract.rules["path.known"]))
-
-
-def _wrong_method(simulator: Simulator, error: MethodNotAllowed) -> Response | MethodNotAllowed:
-    if request.path.startswith(PREFIX):
-        return error
-    state: RequestState = request.environ[STATE]
-    try:
-        _find_account(simulator, state)
-    except ApiError as refusal:
-        return _refuse(simulator, refusal)
-    return _refuse(simulator, ApiError(state.contract.rules["path.method"]))
-
-
-def _crash(simulator: Simulator, error: Exception) -> Response | HTTPException:
-    if isinstance(error, HTTPException):
-        return error
-    request.environ[CRASH] = error
-    state: RequestState = request.environ[STATE]
-    log.error(BUG, exc_info=error, extra={"fields": {"request_id": state.request_id}})
-    return _refuse(simulator, ApiError(state.contract.errors["5000"]))
+    state.advice += advice.wrong_path(simulator, state.contract, state.path)
+    return _refuse(simulator, state, ApiError(state.contract.rules["path.known"]))
 
 
 # Every answer of the API, and the end of every request
@@ -338,13 +352,13 @@ def _id_in_body(simulator: Simulator, state: RequestState) -> str:
     return simulator.ids.request_id() if state.contract.request_id_header else state.request_id
 
 
-def _json(state: RequestState, http: int, body: dict[str, Any]) -> Response:
+def _json(state: RequestState, http: int, body: dict[str, Any]) -> HttpAnswer:
     if state.chosen and state.chosen.scenario.shape:
         body = SHAPES[state.chosen.scenario.shape](body)
     return _answer(state, http, _encode(body).encode(), [("Content-Type", "application/json")])
 
 
-def _answer(state: RequestState, http: int, body: bytes, headers: list[tuple[str, str]]) -> Response:
+def _answer(state: RequestState, http: int, body: bytes, headers: list[tuple[str, str]]) -> HttpAnswer:
     """Return an answer with the headers that explain it."""
     if state.of_api and state.contract.request_id_header:
         headers.append((state.contract.request_id_header, state.request_id))
@@ -362,13 +376,39 @@ def _answer(state: RequestState, http: int, body: bytes, headers: list[tuple[str
     if state.advice:
         headers.append(("Klingkit-Warning", header_value(*(text for _, text in state.advice))))
     state.answer = body
-    return Response(body, http, headers)
+    return HttpAnswer(body, http, [*headers, ("Content-Length", str(len(body)))])
 
 
-def _finish(simulator: Simulator, response: Response) -> Response:
+def _finish(simulator: Simulator, state: RequestState, answer: HttpAnswer) -> HttpAnswer:
     """Keep the request in the journal, and log it in one line."""
-    state: RequestState = request.environ[STATE]
     if state.of_api:
-        request_log.keep(simulator, state, response.status_code)
-    request_log.write_line(simulator, state, response.status_code)
+        request_log.keep(simulator, state, answer.http)
+    request_log.write_line(simulator, state, answer.http)
+    return answer
+
+
+# What is beside the API, in Flask's hooks
+
+
+def _begin_beside(simulator: Simulator) -> None:
+    request.environ[STATE] = _begin(simulator, request.environ)
+
+
+def _fail_beside(simulator: Simulator, error: Exception) -> Response | HTTPException:
+    """Answer what Flask or a function of ours has raised beside the API."""
+    state: RequestState = request.environ[STATE]
+    if isinstance(error, NotFound):
+        return _of_flask(_wrong_path(simulator, state))
+    if isinstance(error, HTTPException) and not isinstance(error, RequestEntityTooLarge):
+        return error
+    return _of_flask(_fail(simulator, state, error))
+
+
+def _of_flask(answer: HttpAnswer) -> Response:
+    return Response(answer.body, answer.http, answer.headers)
+
+
+def _log(simulator: Simulator, response: Response) -> Response:
+    """Log a request beside the API in one line."""
+    request_log.write_line(simulator, request.environ[STATE], response.status_code)
     return response

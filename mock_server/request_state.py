@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from klingkit.contract import Contract
@@ -19,6 +19,14 @@ CRASH = "klingkit.crash"
 
 NOBODY = "-"
 """Stands for the account of a request that names none."""
+
+
+class HttpAnswer(NamedTuple):
+    """What is answered."""
+
+    body: bytes
+    http: int
+    headers: list[tuple[str, str]]
 
 
 @dataclass(slots=True)
@@ -58,3 +66,15 @@ class RequestState:
     def scenario(self) -> str:
         """The scenario that applied and where it came from, as header and journal show it; empty if there was none."""
         return f"{self.chosen.scenario.text}; source={self.chosen.source}" if self.chosen else ""
+
+    @property
+    def path(self) -> str:
+        """Where the request was sent to, without percent-encoding."""
+        path: str = self.environ["PATH_INFO"]
+        return path if path.isascii() else path.encode("latin-1").decode("utf-8", "replace")
+
+    @property
+    def announced(self) -> int:
+        """How many bytes its body was said to have; 0 for one without or of unknown length."""
+        length: str = self.environ.get("CONTENT_LENGTH", "")
+        return int(length) if length.isdecimal() else 0

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from httptools import HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from ..foreign_text import log
+from ..foreign_text import BUG, log
 
 if TYPE_CHECKING:
     import asyncio
@@ -124,7 +124,7 @@ class Connection(HttpToolsProtocol):
         try:
             answer: WireAnswer | None = self.app.at_once(scope, body)
         except Exception:  # noqa: BLE001 - the parser would take it for a fault of the client
-            log.exception("a bug in klingkit: please report it")
+            log.exception(BUG)
             self.transport.abort()
             return True
         if answer is None or answer.fault or len(answer.body) > LARGE:
