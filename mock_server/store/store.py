@@ -24,6 +24,10 @@ class StoreUnavailableError(Exception):
     """
 
 
+class UnusableStateError(Exception):
+    """No state can be kept there; the message is one line: what, where, and what to do instead."""
+
+
 class RefusedError(Exception):
     """A new task is refused by the rule of that id."""
 

@@ -1,0 +1,186 @@
+"""Transactions on the database that keeps the state: short, bounded in time, repeated where that is safe."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, OperationalError, ProgrammingError
+
+from ...foreign_text import log, plain
+from ..store import StoreUnavailableError
+from .address import SQLITE, shown
+from .connections import BusyError, Connections
+from .engines import LOCK_S, engines
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy import Connection, RootTransaction
+    from sqlalchemy.engine import URL
+
+Params = ParamSpec("Params")
+Result = TypeVar("Result")
+
+SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.0002, 0.002
+"""Between two attempts to become the one who writes to a SQLite file: drawn evenly, so that nobody always comes second."""
+SHORTEST_REST_S, LONGEST_REST_S = 0.1, 2.0
+"""For which nobody tries again what has just failed: as long as the failure took, so that few requests wait for one."""
+MOST_REPEATS = 5
+"""Of a transaction that PostgreSQL ends in favour of another one."""
+IN_FAVOUR_OF_ANOTHER = {"40001", "40P01"}
+NO_TABLE = "42P01"
+SQLITE_BUSY = 5
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """How far an attempt has come."""
+
+    reused: bool = False
+    transaction: RootTransaction | None = None
+    committing: bool = False
+
+
+class _Side:
+    """Reading or writing, each with an engine of its own."""
+
+    def __init__(self, connections: Connections) -> None:
+        self.connections = connections
+        self.rests_until = 0.0
+        self.problem = ""
+
+
+class Database:
+    """Carries out work on a connection, which the work gets as its first argument. Safe to use from many threads.
+
+    What fails because of the database is a StoreUnavailableError: it is away, locked for too long, or has no room left. One line of
+    the log says so, and one that it is over. Made in the process that uses it, never before a fork.
+    """
+
+    def __init__(self, url: URL) -> None:
+        self.url = url
+        self.is_sqlite = url.drivername == SQLITE
+        reading, writing = engines(url)
+        self._reader, self._writer = _Side(Connections(reading)), _Side(Connections(writing))
+        self._lock = threading.Lock()
+        self._away = False
+        self.serves = False
+        """Whether somebody is answered from it, who would read in the log that it is away."""
+
+    def read(
+        self, work: Callable[Concatenate[Connection, Params], Result], *arguments: Params.args, **named: Params.kwargs
+    ) -> Result:
+        """Return what `work` reads; each of its statements sees what is there at its own moment. Raises StoreUnavailableError."""
+        return self._run(self._reader, work, arguments, named)
+
+    def write(
+        self, work: Callable[Concatenate[Connection, Params], Result], *arguments: Params.args, **named: Params.kwargs
+    ) -> Result:
+        """Return what `work` returns, done in one transaction; if it raises, nothing was done. Raises StoreUnavailableError.
+
+        It may be begun again, and so does nothing but with its connection.
+        """
+        result = self._run(self._writer, work, arguments, named)
+        if self._away:
+            self._note_back()
+        return result
+
+    def close(self) -> None:
+        """Close every connection that nobody uses."""
+        self._reader.connections.close_idle()
+        self._writer.connections.close_idle()
+
+    def _run(self, side: _Side, work: Callable[..., Result], arguments: Any, named: Any) -> Result:
+        began = time.monotonic()
+        if began < side.rests_until:
+            raise StoreUnavailableError(side.problem)
+        repeats = 0
+        while True:
+            attempt = _Attempt()
+            try:
+                return self._once(side, attempt, work, arguments, named)
+            except BusyError as error:
+                raise self._unavailable(side, str(error), began) from None
+            except DBAPIError as error:
+                if not self._is_to_blame(error):
+                    raise
+                repeats += 1
+                if not self._may_repeat(side, attempt, error, repeats):
+                    raise self._unavailable(side, _first_line(error), began) from None
+
+    def _once(self, side: _Side, attempt: _Attempt, work: Callable[..., Result], arguments: Any, named: Any) -> Result:
+        connection, attempt.reused = side.connections.take()
+        try:
+            if side is self._writer:
+                attempt.transaction = _begin(connection)
+            result = work(connection, *arguments, **named)
+            if attempt.transaction:
+                attempt.committing = True
+                attempt.transaction.commit()
+        except DBAPIError:
+            side.connections.drop(
+                connection
+            )  # whatever it has come to: SQLite and PostgreSQL undo what was not committed
+            raise
+        except BaseException:
+            if attempt.transaction:
+                attempt.transaction.rollback()
+            side.connections.give_back(connection)
+            raise
+        side.connections.give_back(connection)
+        return result
+
+    def _is_to_blame(self, error: DBAPIError) -> bool:
+        """Whether an error is the database's, and not that of a statement of ours."""
+        if isinstance(error, (IntegrityError, DataError)) or (self.is_sqlite and isinstance(error, InterfaceError)):
+            return False
+        return not isinstance(error, ProgrammingError) or _code(error) == NO_TABLE
+
+    def _may_repeat(self, side: _Side, attempt: _Attempt, error: DBAPIError, repeats: int) -> bool:
+        if _code(error) in IN_FAVOUR_OF_ANOTHER:
+            return repeats <= MOST_REPEATS
+        if error.connection_invalidated and attempt.reused and not attempt.committing:
+            side.connections.close_idle()  # they were opened to a server that is no more
+            return True
+        return False
+
+    def _unavailable(self, side: _Side, reason: str, began: float) -> StoreUnavailableError:
+        """Note that the state is away, and return what says so."""
+        now = time.monotonic()
+        side.problem = f"the state at {shown(self.url)} cannot be used: {plain(reason)}"
+        side.rests_until = now + min(max(now - began, SHORTEST_REST_S), LONGEST_REST_S)
+        with self._lock:
+            first, self._away = not self._away, True
+        if first and self.serves:
+            log.error("%s; requests are answered 503 until it can", side.problem)
+        return StoreUnavailableError(side.problem)
+
+    def _note_back(self) -> None:
+        with self._lock:
+            back, self._away = self._away, False
+        if back and self.serves:
+            log.warning("the state at %s can be used again", shown(self.url))
+
+
+def _begin(connection: Connection) -> RootTransaction:
+    """Begin a transaction; on SQLite, where one writes at a time, when it is our turn."""
+    end = time.monotonic() + LOCK_S
+    while True:
+        try:
+            return connection.begin()
+        except OperationalError as error:
+            if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF != SQLITE_BUSY or time.monotonic() > end:
+                raise
+            time.sleep(random.uniform(SHORTEST_PAUSE_S, LONGEST_PAUSE_S))  # noqa: S311 - nothing but whose turn it is
+
+
+def _code(error: DBAPIError) -> str:
+    return getattr(error.orig, "sqlstate", None) or ""
+
+
+def _first_line(error: DBAPIError) -> str:
+    return str(error.orig).strip().partition("\n")[0]

@@ -1,0 +1,119 @@
+"""How a connection to the database is made: what each kind needs, and for how long anything may take."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import create_engine, event
+
+from ..store import UnusableStateError
+from .address import SQLITE
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+    from sqlalchemy import Engine
+    from sqlalchemy.engine import URL
+
+CONNECT_S = 3
+STATEMENT_S = 5
+LOCK_S = 3
+"""For somebody else's lock."""
+ANSWER_S = 8
+"""For a server that says nothing at all, not even that a statement took too long."""
+CONNECTIONS = 5
+"""For reading and for writing, in each process."""
+
+
+def engines(url: URL) -> tuple[Engine, Engine]:
+    """Return what reads and what writes. Raises UnusableStateError if the driver is not installed.
+
+    What reads sees each statement for itself, and has no transaction that would hold anything. Made in the process that uses them:
+    a connection must not be shared by two.
+    """
+    if url.drivername == SQLITE:
+        return _sqlite(url, wait_s=LOCK_S), _sqlite(url, wait_s=0, begin="BEGIN IMMEDIATE")
+    try:
+        return _postgres(url, isolation_level="AUTOCOMMIT"), _postgres(url)
+    except ModuleNotFoundError:
+        raise UnusableStateError("PostgreSQL needs psycopg: pip install 'klingkit[postgres]'") from None
+
+
+def _sqlite(url: URL, *, wait_s: float, begin: str = "") -> Engine:
+    engine = create_engine(
+        url,
+        pool_size=CONNECTIONS,
+        max_overflow=0,
+        pool_timeout=LOCK_S,
+        # The driver begins no transaction of its own, and does not wait for locks by its rough steps where we do that.
+        connect_args={"isolation_level": None, "check_same_thread": False, "timeout": wait_s},
+    )
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _: object) -> None:
+        connection.execute("PRAGMA busy_timeout = 3000")  # for this alone: the first connections race to set it
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute(f"PRAGMA busy_timeout = {int(wait_s * 1000)}")
+
+    if begin:
+
+        @event.listens_for(engine, "begin")
+        def begin_transaction(connection: Any) -> None:
+            connection.exec_driver_sql(begin)
+
+    return engine
+
+
+def _postgres(url: URL, **options: Any) -> Engine:
+    engine = create_engine(
+        url,
+        pool_size=CONNECTIONS,
+        max_overflow=0,
+        pool_timeout=LOCK_S,
+        connect_args={"connect_timeout": CONNECT_S, "application_name": "klingkit"},
+        **options,
+    )
+    bounded = _bounded()
+
+    @event.listens_for(engine, "do_connect")
+    def connect(_: object, __: object, arguments: Any, named: Any) -> Any:
+        return bounded.connect(*arguments, **named)
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _: object) -> None:
+        milliseconds = {
+            "statement_timeout": STATEMENT_S,
+            "lock_timeout": LOCK_S,
+            "idle_in_transaction_session_timeout": 2 * ANSWER_S,
+        }
+        autocommit, connection.autocommit = connection.autocommit, True
+        connection.execute("; ".join(f"SET {name} = {1000 * seconds}" for name, seconds in milliseconds.items()))
+        connection.autocommit = autocommit
+
+    return engine
+
+
+def _bounded() -> type[Connection[Any]]:
+    """Return a class of connections that wait for an answer for at most ANSWER_S: libpq waits for ever where a network goes dark."""
+    from psycopg import Connection, OperationalError  # noqa: PLC0415 - only PostgreSQL needs it
+
+    class Bounded(Connection[Any]):
+        def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
+            return super().wait(self._within(gen), *args, **kwargs)
+
+        def _within(self, generator: Any) -> Any:
+            """Pass on what a command waits for; psycopg looks in every 0.1 s."""
+            end = time.monotonic() + ANSWER_S
+            try:
+                wanted = next(generator)
+                while True:
+                    ready = yield wanted
+                    if not ready and time.monotonic() > end:
+                        self.pgconn.finish()
+                        raise OperationalError(f"the server did not answer within {ANSWER_S} s")
+                    wanted = generator.send(ready)
+            except StopIteration as end_of_it:
+                return end_of_it.value
+
+    return Bounded

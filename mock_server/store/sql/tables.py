@@ -1,0 +1,191 @@
+"""What is kept in the database, table by table. A change of any of it needs another VERSION."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+VERSION = 1
+PREFIX = "klingkit_"
+"""Of every table, since the database may be somebody else's too."""
+
+metadata = MetaData()
+Number = BigInteger().with_variant(Integer, "sqlite")  # only an INTEGER numbers the rows of SQLite
+Name = String(collation="C").with_variant(String(), "sqlite")
+"""Text that is compared byte by byte, whatever the language of the database."""
+
+state = Table(
+    f"{PREFIX}state",
+    metadata,
+    Column("version", Integer, nullable=False),
+    Column("generation", BigInteger, nullable=False),
+    # Goes up whenever something is changed that every process keeps a copy of: settings, clocks, seeds, and what a reset changes.
+)
+"""One row."""
+
+totals = Table(
+    f"{PREFIX}totals",
+    metadata,
+    Column("shard", Integer, primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+"""Running sums, so that nothing has to be counted. A process of PostgreSQL adds to a shard of its own, since whoever adds to a row
+holds it until its transaction ends; the sum is that of all shards."""
+
+accounts = Table(
+    f"{PREFIX}accounts",
+    metadata,
+    Column("account", Name, primary_key=True),
+    Column("settings", Text),  # JSON of what it has of its own; of the account `""`: what was changed of the server's
+    Column("charged", BigInteger, nullable=False, server_default="0"),  # money is in millionths
+    Column("refunded", BigInteger, nullable=False, server_default="0"),
+    Column("slots", Integer, nullable=False, server_default="0"),
+    Column("tasks", Integer, nullable=False, server_default="0"),  # that are kept
+    Column("made", BigInteger, nullable=False, server_default="0"),  # tasks that there have been
+    Column("own_clock", Boolean, nullable=False, server_default="0"),
+    Column("idle", BigInteger),  # order in which it came to have nothing but a past
+)
+Index(
+    f"{PREFIX}accounts_idle",
+    accounts.c.idle,
+    sqlite_where=accounts.c.idle.is_not(None),
+    postgresql_where=accounts.c.idle.is_not(None),
+)
+
+windows = Table(
+    f"{PREFIX}windows",
+    metadata,
+    Column("account", Name, primary_key=True),
+    Column("ends_at", BigInteger, nullable=False, index=True),
+    Column("count", Integer, nullable=False),
+)
+
+tasks = Table(
+    f"{PREFIX}tasks",
+    metadata,
+    Column("number", Number, primary_key=True),  # order of creation
+    Column("task_id", Name, nullable=False, unique=True),
+    Column("account", Name, nullable=False),
+    Column("path", String, nullable=False),
+    Column("external", String),  # hash of its external id while that is taken; None: it has none, or let it go
+    Column("data", Text, nullable=False),  # the task as JSON
+    Column("slots", Integer, nullable=False),
+    Column("refund", BigInteger, nullable=False),  # what comes back at its end
+    Column("holds", Boolean, nullable=False),  # whether it still holds slots and refund
+    Column(
+        "ends_at", BigInteger
+    ),  # when it lets go of them; None: when a query or somebody's hand brings it to its end
+    Column("clock", Name, nullable=False),  # whose clock it runs on: "" is the server's
+    Column("status", String, nullable=False),  # under which it is counted
+    Column("next_at", BigInteger),  # when it has another one; None: not by itself
+    Column("polls", Integer, nullable=False, server_default="0"),
+    Column("end_seen", Boolean, nullable=False, server_default="0"),
+    Column("fetched", Boolean, nullable=False, server_default="0"),
+    Column("size", Integer, nullable=False),
+    UniqueConstraint("account", "path", "external"),
+)
+Index(f"{PREFIX}tasks_of_account", tasks.c.account, tasks.c.number)
+Index(f"{PREFIX}tasks_of_path", tasks.c.account, tasks.c.path, tasks.c.number)
+Index(
+    f"{PREFIX}tasks_next",
+    tasks.c.clock,
+    tasks.c.next_at,
+    sqlite_where=tasks.c.next_at.is_not(None),
+    postgresql_where=tasks.c.next_at.is_not(None),
+)
+Index(
+    f"{PREFIX}tasks_holding",
+    tasks.c.account,
+    tasks.c.ends_at,
+    sqlite_where=tasks.c.holds,
+    postgresql_where=tasks.c.holds,
+)
+
+inputs = Table(
+    f"{PREFIX}inputs",
+    metadata,
+    Column("id", Number, primary_key=True),  # order in which they came
+    Column("task_id", Name, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+    UniqueConstraint("task_id", "number"),
+)
+"""Pictures that were sent as bytes."""
+
+queues = Table(
+    f"{PREFIX}queues",
+    metadata,
+    Column("account", Name, primary_key=True),  # "" stands for all
+    Column("operation", String, primary_key=True),
+    Column("place", BigInteger, primary_key=True),
+    Column("scenario", Text, nullable=False),
+    Column("turns", BigInteger, nullable=False),
+)
+
+# Callbacks
+
+deliveries = Table(
+    f"{PREFIX}deliveries",
+    metadata,
+    Column("number", Number, primary_key=True),
+    Column("id", Name, nullable=False, unique=True),
+    Column("task_id", Name, nullable=False, index=True),
+    Column("account", Name, nullable=False),
+    Column("clock", Name, nullable=False),
+    Column("step", Integer, nullable=False),
+    Column("trigger", Integer, nullable=False),
+    Column("due_at", BigInteger),
+    Column("outcome", String, nullable=False, server_default=""),
+)
+
+attempts = Table(
+    f"{PREFIX}attempts",
+    metadata,
+    Column("delivery", Name, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("status", Integer),
+    Column("problem", Text, nullable=False),
+    Column("refused", Boolean, nullable=False),
+)
+
+leases = Table(
+    f"{PREFIX}leases",
+    metadata,
+    Column("name", Name, primary_key=True),
+    Column("holder", String, nullable=False),
+    Column("fence", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),  # of the machine's time
+)
+
+clocks = Table(
+    f"{PREFIX}clocks",
+    metadata,
+    Column("owner", Name, primary_key=True),  # "" is the server's
+    Column("standing", BigInteger),
+    Column("offset", BigInteger, nullable=False),
+)
+
+journal = Table(
+    f"{PREFIX}journal",
+    metadata,
+    Column("number", Number, primary_key=True),
+    Column("account", Name, nullable=False),
+    Column("task_id", Name, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+    Index(f"{PREFIX}journal_of_account", "account", "number"),
+)
