@@ -21,7 +21,5 @@ class TaskView:
     external_task_id: str
     callback_url: str
     cost: str
-    request_id: str
-    """Of the gateway, of the request that created it."""
     timeline: dict[str, Any]
     """`planned` and `happened` statuses, `polls`, and `callbacks` with their attempts."""
