@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
 from contextlib import suppress
@@ -127,6 +128,13 @@ def serve_option(name: str, *names: str, **settings: Any) -> Callable[[Any], Any
 @click.command(short_help="Run the simulator.")
 @serve_option("--host", default=DEFAULTS.bound_host, show_default=True, help="Address to listen on.")
 @serve_option("--port", default=8000, type=click.IntRange(0, 65535), show_default=True, help="0 takes a free one.")
+@serve_option(
+    "--workers",
+    default=DEFAULTS.workers,
+    type=click.IntRange(1, 64),
+    show_default=True,
+    help="Processes that serve; one that dies is replaced.",
+)
 @serve_option(
     "--contract",
     default=DEFAULTS.contract,
@@ -265,6 +273,7 @@ def serve(
     *,
     host: str,
     port: int,
+    workers: int,
     contract: str,
     plain_generation: bool,
     assume: tuple[str, ...],
@@ -285,13 +294,15 @@ def serve(
 ) -> None:
     """Run the simulator on a port, until Ctrl-C. Log lines go to stderr."""
     from klingkit.mock_server.account_settings import AccountSettings
-    from klingkit.mock_server.serving.server import CannotListenError, bound
-    from klingkit.mock_server.serving.server import serve as run
+    from klingkit.mock_server.serving.listening import CannotListenError, bound
+    from klingkit.mock_server.serving.serve import serve as run
 
     contract, *added = contract.split("+")
     assume = (*(each for each in added if each != PLAIN), *assume)
     both_keys = pairs(access_keys, secret_keys)
     refuse_idle(contract)
+    if workers > 1:
+        check_workers(workers)
     if public_url is not None and not re.match(r"https?://[^/?#\s]", public_url):
         raise WrongUsage(f"--public-url {public_url!r} does not begin with http:// or https:// and a host")
     account = AccountSettings(
@@ -314,6 +325,7 @@ def serve(
         recording=recording,
         control=not no_control,
         bound_host=host,
+        workers=workers,
         seed=random.SystemRandom().getrandbits(32) if seed is None else seed,
         keys=frozenset(keys),
         access_keys=both_keys,
@@ -325,6 +337,15 @@ def serve(
     except CannotListenError as error:
         raise CommandFailed(str(error)) from error
     run(settings, listener)
+
+
+def check_workers(number: int) -> None:
+    """Refuse several processes where they cannot be, or would not be one server."""
+    if not hasattr(os, "fork"):
+        raise WrongUsage(f"--workers {number}: this system cannot fork a process; serve with one")
+    raise WrongUsage(
+        f"--workers {number}: what is kept in memory is of one process, so that a query of a task would find it in one and not in another"
+    )
 
 
 def assumed(assume: tuple[str, ...], answers: str | None, served: str) -> tuple[tuple[str, str], ...]:

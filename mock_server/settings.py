@@ -50,6 +50,8 @@ class Settings:
     """Address on which the server listens."""
     log_format: str = "text"
     """Of the lines on stderr: `text` or `json`."""
+    workers: int = 1
+    """Processes that serve."""
     max_journal: int = 1000
     """Requests kept in the journal."""
     max_tasks: int = 10_000

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -108,6 +109,8 @@ class Operations:
             "version": _version(),
             "contract": self._names(),
             "seed": simulator.ids.seed,
+            "worker": os.getpid(),
+            "workers": simulator.settings.workers,
             "uptime_s": round(time.monotonic() - simulator.started, 3),
             "clock": clock_state(simulator.clock),
             "tasks": {status: statuses.get(status, 0) for status in simulator.contract.lifecycle.transitions},

@@ -6,7 +6,8 @@ import threading
 from typing import TYPE_CHECKING
 
 from .bridge import Bridge
-from .server import BACKLOG, bound, server_of
+from .listening import bound
+from .server import BACKLOG, server_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -47,6 +47,7 @@ def test_a_default_is_not_given_a_second_time() -> None:
         "progression",
         "callback_retries",
         "log_format",
+        "workers",
     }
     assert defaults.keys() == expected
     assert [name for name, default in defaults.items() if "DEFAULTS" not in ast.unparse(default)] == []

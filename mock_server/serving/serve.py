@@ -1,0 +1,79 @@
+"""What `klingkit serve` runs: one process, or several workers, and what is said at the start and at the end."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from ..contracts import Contracts
+from ..simulator import Simulator
+from .banner import banner
+from .log_handler import log_to_stderr
+from .server import serve_one
+
+try:
+    import resource
+except ModuleNotFoundError:  # Windows, which has no such limit
+    resource = None  # type: ignore[assignment]
+
+if TYPE_CHECKING:
+    import socket
+
+    from ..settings import Settings
+
+MOST_FILES = 10_240
+"""Open files, and so connections; no system that limits them allows less."""
+
+
+def serve(settings: Settings, listener: socket.socket) -> None:
+    """Serve on a socket of `bound` until SIGINT, SIGTERM or SIGHUP, with as many processes as are wanted. Log lines go to stderr."""
+    log_to_stderr(settings.log_format)
+    _allow_many_connections()
+    address, port = listener.getsockname()[:2]
+    if settings.workers == 1:
+        simulator = Simulator(settings)
+        greeting = banner(simulator.contracts.served, settings, address, port)
+        ended_by = serve_one(simulator, listener, lambda: _print(greeting))
+    else:
+        from .workers import Workers  # noqa: PLC0415 - one process needs none
+
+        served = Contracts(settings.contract, assume=settings.assume).served
+        ended_by = Workers(settings, listener).run(lambda: _print(banner(served, settings, address, port)))
+        simulator = Simulator(settings)
+    _say_goodbye(simulator, ended_by)
+
+
+def _print(greeting: str) -> None:
+    with suppress(OSError):  # nobody reads it
+        sys.stdout.write(greeting)
+        sys.stdout.flush()
+
+
+def _allow_many_connections() -> None:
+    """Let this process have as many open files as it may: of 256, where a shell allows no more, others would use up all."""
+    if resource is None:
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(MOST_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _say_goodbye(simulator: Simulator, ended_by: str) -> None:
+    log = logging.getLogger("klingkit")
+    number = len(simulator.store.tasks())
+    if ended_by == "SIGHUP":  # nobody asked for it: a terminal was closed
+        log.warning("stopped by SIGHUP, and with it %d tasks; `nohup` keeps it running", number)
+    spent = simulator.store.spent(None, simulator.clock.now())
+    if spent:
+        log.info(
+            "this run would have cost %.2f %s",
+            spent,
+            " and ".join(dict.fromkeys(contract.currency for contract in simulator.contracts.served)),
+        )
+    pending = [delivery for delivery in simulator.store.deliveries() if not delivery.outcome]
+    if pending:
+        tasks = ", ".join(dict.fromkeys(delivery.task_id for delivery in pending))
+        log.warning("%d callbacks are still pending, of task %s", len(pending), tasks[:400])
