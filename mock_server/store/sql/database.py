@@ -46,7 +46,7 @@ class _Attempt:
 
 
 class _Side:
-    """Reading or writing, each with an engine of its own."""
+    """One way to use the database, with an engine of its own."""
 
     def __init__(self, connections: Connections) -> None:
         self.connections = connections
@@ -64,8 +64,9 @@ class Database:
     def __init__(self, url: URL) -> None:
         self.url = url
         self.is_sqlite = url.drivername == SQLITE
-        reading, writing = engines(url)
+        reading, writing, noting = engines(url)
         self._reader, self._writer = _Side(Connections(reading)), _Side(Connections(writing))
+        self._noter = self._writer if noting is writing else _Side(Connections(noting))
         self._lock = threading.Lock()
         self._away = False
         self.serves = False
@@ -89,10 +90,16 @@ class Database:
             self._note_back()
         return result
 
+    def note(
+        self, work: Callable[Concatenate[Connection, Params], Result], *arguments: Params.args, **named: Params.kwargs
+    ) -> Result:
+        """Do what `write` does with something that is no harm when a crash of the database's machine takes it away."""
+        return self._run(self._noter, work, arguments, named)
+
     def close(self) -> None:
         """Close every connection that nobody uses."""
-        self._reader.connections.close_idle()
-        self._writer.connections.close_idle()
+        for side in (self._reader, self._writer, self._noter):
+            side.connections.close_idle()
 
     def _run(self, side: _Side, work: Callable[..., Result], arguments: Any, named: Any) -> Result:
         began = time.monotonic()
@@ -115,7 +122,7 @@ class Database:
     def _once(self, side: _Side, attempt: _Attempt, work: Callable[..., Result], arguments: Any, named: Any) -> Result:
         connection, attempt.reused = side.connections.take()
         try:
-            if side is self._writer:
+            if side is not self._reader:
                 attempt.transaction = _begin(connection)
             result = work(connection, *arguments, **named)
             if attempt.transaction:

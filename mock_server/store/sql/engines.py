@@ -25,16 +25,18 @@ CONNECTIONS = 5
 """For reading and for writing, in each process."""
 
 
-def engines(url: URL) -> tuple[Engine, Engine]:
-    """Return what reads and what writes. Raises UnusableStateError if the driver is not installed.
+def engines(url: URL) -> tuple[Engine, Engine, Engine]:
+    """Return what reads, what writes, and what notes. Raises UnusableStateError if the driver is not installed.
 
-    What reads sees each statement for itself, and has no transaction that would hold anything. Made in the process that uses them:
-    a connection must not be shared by two.
+    What reads sees each statement for itself, and has no transaction that would hold anything. What notes does not wait for the disk
+    of the server, where that is a wait: SQLite syncs at its checkpoints only. Made in the process that uses them: a connection must
+    not be shared by two.
     """
     if url.drivername == SQLITE:
-        return _sqlite(url, wait_s=LOCK_S), _sqlite(url, wait_s=0, begin="BEGIN IMMEDIATE")
+        writing = _sqlite(url, wait_s=0, begin="BEGIN IMMEDIATE")
+        return _sqlite(url, wait_s=LOCK_S), writing, writing
     try:
-        return _postgres(url, isolation_level="AUTOCOMMIT"), _postgres(url)
+        return _postgres(url, isolation_level="AUTOCOMMIT"), _postgres(url), _postgres(url, synchronous=False)
     except ModuleNotFoundError:
         raise UnusableStateError("PostgreSQL needs psycopg: pip install 'klingkit[postgres]'") from None
 
@@ -65,7 +67,7 @@ def _sqlite(url: URL, *, wait_s: float, begin: str = "") -> Engine:
     return engine
 
 
-def _postgres(url: URL, **options: Any) -> Engine:
+def _postgres(url: URL, *, synchronous: bool = True, **options: Any) -> Engine:
     engine = create_engine(
         url,
         pool_size=CONNECTIONS,
@@ -82,13 +84,15 @@ def _postgres(url: URL, **options: Any) -> Engine:
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _: object) -> None:
-        milliseconds = {
-            "statement_timeout": STATEMENT_S,
-            "lock_timeout": LOCK_S,
-            "idle_in_transaction_session_timeout": 2 * ANSWER_S,
+        values = {
+            "statement_timeout": f"'{STATEMENT_S}s'",
+            "lock_timeout": f"'{LOCK_S}s'",
+            "idle_in_transaction_session_timeout": f"'{2 * ANSWER_S}s'",
         }
+        if not synchronous:
+            values["synchronous_commit"] = "off"
         autocommit, connection.autocommit = connection.autocommit, True
-        connection.execute("; ".join(f"SET {name} = {1000 * seconds}" for name, seconds in milliseconds.items()))
+        connection.execute("; ".join(f"SET {name} = {value}" for name, value in values.items()))
         connection.autocommit = autocommit
 
     return engine

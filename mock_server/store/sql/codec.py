@@ -1,0 +1,111 @@
+"""Values of ours as JSON, and back: any frozen dataclass, by its annotations.
+
+A field that has its default is left out, so that a row is small.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import MISSING, fields, is_dataclass
+from decimal import Decimal
+from functools import cache, lru_cache
+from types import NoneType
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_hints
+
+from klingkit.contract import Picture
+
+from ...scenario import Scenario
+from ...tasks import Task
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    Read = Callable[[Any], Any]
+
+Value = TypeVar("Value")
+
+NAMES = {"Decimal": Decimal, "Picture": Picture, "Scenario": Scenario}
+"""What annotations name that are imported for type checkers only."""
+PLAIN = (str, int, float, bool, NoneType)
+_encode = json.JSONEncoder(
+    separators=(",", ":")
+).encode  # ASCII: no database takes a lone surrogate, and PostgreSQL no NUL
+
+
+def to_json(value: Any) -> str:
+    """Return a dataclass as JSON text."""
+    return _encode(_plain(value))
+
+
+def from_json(kind: type[Value], text: str) -> Value:
+    """Return the dataclass that JSON text holds."""
+    value: Value = _reader(kind)(json.loads(text))
+    return value
+
+
+@lru_cache(maxsize=256)
+def task_from_json(text: str) -> Task:
+    """Return the task that JSON text holds: the same one for the same text, since many queries read it."""
+    return from_json(Task, text)
+
+
+def fields_to_json(values: Mapping[str, Any]) -> str:
+    """Return some fields of a dataclass as JSON text, whether or not they have their default."""
+    return _encode({name: _plain(value) for name, value in values.items()})
+
+
+def fields_from_json(kind: type[Any], text: str | None) -> dict[str, Any]:
+    """Return the fields of a dataclass that JSON text holds; None holds none."""
+    readers = _field_readers(kind)
+    return {name: readers[name](value) for name, value in json.loads(text or "{}").items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, PLAIN):
+        return value
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, Decimal):
+        return str(value)
+    return {
+        name: _plain(found) for name, default in _defaults(type(value)) if (found := getattr(value, name)) != default
+    }
+
+
+@cache
+def _defaults(kind: type[Any]) -> tuple[tuple[str, Any], ...]:
+    """Return each field of a dataclass with its default."""
+    return tuple(
+        (field.name, field.default if field.default_factory is MISSING else field.default_factory())
+        for field in fields(kind)
+    )
+
+
+@cache
+def _field_readers(kind: type[Any]) -> dict[str, Read]:
+    return {name: _reader(hint) for name, hint in get_type_hints(kind, localns=NAMES).items()}
+
+
+@cache
+def _reader(kind: Any) -> Read:
+    """Return what makes a value of a type out of JSON."""
+    if is_dataclass(kind):
+        return lambda found: kind(**{name: _field_readers(kind)[name](value) for name, value in found.items()})
+    if kind is Decimal:
+        return Decimal
+    arguments = get_args(kind)
+    if get_origin(kind) is tuple:
+        return _tuple_reader(arguments)
+    others = [argument for argument in arguments if argument not in PLAIN]
+    if len(others) == 1 and NoneType in arguments:
+        inner = _reader(others[0])
+        return lambda found: None if found is None else inner(found)
+    return lambda found: found
+
+
+def _tuple_reader(arguments: tuple[Any, ...]) -> Read:
+    if arguments[1:] == (...,):
+        read = _reader(arguments[0])
+        return lambda found: tuple([read(item) for item in found])
+    readers = [_reader(argument) for argument in arguments]
+    return lambda found: tuple(read(item) for read, item in zip(readers, found, strict=True))
