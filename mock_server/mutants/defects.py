@@ -219,17 +219,17 @@ def takes(token: str) -> Make:
 
 
 def shows_all(
-    simulator: Simulator, query: Callable[..., Snapshot], account: str, task_id: str, number: int, **more: Any
+    simulator: Simulator, query: Callable[..., Snapshot], account: str, task_id: str, **more: Any
 ) -> Snapshot:
     task = simulator.store.get(task_id)
-    return query(task.account if task else account, task_id, number, **more)
+    return query(task.account if task else account, task_id, **more)
 
 
 def finds_by_external_id(
-    simulator: Simulator, query: Callable[..., Snapshot], account: str, task_id: str, number: int, **more: Any
+    simulator: Simulator, query: Callable[..., Snapshot], account: str, task_id: str, **more: Any
 ) -> Snapshot:
     named = (task.task_id for task in simulator.store.tasks() if task.external_task_id == task_id)
-    return query(account, next(named, task_id), number, **more)
+    return query(account, next(named, task_id), **more)
 
 
 def steps(change: Callable[[list[tuple[str, int]]], list[tuple[str, int]]]) -> Make:
@@ -268,9 +268,9 @@ def fails(simulator: Simulator, add: Callable[..., bool], task: Task, *rest: Any
 
 
 def leaves_its_end(
-    simulator: Simulator, query: Callable[..., Snapshot], account: str, task_id: str, number: int, **more: Any
+    simulator: Simulator, query: Callable[..., Snapshot], account: str, task_id: str, **more: Any
 ) -> Snapshot:
-    view = query(account, task_id, number, **more)
+    view = query(account, task_id, **more)
     record = simulator.store.record(task_id)
     return at_step(view.task, 1) if view.ended and record and record.polls % 2 else view
 
