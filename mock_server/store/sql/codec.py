@@ -10,7 +10,7 @@ from dataclasses import MISSING, fields, is_dataclass
 from decimal import Decimal
 from functools import cache, lru_cache
 from types import NoneType
-from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from klingkit.contract import Picture
 
@@ -39,8 +39,8 @@ def to_json(value: Any) -> str:
 
 def from_json(kind: type[Value], text: str) -> Value:
     """Return the dataclass that JSON text holds."""
-    value: Value = _reader(kind)(json.loads(text))
-    return value
+    read: Callable[[Any], Value] = _reader(cast("Any", kind))  # mypy takes no class for hashable
+    return read(json.loads(text))
 
 
 @lru_cache(maxsize=256)
@@ -54,7 +54,7 @@ def fields_to_json(values: Mapping[str, Any]) -> str:
     return _encode({name: _plain(value) for name, value in values.items()})
 
 
-def fields_from_json(kind: type[Any], text: str | None) -> dict[str, Any]:
+def fields_from_json(kind: Any, text: str | None) -> dict[str, Any]:
     """Return the fields of a dataclass that JSON text holds; None holds none."""
     readers = _field_readers(kind)
     return {name: readers[name](value) for name, value in json.loads(text or "{}").items()}
@@ -68,7 +68,9 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Decimal):
         return str(value)
     return {
-        name: _plain(found) for name, default in _defaults(type(value)) if (found := getattr(value, name)) != default
+        name: _plain(found)
+        for name, default in _defaults(cast("Any", type(value)))
+        if (found := getattr(value, name)) != default
     }
 
 
@@ -89,8 +91,8 @@ def _field_readers(kind: type[Any]) -> dict[str, Read]:
 @cache
 def _reader(kind: Any) -> Read:
     """Return what makes a value of a type out of JSON."""
-    if is_dataclass(kind):
-        return lambda found: kind(**{name: _field_readers(kind)[name](value) for name, value in found.items()})
+    if isinstance(kind, type) and is_dataclass(kind):
+        return _dataclass_reader(kind)
     if kind is Decimal:
         return Decimal
     arguments = get_args(kind)
@@ -101,6 +103,14 @@ def _reader(kind: Any) -> Read:
         inner = _reader(others[0])
         return lambda found: None if found is None else inner(found)
     return lambda found: found
+
+
+def _dataclass_reader(kind: Any) -> Read:
+    def read(found: dict[str, Any]) -> Any:
+        readers = _field_readers(kind)
+        return kind(**{name: readers[name](value) for name, value in found.items()})
+
+    return read
 
 
 def _tuple_reader(arguments: tuple[Any, ...]) -> Read:
