@@ -383,6 +383,7 @@ def _finish(simulator: Simulator, state: RequestState, answer: HttpAnswer) -> Ht
     """Keep the request in the journal, and log it in one line."""
     if state.of_api:
         request_log.keep(simulator, state, answer.http)
+        request_log.count(simulator, state, answer.http)
     request_log.write_line(simulator, state, answer.http)
     return answer
 

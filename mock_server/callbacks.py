@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from klingkit.contract.import_lock import importing
 
+from .counts import ATTEMPTS
 from .deliveries import Attempt, Delivery, Sequel, sequel
 from .foreign_text import log, plain
 from .outbound import NotAllowedError, OutboundError, host_and_path
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from klingkit.contract import Contract
 
     from .clock import Clock
+    from .counts import Counts
     from .store import Store
     from .tasks import Snapshot, Task
 
@@ -59,8 +61,10 @@ class Callbacks:
         contract_of: Callable[[Task], Contract],
         send: SendCallback,
         *,
+        counts: Counts,
         speed: float,
     ) -> None:
+        self._counts = counts
         self._store = store
         self._clock = clock
         self._contract_of = contract_of
@@ -213,6 +217,7 @@ class Callbacks:
         }
         failures = 1 + sum(bool(made.problem) for made in delivery.attempts)
         _log(where, attempt, follows, failures=failures, extra={"fields": fields})
+        self._counts.add((ATTEMPTS, follows.outcome or "again"))
         retry_at = None if follows.pause_ms is None else attempt.at + follows.pause_ms
         self._store.finish(delivery, attempt, retry_at=retry_at, outcome=follows.outcome)
         return attempt

@@ -6,7 +6,9 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
+from .counts import CREATED, REFUSALS, REQUESTS
 from .foreign_text import HEADER, log, plain
+from .handlers import CREATES
 from .journal import SHORT, Entry, fingerprint, kept
 from .request_state import FAULT, NOBODY
 
@@ -48,6 +50,17 @@ def keep(simulator: Simulator, state: RequestState, http: int) -> None:
         advice=state.advice,
     )
     simulator.store.journal.add(entry)
+
+
+def count(simulator: Simulator, state: RequestState, http: int) -> None:
+    """Count a request of the API for the metrics."""
+    counts, contract, operation = simulator.counts, state.contract.name, state.operation or "none"
+    counts.add((REQUESTS, contract, operation, str(http)))
+    counts.add_duration(operation, time.time() - state.started)
+    if state.error:
+        counts.add((REFUSALS, state.rule.partition(";")[0], state.error))
+    elif state.task_id and operation in CREATES:
+        counts.add((CREATED, contract))
 
 
 def write_line(simulator: Simulator, state: RequestState, http: int) -> None:

@@ -16,6 +16,7 @@ from .cache import Workshop
 from .callbacks import Callbacks
 from .clock import Clock
 from .contracts import Contracts, create_path
+from .counts import Counts
 from .foreign_text import log
 from .ids import Ids
 from .outbound import NotAllowedError, Outbound, OutboundError, host_and_path
@@ -64,7 +65,9 @@ class Simulator:
         contract: Contract | None = None,
         clock: Clock | None = None,
         send: SendCallback | None = None,
+        counts: Counts | None = None,
     ) -> None:
+        self.counts = counts or Counts()
         self.settings = settings or Settings()
         self.clock = clock or Clock()
         self._is_recorded = False
@@ -88,7 +91,7 @@ class Simulator:
         self._fetcher = self._outbound(self.settings.allow_fetch, "--allow-fetch")
         send = send or self._outbound(self.settings.allow_callback, "--allow-callback").post
         speed = self.settings.speed
-        self.callbacks = Callbacks(self.store, self.clock, self.contract_of, send, speed=speed)
+        self.callbacks = Callbacks(self.store, self.clock, self.contract_of, send, counts=self.counts, speed=speed)
         if not self.clock.frozen:
             self.callbacks.run_in_background()
         self.traveller = Traveller(self.clock, self.store, self.callbacks, self.contract_of)

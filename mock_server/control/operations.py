@@ -30,6 +30,7 @@ from ..store import TooManyError
 from ..time_travel import JourneyEndedError
 from .bodies import clock_body, clock_state, delivery_body, entry_body, task_body
 from .document import control_document, control_operations, described
+from .metrics import exposition
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -117,6 +118,10 @@ class Operations:
             "callbacks": simulator.store.delivery_counts(),
             "requests": simulator.store.journal.count,
         }
+
+    def get_metrics(self, account: str | None, *, accept: str = "") -> tuple[bytes, str]:
+        """Return what happened so far, in the format of Prometheus that is accepted, and its content type."""
+        return exposition(self._simulator, lambda: self.get_health(account), accept)
 
     def get_openapi(self, _: str | None) -> dict[str, Any]:
         """Return the document."""

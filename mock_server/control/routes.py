@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ..simulator import Simulator
 
 PREFIX = "/_mock"
+METRICS_PATH = f"{PREFIX}/metrics"
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
@@ -63,6 +64,9 @@ def control_routes(simulator: Simulator) -> Blueprint:
             try:
                 _guard(simulator)
                 operation_id, arguments = _paths().bind("").match(request.path, request.method)
+                if operation_id == "get_metrics":
+                    text, content_type = operations.get_metrics(None, accept=request.headers.get("Accept", ""))
+                    return Response(text, content_type=content_type)
                 raw = request.get_data(cache=False)
                 body = json.loads(raw) if raw else {}
                 arguments = {**request.args.to_dict(), **arguments}
@@ -108,7 +112,10 @@ def _guard(simulator: Simulator) -> None:
     if refusal := refusal_for_control(request.environ, simulator.settings):
         raise ControlError(refusal, 403)
     token = simulator.settings.control_token
-    if token and not hmac.compare_digest(token.encode(), request.headers.get("Klingkit-Token", "").encode()):
+    given = request.headers.get("Klingkit-Token", "")
+    if request.path == METRICS_PATH and not given:  # what scrapes can send a bearer, and often no header of ours
+        given = request.headers.get("Authorization", "").removeprefix("Bearer ")
+    if token and not hmac.compare_digest(token.encode(), given.encode()):
         raise ControlError("the control API wants its token in the header Klingkit-Token", 403)
 
 

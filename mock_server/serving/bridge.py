@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
 from ..control.routes import PREFIX
+from ..counts import CONNECTIONS
 from ..request_state import CRASH, FAULT
 from .connection import ANSWER, BODY_S, CONNECTION, LARGE
 from .faults import WireAnswer, WireFaults
@@ -91,6 +92,10 @@ class Bridge:
             await send({"type": "http.response.body", "body": b""})
         finally:
             due.cancel()
+
+    def count_connections(self, change: int) -> None:
+        """Note that one has come (1) or gone (-1)."""
+        self._simulator.counts.add((CONNECTIONS,), change)
 
     def end_waits(self) -> None:
         """Answer those who wait for something to happen."""

@@ -52,6 +52,7 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request."""
         super().connection_made(transport)
+        self._bridge.count_connections(1)
         self._due = self.loop.call_later(HEAD_S, transport.close)
 
     def data_received(self, data: bytes) -> None:
@@ -179,7 +180,12 @@ class Connection(HttpToolsProtocol):
         if self._body is not None:
             self._hand_over()  # the application notes that it broke off
         self._wait_no_more()
+        self._bridge.count_connections(-1)
         super().connection_lost(exc)
+
+    @property
+    def _bridge(self) -> Any:
+        return self.config.app
 
     def shutdown(self) -> None:
         """Answer what has begun, and then end."""

@@ -15,16 +15,18 @@ import signal
 import threading
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING
 
+from ..counts import Counts, shared_memory
 from ..simulator import Simulator
 from .server import BACKLOG, SIGNALS, STOP_SECONDS, serve_one
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterator
+    from mmap import mmap
     from multiprocessing.context import ForkProcess
 
     from ..settings import Settings
@@ -50,6 +52,8 @@ class Place:
     """How many in a row died quickly."""
     due: float = 0.0
     """When the next one is started; times are of the monotonic clock."""
+    counted: mmap = field(default_factory=shared_memory)
+    """What its workers have counted for the metrics."""
 
     def note_death(self, now: float) -> float:
         """Return the s until the next one is started."""
@@ -95,12 +99,12 @@ class Workers:
             if place.process is None and place.due <= now:
                 place.started = now
                 try:
-                    place.process = self._start()
+                    place.process = self._start(place)
                 except OSError as error:  # too many processes, or no memory
                     log.warning("no worker can be started, again in %.1f s: %s", place.note_death(now), error)
 
-    def _start(self) -> ForkProcess:
-        process = multiprocessing.get_context("fork").Process(target=self._work, daemon=True)
+    def _start(self, place: Place) -> ForkProcess:
+        process = multiprocessing.get_context("fork").Process(target=self._work, args=(place,), daemon=True)
         signal.pthread_sigmask(
             signal.SIG_BLOCK, SIGNALS
         )  # one that comes in between would reach the parent's handler twice
@@ -148,7 +152,7 @@ class Workers:
         for process in living:
             process.join()
 
-    def _work(self) -> None:
+    def _work(self, place: Place) -> None:
         """Be a worker."""
         signal.set_wakeup_fd(-1)
         for number in SIGNALS:  # a Ctrl-C reaches all processes of a terminal: the parent ends the others
@@ -157,7 +161,8 @@ class Workers:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         os.close(self._lifeline)
         threading.Thread(target=self._end_with_the_parent, name="parent", daemon=True).start()
-        simulator = Simulator(self._settings)
+        counts = Counts(place.counted, [each.counted for each in self._places])
+        simulator = Simulator(self._settings, counts=counts)
         simulator.started = self._began
         serve_one(simulator, self._listener, self._say_it_serves)
 

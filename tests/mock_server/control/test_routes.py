@@ -74,7 +74,8 @@ def test_every_operation_answers_as_the_document_says(make_api: Callable[..., Ap
     for operation_id, (method, path, _) in sorted(control_operations().items(), key=lambda item: item[0] == "reset"):
         response = call(api, method, path.format(**arguments), bodies.get(operation_id))
         assert response.status_code == 200, (operation_id, response.text)
-        judge(operation_id, 200, response.json)
+        if operation_id != "get_metrics":  # which is no JSON
+            judge(operation_id, 200, response.json)
 
 
 @pytest.mark.parametrize(
