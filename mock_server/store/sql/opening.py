@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from ..store import StoreUnavailableError, UnusableStateError
 from .address import make_file, read_url, shown
 from .database import Database
-from .tables import PREFIX, VERSION, metadata, state
+from .tables import PREFIX, VERSION, journal_state, metadata, state
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -56,6 +56,7 @@ def _prepare(connection: Connection, url: URL, *, anew: bool) -> None:
         return
     metadata.create_all(connection)
     connection.execute(insert(state).values(version=VERSION, generation=0))
+    connection.execute(insert(journal_state).values(generation=0, last=0, added=0, kept=0, bytes=0))
 
 
 def _check_version(connection: Connection, url: URL, ours: list[str]) -> None:

@@ -140,36 +140,73 @@ queues = Table(
 deliveries = Table(
     f"{PREFIX}deliveries",
     metadata,
-    Column("number", Number, primary_key=True),
+    Column("number", Number, primary_key=True),  # order in which they are made
     Column("id", Name, nullable=False, unique=True),
     Column("task_id", Name, nullable=False, index=True),
     Column("account", Name, nullable=False),
-    Column("clock", Name, nullable=False),
     Column("step", Integer, nullable=False),
     Column("trigger", Integer, nullable=False),
     Column("due_at", BigInteger),
-    Column("outcome", String, nullable=False, server_default=""),
+    Column("attempts", Text, nullable=False),  # as JSON
+    Column("outcome", String, nullable=False),
+    Column("head", Boolean, nullable=False),  # whether it is the first of its task that is pending
+    Column("claimed", Boolean, nullable=False),
+    Column("resend", Boolean, nullable=False),  # whether somebody asked for one more attempt
+)
+Index(f"{PREFIX}deliveries_of_account", deliveries.c.account, deliveries.c.number)
+Index(
+    f"{PREFIX}deliveries_due",
+    deliveries.c.account,
+    deliveries.c.claimed,
+    deliveries.c.due_at,
+    sqlite_where=deliveries.c.head,
+    postgresql_where=deliveries.c.head,
+)
+Index(
+    f"{PREFIX}deliveries_resent",
+    deliveries.c.number,
+    sqlite_where=deliveries.c.resend,
+    postgresql_where=deliveries.c.resend,
 )
 
-attempts = Table(
-    f"{PREFIX}attempts",
+callers = Table(
+    f"{PREFIX}callers",
     metadata,
-    Column("delivery", Name, primary_key=True),
-    Column("number", Integer, primary_key=True),
-    Column("at", BigInteger, nullable=False),
-    Column("status", Integer),
-    Column("problem", Text, nullable=False),
-    Column("refused", Boolean, nullable=False),
+    Column("account", Name, primary_key=True),
+    Column("clock", Name, nullable=False),  # whose clock it follows
+    Column("due_at", BigInteger),  # the first that nobody attempts
+    Column("wake_at", BigInteger),  # the machine's time of that, by a clock of its own; None: it does not get there
+    Column("attempts", Integer, nullable=False),  # under way
+    *(Column(name, BigInteger, nullable=False) for name in ("pending", "delivered", "given_up", "refused")),
+)
+"""Accounts with callbacks. Whoever changes one of these changes their row, and so holds it until the end of the transaction."""
+Index(
+    f"{PREFIX}callers_due",
+    callers.c.clock,
+    callers.c.due_at,
+    sqlite_where=callers.c.due_at.is_not(None),
+    postgresql_where=callers.c.due_at.is_not(None),
+)
+Index(
+    f"{PREFIX}callers_wake",
+    callers.c.wake_at,
+    sqlite_where=callers.c.wake_at.is_not(None),
+    postgresql_where=callers.c.wake_at.is_not(None),
 )
 
 leases = Table(
     f"{PREFIX}leases",
     metadata,
-    Column("name", Name, primary_key=True),
+    Column("fence", Number, primary_key=True),  # goes up with each, whatever was given back since
+    Column("name", Name, nullable=False, unique=True),
+    Column("kind", String, nullable=False),
+    Column("account", Name, nullable=False, index=True),
+    Column("clock", Name, nullable=False),
     Column("holder", String, nullable=False),
-    Column("fence", BigInteger, nullable=False),
-    Column("expires_at", BigInteger, nullable=False),  # of the machine's time
+    Column("ends_at", BigInteger, nullable=False),  # ms of the database's machine
+    sqlite_autoincrement=True,
 )
+"""What one process does at a time: an attempt to deliver, a journey, a reset. Another one takes over what has come to its end."""
 
 clocks = Table(
     f"{PREFIX}clocks",
@@ -182,10 +219,31 @@ clocks = Table(
 journal = Table(
     f"{PREFIX}journal",
     metadata,
-    Column("number", Number, primary_key=True),
+    Column("number", Number, primary_key=True, autoincrement=False),
     Column("account", Name, nullable=False),
-    Column("task_id", Name, nullable=False),
+    Column("poll_of", Name, nullable=False),  # id of the task that it queries
+    Column("at", BigInteger, nullable=False),
     Column("size", Integer, nullable=False),
-    Column("data", LargeBinary, nullable=False),
-    Index(f"{PREFIX}journal_of_account", "account", "number"),
+    Column("body", LargeBinary, nullable=False),
+    Column("answer", LargeBinary, nullable=False),
+    Column("rest", Text, nullable=False),  # of the entry, as JSON
 )
+Index(f"{PREFIX}journal_of_account", journal.c.account, journal.c.number)
+Index(
+    f"{PREFIX}journal_polls",
+    journal.c.poll_of,
+    journal.c.number,
+    sqlite_where=journal.c.poll_of != "",
+    postgresql_where=journal.c.poll_of != "",
+)
+
+journal_state = Table(
+    f"{PREFIX}journal_state",
+    metadata,
+    Column("generation", BigInteger, nullable=False),  # how often the numbers began anew
+    Column("last", BigInteger, nullable=False),  # number
+    Column("added", BigInteger, nullable=False),  # that there have been
+    Column("kept", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+)
+"""One row. Whoever adds an entry holds it until the entry can be seen, so that numbers come in order."""

@@ -1,0 +1,228 @@
+"""The journal in the database: numbers in the order of the commits, whichever process keeps an entry."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import dataclass
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import bindparam, delete, insert, select, update
+
+from ...journal import Entry
+from ..store import StoreUnavailableError
+from .tables import journal, journal_state
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy import Connection, Row
+
+    from .database import Database
+
+LOOK_S = 0.05
+"""How often whoever waits looks for what other processes have kept."""
+AT_ONCE = 64
+"""So many too old entries go together, which costs little more than one; they are not shown any more."""
+APART = ("body", "answer", "number")
+REST = tuple(name for name in Entry.__slots__ if name not in APART)
+"""Fields of an entry that stand in one column."""
+
+_j, _s = journal.c, journal_state.c
+_count = (
+    update(journal_state)
+    .values(last=_s.last + 1, added=_s.added + 1, kept=_s.kept + 1, bytes=_s.bytes + bindparam("size"))
+    .returning(_s.last, _s.kept, _s.bytes)
+)
+_insert = insert(journal)
+_drop_oldest = (
+    delete(journal)
+    .where(_j.number.in_(select(_j.number).order_by(_j.number).limit(bindparam("most"))))
+    .returning(_j.size)
+)
+_forget = delete(journal).where(_j.account == bindparam("whose")).returning(_j.size)
+_less = update(journal_state).values(
+    kept=_s.kept - bindparam("fewer"), bytes=_s.bytes - bindparam("smaller"), added=_s.added - bindparam("uncounted")
+)
+_begin_anew = update(journal_state).values(generation=_s.generation + 1, last=0, added=0, kept=0, bytes=0)
+_state = select(journal_state)
+_polls = select(_j.at, _j.number).where(_j.poll_of == bindparam("the_task")).order_by(_j.number)
+_shown_from = select(_j.number).order_by(_j.number).limit(1).offset(bindparam("hidden"))
+_after = select(journal).where(_j.number > bindparam("after")).order_by(_j.number)
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
+class SqlJournal:
+    """The last entries, as many as `limit` and `max_bytes` let there be."""
+
+    def __init__(self, database: Database, limit: int, max_bytes: int) -> None:
+        self._database = database
+        self._limit = limit
+        self._max_bytes = max_bytes
+        self._changed = threading.Condition()
+        self._waiters: list[_Waiter] = []
+        self._closed = False
+
+    @property
+    def count(self) -> int:
+        """How many there have been."""
+        return int(self._read_state().added)
+
+    @property
+    def dropped(self) -> int:
+        """How many older entries are not kept any more."""
+        state = self._read_state()
+        return int(state.added - min(state.kept, self._limit))
+
+    def add(self, entry: Entry) -> int:
+        """Keep an entry and give it the next number, which it returns; whoever waits sees it.
+
+        What was asked for has been done: where the entry cannot be kept, it is lost, and its number is 0.
+        """
+        row = {
+            "account": entry.account,
+            "poll_of": entry.task_id if entry.is_poll else "",
+            "at": entry.at,
+            "size": entry.size,
+            "body": entry.body,
+            "answer": entry.answer,
+            "rest": _encode([getattr(entry, name) for name in REST]),
+        }
+        try:
+            entry.number = self._database.note(_add, row, self._limit, self._max_bytes)
+        except StoreUnavailableError:  # the log says so
+            return 0
+        if self._waiters:
+            self._show(entry)
+        return entry.number
+
+    def _show(self, entry: Entry) -> None:
+        with self._changed:
+            for waiter in self._waiters:
+                if waiter.entry is None and entry.number > waiter.after and waiter.matches(entry):
+                    waiter.entry = entry
+            self._changed.notify_all()
+
+    def entries(self, account: str | None = None, *, after: int = 0, limit: int | None = None) -> list[Entry]:
+        """Return the first `limit` entries of an account or of all with a number above `after`, oldest first."""
+        return self._database.read(_entries, self._limit, account, after, limit)
+
+    def polls_of(self, task_id: str) -> list[tuple[int, int]]:
+        """Return time in ms and number of each query of a task, oldest first."""
+        return self._database.read(_polls_of, task_id)
+
+    def wait_for(self, matches: Callable[[Entry], bool], timeout: float, after: int = 0) -> Entry | None:
+        """Return the first entry with a number above `after` that matches, waiting for at most `timeout` s of the machine's time.
+
+        One that comes to this process is returned even if it is forgotten at once. A reset begins the numbers anew, and then every
+        one counts.
+        """
+        end = monotonic() + timeout
+        waiter = _Waiter(matches, after)
+        with self._changed:
+            self._waiters.append(waiter)
+        try:
+            generation = self._read_state().generation
+            while waiter.entry is None:
+                generation = self._look(waiter, generation)
+                with self._changed:
+                    left = end - monotonic()
+                    if waiter.entry is not None or self._closed or left <= 0:
+                        break
+                    self._changed.wait(min(left, LOOK_S))
+        finally:
+            with self._changed:
+                self._waiters.remove(waiter)
+        return waiter.entry
+
+    def _look(self, waiter: _Waiter, generation: int) -> int:
+        """Show a waiter what has come to any process; return how often the numbers have begun anew."""
+        state = self._read_state()
+        with self._changed:
+            if state.generation != generation:
+                waiter.after = 0
+            after = waiter.after
+        if state.last > after:
+            for entry in self.entries(after=after):
+                with self._changed:
+                    waiter.after = max(waiter.after, entry.number)
+                    if waiter.entry is None and waiter.matches(entry):
+                        waiter.entry = entry
+        return int(state.generation)
+
+    def forget(self, account: str) -> None:
+        """Drop the entries of an account."""
+        self._database.note(forget, account)
+
+    def clear(self) -> None:
+        """Begin anew, also for those who wait."""
+        self._database.note(clear)
+
+    def close(self) -> None:
+        """Let nobody wait any more."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def _read_state(self) -> Row[Any]:
+        return self._database.read(_read_state)
+
+
+@dataclass(slots=True, eq=False)
+class _Waiter:
+    matches: Callable[[Entry], bool]
+    after: int
+    entry: Entry | None = None
+
+
+def _add(connection: Connection, row: dict[str, Any], limit: int, max_bytes: int) -> int:
+    number, kept, size = connection.execute(_count, {"size": row["size"]}).one()
+    connection.execute(_insert, {"number": number, **row})
+    while kept > limit + AT_ONCE or (size > max_bytes and kept):
+        dropped = connection.execute(_drop_oldest, {"most": max(kept - limit, AT_ONCE)}).scalars().all()
+        if not dropped:
+            break
+        connection.execute(_less, {"fewer": len(dropped), "smaller": sum(dropped), "uncounted": 0})
+        kept, size = kept - len(dropped), size - sum(dropped)
+    return int(number)
+
+
+def forget(connection: Connection, account: str) -> None:
+    """Drop the entries of an account."""
+    connection.execute(_less, {"fewer": 0, "smaller": 0, "uncounted": 0})  # nobody adds one meanwhile
+    sizes = connection.execute(_forget, {"whose": account}).scalars().all()
+    connection.execute(_less, {"fewer": len(sizes), "smaller": sum(sizes), "uncounted": len(sizes)})
+
+
+def clear(connection: Connection) -> None:
+    """Drop all, and begin the numbers anew."""
+    connection.execute(_begin_anew)
+    connection.execute(delete(journal))
+
+
+def _read_state(connection: Connection) -> Row[Any]:
+    return connection.execute(_state).one()
+
+
+def _entries(connection: Connection, shown: int, account: str | None, after: int, limit: int | None) -> list[Entry]:
+    hidden = _read_state(connection).kept - shown
+    if hidden > 0:
+        first = connection.execute(_shown_from, {"hidden": hidden}).scalar()
+        after = max(after, (first or 0) - 1)
+    found = _after if limit is None else _after.limit(limit)
+    if account is not None:
+        found = found.where(_j.account == account)
+    return [_read(row) for row in connection.execute(found, {"after": after})]
+
+
+def _polls_of(connection: Connection, task_id: str) -> list[tuple[int, int]]:
+    return [(at, number) for at, number in connection.execute(_polls, {"the_task": task_id})]
+
+
+def _read(row: Row[Any]) -> Entry:
+    rest = dict(zip(REST, json.loads(row.rest), strict=True))
+    for pairs in ("headers", "advice"):
+        rest[pairs] = [tuple(pair) for pair in rest[pairs]]
+    rest["questions"] = tuple(rest["questions"])
+    return Entry(body=row.body, answer=row.answer, number=row.number, **rest)
