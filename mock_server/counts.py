@@ -42,6 +42,8 @@ CREATED = "created"
 """By contract."""
 ATTEMPTS = "attempts"
 """Of callbacks, by outcome."""
+STORE_ERRORS = "store errors"
+"""Requests for which the store was not available."""
 CONNECTIONS = "connections"
 """That are open: counted up and down."""
 

@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 from klingkit.contract.import_lock import importing
 
-from ..counts import ATTEMPTS, BOUNDS_S, CLASSES, CONNECTIONS, CREATED, DURATIONS, REFUSALS, REQUESTS, SECONDS
+from ..counts import (
+    ATTEMPTS,
+    BOUNDS_S,
+    CLASSES,
+    CONNECTIONS,
+    CREATED,
+    DURATIONS,
+    REFUSALS,
+    REQUESTS,
+    SECONDS,
+    STORE_ERRORS,
+)
 from ..store import StoreUnavailableError
 
 if TYPE_CHECKING:
@@ -29,6 +40,7 @@ COUNTERS = {
     ),
     CREATED: ("klingkit_tasks_created", "Tasks that were made.", ["contract"]),
     ATTEMPTS: ("klingkit_callback_attempts", "Attempts to deliver a callback, by what came of it.", ["outcome"]),
+    STORE_ERRORS: ("klingkit_store_errors", "Requests for which the store was not available.", []),
 }
 """Name, help and labels of each number that only grows."""
 
