@@ -12,6 +12,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from contextlib import contextmanager, suppress
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from ..counts import Counts, shared_memory
 from ..simulator import Simulator
+from ..store import StoreUnavailableError
 from .server import BACKLOG, SIGNALS, STOP_SECONDS, serve_one
 
 if TYPE_CHECKING:
@@ -31,10 +33,10 @@ if TYPE_CHECKING:
 
     from ..settings import Settings
 
-QUICK_S = 5.0
+QUICK_S = 1.0
 """A worker that dies sooner after its start will soon do it again."""
 FIRST_PAUSE_S = 0.1
-LONGEST_PAUSE_S = 10.0
+LONGEST_PAUSE_S = 5.0
 """Before a worker is started in place of one that died quickly, as several before it; the pause doubles from one to the next."""
 KILL_SECONDS = STOP_SECONDS + 3
 """Time for workers to end in order, before they are killed."""
@@ -105,9 +107,7 @@ class Workers:
 
     def _start(self, place: Place) -> ForkProcess:
         process = multiprocessing.get_context("fork").Process(target=self._work, args=(place,), daemon=True)
-        signal.pthread_sigmask(
-            signal.SIG_BLOCK, SIGNALS
-        )  # one that comes in between would reach the parent's handler twice
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # the child would take one that comes now for the parent's
         try:
             process.start()
         finally:
@@ -162,7 +162,11 @@ class Workers:
         os.close(self._lifeline)
         threading.Thread(target=self._end_with_the_parent, name="parent", daemon=True).start()
         counts = Counts(place.counted, [each.counted for each in self._places])
-        simulator = Simulator(self._settings, counts=counts)
+        try:
+            simulator = Simulator(self._settings, counts=counts)
+        except StoreUnavailableError as error:
+            log.error("worker %d cannot serve: %s", os.getpid(), error)  # noqa: TRY400 - a line is enough
+            sys.exit(1)
         simulator.started = self._began
         serve_one(simulator, self._listener, self._say_it_serves)
 
