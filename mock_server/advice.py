@@ -160,7 +160,7 @@ def advise(simulator: Simulator, account: str | None = None) -> list[Advice]:
     refused = advise_refused(simulator.contracts.served, entries)
     found += [Advice(kind, text, entry.account, entry.number) for kind, text, entry in refused]
     found.sort(key=lambda mistake: mistake.request)
-    return found + list(_never_fetched(simulator, account))
+    return found + list(_never_fetched(simulator, entries))
 
 
 def _too_fast(entries: list[Entry]) -> Iterator[Advice]:
@@ -204,11 +204,13 @@ def _retried_1102(entries: list[Entry]) -> Iterator[Advice]:
                 broke[entry.account] = entry.number
 
 
-def _never_fetched(simulator: Simulator, account: str | None) -> Iterator[Advice]:
+def _never_fetched(simulator: Simulator, entries: list[Entry]) -> Iterator[Advice]:
     now = simulator.clock.now()
-    for record in simulator.store.records(account):
-        task = record.task
-        if not record.end_seen or record.fetched:
+    queried = {entry.task_id: entry.account for entry in entries if entry.operation == "get_task" and entry.task_id}
+    for task_id, account in queried.items():
+        record = simulator.store.record(task_id)
+        if record is None or record.task.account != account or not record.end_seen or record.fetched:
             continue
+        task = record.task
         if snapshot(task, now).status == simulator.contract_of(task).lifecycle.succeeded:
             yield Advice("never-fetched", f"the pictures of task {task.task_id} were not fetched", task.account, 0)

@@ -92,8 +92,9 @@ class Callbacks:
             trigger = max(0, step - 1) if fault == "early" else step
             at = task.reached_at(trigger)
             due_at = None if at is None else at + late
+            told = task.plan.steps[step][0]
             deliveries.append(
-                Delivery(_delivery_id(task.task_id, step), task.task_id, task.account, step, trigger, due_at)
+                Delivery(_delivery_id(task.task_id, step), task.task_id, task.account, step, trigger, due_at, told)
             )
         if fault == "reordered" and len(deliveries) > 2:
             deliveries[-2:] = reversed(deliveries[-2:])

@@ -59,5 +59,9 @@ class Delivery:
     """The step that makes it due when it is reached."""
     due_at: int | None
     """Time in ms of the next attempt; None: its step is not reached, and not planned, or it is settled."""
+    status: str = ""
+    """The status of which it tells."""
     attempts: tuple[Attempt, ...] = ()
     outcome: Outcome = ""
+    number: int = 0
+    """In the order in which callbacks were planned; the store gives it."""

@@ -11,11 +11,13 @@ from ..outbound import host_and_path
 from ..tasks import at_step, snapshot
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..clock import Clock
     from ..deliveries import Delivery
     from ..journal import Entry
     from ..simulator import Simulator
-    from ..tasks import Task
+    from ..store.store import TaskRecord
 
 
 def clock_body(simulator: Simulator, events: list[dict[str, Any]]) -> dict[str, Any]:
@@ -33,11 +35,15 @@ def _iso(moment: int) -> str:
     return datetime.fromtimestamp(moment / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def task_body(simulator: Simulator, task: Task) -> dict[str, Any]:
-    """Return a task with its timeline."""
+def task_bodies(simulator: Simulator, records: Sequence[TaskRecord]) -> list[dict[str, Any]]:
+    """Return tasks with their timelines."""
+    deliveries = simulator.store.deliveries_of(record.task.task_id for record in records)
+    return [_task_body(simulator, record, deliveries.get(record.task.task_id, [])) for record in records]
+
+
+def _task_body(simulator: Simulator, record: TaskRecord, deliveries: list[Delivery]) -> dict[str, Any]:
+    task = record.task
     view = snapshot(task, simulator.clock.now())
-    record = simulator.store.record(task.task_id)
-    deliveries = [simulator.store.delivery(delivery_id) for delivery_id in record.deliveries] if record else []
     steps = [at_step(task, step) for step in range(len(task.plan.steps))]
     manual = task.progression == "manual"
     return {
@@ -58,19 +64,18 @@ def task_body(simulator: Simulator, task: Task) -> dict[str, Any]:
             ],
             "happened": [{"status": step.status, "at": step.updated_at} for step in steps[: view.step + 1]],
             "polls": [{"at": at, "request": number} for at, number in simulator.store.journal.polls_of(task.task_id)],
-            "callbacks": [delivery_body(simulator, delivery) for delivery in deliveries if delivery],
+            "callbacks": [delivery_body(delivery) for delivery in deliveries],
         },
     }
 
 
-def delivery_body(simulator: Simulator, delivery: Delivery) -> dict[str, Any]:
+def delivery_body(delivery: Delivery) -> dict[str, Any]:
     """Return a callback with its attempts."""
-    task = simulator.store.get(delivery.task_id)
     return {
         "id": delivery.id,
         "task_id": delivery.task_id,
         "account": delivery.account,
-        "status": task.plan.steps[delivery.step][0] if task else "",
+        "status": delivery.status,
         "due_at": delivery.due_at,
         "outcome": delivery.outcome or "pending",
         "attempts": [
@@ -80,9 +85,13 @@ def delivery_body(simulator: Simulator, delivery: Delivery) -> dict[str, Any]:
     }
 
 
-def entry_body(simulator: Simulator, entry: Entry) -> dict[str, Any]:
-    """Return a request and its answer."""
-    record = simulator.store.record(entry.task_id) if entry.operation in CREATES else None
+def entry_bodies(simulator: Simulator, entries: list[Entry]) -> list[dict[str, Any]]:
+    """Return requests with their answers."""
+    made = simulator.store.deliveries_of(entry.task_id for entry in entries if entry.operation in CREATES)
+    return [_entry_body(entry, made.get(entry.task_id, []) if entry.operation in CREATES else []) for entry in entries]
+
+
+def _entry_body(entry: Entry, deliveries: list[Delivery]) -> dict[str, Any]:
     return {
         "number": entry.number,
         "at": entry.at,
@@ -101,6 +110,6 @@ def entry_body(simulator: Simulator, entry: Entry) -> dict[str, Any]:
         "evidence": entry.evidence,
         "fault": entry.fault,
         "task_id": entry.task_id,
-        "callbacks": list(record.deliveries) if record else [],
+        "callbacks": [delivery.id for delivery in deliveries],
         "advice": [{"kind": kind, "text": text} for kind, text in entry.advice],
     }

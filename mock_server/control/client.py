@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote, urlencode
 
 from ..auth import account_name, fits_header
+from ..store import PAGE
 from .document import control_operations
 from .operations import ControlError, Operations
 
@@ -63,9 +64,9 @@ class Control:
         """Return settings, money (`spent`, `balance`) and slots."""
         return self._object("get_account")
 
-    def accounts(self) -> list[Json]:
-        """Return every account that has made a task or has settings of its own."""
-        return self._list("list_accounts")
+    def accounts(self, **wanted: Any) -> list[Json]:
+        """Return every account that has made a task or has settings of its own; see `tasks` for `limit` and `after`."""
+        return self._pages("list_accounts", "account", wanted)
 
     def configure(self, **settings: Any) -> Json:
         """Change settings: balance, quota, concurrency, requests, window, disabled, expired, progression, scenario, ..."""
@@ -74,9 +75,12 @@ class Control:
             body={name: str(value) if isinstance(value, Decimal) else value for name, value in settings.items()},
         )
 
-    def tasks(self) -> list[Json]:
-        """Return tasks with their timelines, oldest first."""
-        return self._list("list_tasks")
+    def tasks(self, **wanted: Any) -> list[Json]:
+        """Return all tasks with their timelines, oldest first, or those of an `external_task_id`.
+
+        With `limit` at most so many, beginning after the task whose id is `after`; so do the other lists.
+        """
+        return self._pages("list_tasks", "task_id", wanted)
 
     def task(self, task_id: str) -> Json:
         """Return one task with its timeline."""
@@ -118,16 +122,15 @@ class Control:
 
     def journal(self, **wanted: Any) -> list[Json]:
         """Return the last requests that fit: operation, task_id, request_id, rule, status, after (a number)."""
-        entries: list[Json] = self._object("list_journal", wanted)["entries"]
-        return entries
+        return self._pages("list_journal", "number", wanted)
 
     def wait_for_request(self, *, timeout: str = "5s", **wanted: Any) -> Json:
         """Return the first request that fits, waiting for it; raises ControlError if none comes."""
         return self._object("wait_for_request", body={"timeout": timeout, **wanted})
 
-    def deliveries(self) -> list[Json]:
-        """Return the callbacks, oldest first."""
-        return self._list("list_deliveries")
+    def deliveries(self, **wanted: Any) -> list[Json]:
+        """Return all callbacks, oldest first, or those of a `task_id`; see `tasks` for `limit` and `after`."""
+        return self._pages("list_deliveries", "id", wanted)
 
     def resend(self, delivery_id: str) -> Json:
         """Make one more attempt of a callback that is settled."""
@@ -156,6 +159,17 @@ class Control:
     def _list(self, operation_id: str, arguments: Json | None = None, body: Json | None = None) -> list[Json]:
         answer: list[Json] = self._call(operation_id, arguments or {}, body)
         return answer
+
+    def _pages(self, operation_id: str, name: str, wanted: Json) -> list[Json]:
+        """Return what is on all pages of a list, of which `name` identifies each; on one page if a limit is wanted."""
+        found: list[Json] = []
+        while True:
+            answer = self._call(operation_id, dict(wanted), None)
+            page = answer["entries"] if isinstance(answer, dict) else answer
+            found += page
+            if "limit" in wanted or len(page) < PAGE:
+                return found
+            wanted = {**wanted, "after": page[-1][name]}
 
 
 def _send(url: str, headers: dict[str, str], operation_id: str, arguments: Json, body: Json | None) -> Any:

@@ -29,6 +29,20 @@ def control_document() -> dict[str, Any]:
 
 
 @cache
+def control_parameters() -> dict[str, dict[str, dict[str, Any]]]:
+    """Return the schema of each parameter of each operation by its name."""
+    shared = control_document()["components"]["parameters"]
+    return {
+        operation_id: {
+            found["name"]: found["schema"]
+            for parameter in operation.get("parameters", ())
+            for found in [shared[parameter["$ref"].rpartition("/")[2]] if "$ref" in parameter else parameter]
+        }
+        for operation_id, (_, _, operation) in control_operations().items()
+    }
+
+
+@cache
 def control_operations() -> dict[str, tuple[str, str, dict[str, Any]]]:
     """Return method, path and description of each operation by its id."""
     return {

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import jsonschema_rs
@@ -21,25 +23,27 @@ from ..advice import REMEDIES, advise
 from ..auth import NAMELESS
 from ..callbacks import check_secret
 from ..clock import parse_duration
+from ..contracts import create_path
 from ..handlers import HANDLERS
 from ..progressions import PROGRESSIONS
 from ..scenario_arguments import check_known
 from ..scenario_choice import parse_for
 from ..scenarios import scenario_table
-from ..store import TooManyError
+from ..store import PAGE, TooManyError, UnknownCursorError
+from ..tasks import shortened
 from ..time_travel import JourneyEndedError
-from .bodies import clock_body, clock_state, delivery_body, entry_body, task_body
-from .document import control_document, control_operations, described
+from .bodies import clock_body, clock_state, delivery_body, entry_bodies, task_bodies
+from .document import control_document, control_operations, control_parameters, described
 from .metrics import exposition
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from klingkit.contract import Contract
 
     from ..journal import Entry
     from ..simulator import Simulator
-    from ..tasks import Task
+    from ..store.store import TaskRecord
 
 MAX_WAIT_MS = 60_000
 OPEN = ("get_index", "get_health")
@@ -67,12 +71,12 @@ class Operations:
         Raises ControlError.
         """
         _, _, operation = control_operations()[operation_id]
-        known = {parameter["name"]: parameter["schema"]["type"] for parameter in operation.get("parameters", ())}
+        known = control_parameters()[operation_id]
         for name, value in arguments.items():
             if name not in known:
                 raise ControlError(f"unknown parameter {name[:60]!r}; the valid ones: {', '.join(known) or 'none'}")
-            if known[name] == "integer":
-                arguments[name] = _integer(name, value)
+            if known[name]["type"] == "integer":
+                arguments[name] = _integer(name, value, known[name])
         if "requestBody" in operation:
             arguments = {**arguments, **self._valid(operation_id, operation, body)}
         method: Callable[..., Any] = getattr(self, operation_id)
@@ -143,9 +147,7 @@ class Operations:
             "spent": f"{spent:f}",
             "currency": " and ".join(dict.fromkeys(found.currency for found in self._contracts(account))),
             "concurrency": settings.concurrency,
-            "slots_held": store.slots(account, now)
-            if account
-            else sum(store.slots(name, now) for name in store.accounts()),
+            "slots_held": store.slots(account, now),
             "requests": settings.requests,
             "window": f"{settings.window_ms}ms",
             "disabled": settings.disabled,
@@ -157,9 +159,11 @@ class Operations:
             "callback_retries": settings.callback_retries,
         }
 
-    def list_accounts(self, account: str | None) -> list[dict[str, Any]]:
-        """Return every account that has made a task or has settings of its own."""
-        return [self.get_account(name) for name in self._simulator.store.accounts() if account in {None, name}]
+    def list_accounts(self, account: str | None, **page: Any) -> list[dict[str, Any]]:
+        """Return a page of the accounts that have made a task or have settings of their own; of one account itself."""
+        with _paging("account"):
+            names = [account] if account else self._simulator.store.accounts(**page)
+        return [self.get_account(name) for name in names]
 
     def set_account(self, account: str | None, **changes: Any) -> dict[str, Any]:
         """Change settings."""
@@ -209,13 +213,18 @@ class Operations:
                     "set it without a key, for everybody"
                 )
 
-    def list_tasks(self, account: str | None) -> list[dict[str, Any]]:
-        """Return tasks, oldest first."""
-        return [task_body(self._simulator, task) for task in self._simulator.store.tasks(account)]
+    def list_tasks(
+        self, account: str | None, *, external_task_id: str | None = None, **page: Any
+    ) -> list[dict[str, Any]]:
+        """Return a page of tasks, oldest first, or those of an external id."""
+        if external_task_id is not None:
+            return task_bodies(self._simulator, self._named(account, external_task_id))
+        with _paging("task"):
+            return task_bodies(self._simulator, self._simulator.store.records(account, **page))
 
     def get_task(self, account: str | None, *, task_id: str) -> dict[str, Any]:
         """Return one task."""
-        return task_body(self._simulator, self._find(account, task_id))
+        return task_bodies(self._simulator, [self._find(account, task_id)])[0]
 
     def move_task(self, account: str | None, *, task_id: str) -> dict[str, Any]:
         """Bring a task one step further."""
@@ -281,18 +290,12 @@ class Operations:
             raise ControlError(str(error), 409) from None
         return clock_body(self._simulator, events)
 
-    def list_journal(self, account: str | None, *, after: int = 0, **wanted: Any) -> dict[str, Any]:
-        """Return the requests that fit."""
+    def list_journal(self, account: str | None, *, after: int = 0, limit: int = PAGE, **wanted: Any) -> dict[str, Any]:
+        """Return a page of the requests that fit, oldest first."""
         journal = self._simulator.store.journal
         fits = self._filter(account, wanted)
-        return {
-            "dropped": journal.dropped,
-            "entries": [
-                entry_body(self._simulator, entry)
-                for entry in journal.entries()
-                if entry.number > after and fits(entry)
-            ],
-        }
+        entries = filter(fits, journal.entries(account, after=after))
+        return {"dropped": journal.dropped, "entries": entry_bodies(self._simulator, list(islice(entries, limit)))}
 
     def wait_for_request(
         self, account: str | None, *, timeout: str = "5s", after: int = 0, **wanted: Any
@@ -307,11 +310,16 @@ class Operations:
         found = self._simulator.store.journal.wait_for(self._filter(account, wanted), ms / 1000, after)
         if found is None:
             raise ControlError(f"no such request came within {timeout}", 404)
-        return entry_body(self._simulator, found)
+        return entry_bodies(self._simulator, [found])[0]
 
-    def list_deliveries(self, account: str | None) -> list[dict[str, Any]]:
-        """Return the callbacks, oldest first."""
-        return [delivery_body(self._simulator, delivery) for delivery in self._simulator.store.deliveries(account)]
+    def list_deliveries(self, account: str | None, *, task_id: str | None = None, **page: Any) -> list[dict[str, Any]]:
+        """Return a page of the callbacks, oldest first, or those of a task."""
+        store = self._simulator.store
+        if task_id is not None:
+            self._find(account, task_id)
+            return [delivery_body(delivery) for delivery in store.deliveries_of([task_id]).get(task_id, [])]
+        with _paging("delivery"):
+            return [delivery_body(delivery) for delivery in store.deliveries(account, **page)]
 
     def resend_delivery(self, account: str | None, *, delivery_id: str) -> dict[str, Any]:
         """Make one more attempt of a callback that is settled."""
@@ -323,7 +331,7 @@ class Operations:
             raise ControlError(f"delivery {delivery_id} is pending; only a settled one can be sent again")
         with simulator.callbacks.held(delivery.account):
             simulator.callbacks.deliver_due(delivery.account)
-        return delivery_body(self._simulator, simulator.store.delivery(delivery_id) or delivery)
+        return delivery_body(simulator.store.delivery(delivery_id) or delivery)
 
     def get_advice(self, account: str | None) -> list[dict[str, Any]]:
         """Return likely mistakes of the client."""
@@ -396,11 +404,20 @@ class Operations:
 
         return fits
 
-    def _find(self, account: str | None, task_id: str) -> Task:
-        task = self._simulator.store.get(task_id)
-        if task is None or account not in {None, task.account}:
+    def _find(self, account: str | None, task_id: str) -> TaskRecord:
+        record = self._simulator.store.record(task_id)
+        if record is None or account not in {None, record.task.account}:
             raise ControlError(f"there is no task {task_id[:60]!r}" + (" of that key" if account else ""), 404)
-        return task
+        return record
+
+    def _named(self, account: str | None, external_task_id: str) -> list[TaskRecord]:
+        """Return the tasks of an account with an external id, at most one for each path at which tasks are made."""
+        if account is None:
+            raise ControlError("external_task_id is looked up in one account: send its key")
+        store = self._simulator.store
+        paths = dict.fromkeys(create_path(contract) for contract in self._simulator.contracts.served)
+        found = (store.record(store.find(account, path, shortened(external_task_id))) for path in paths)
+        return list(filter(None, found))
 
     def _contracts(self, account: str | None) -> list[Contract]:
         """Return the contracts that answer an account, one for each family of paths."""
@@ -434,11 +451,25 @@ def _said(error: jsonschema_rs.ValidationError) -> str:
     return str(error.message)
 
 
-def _integer(name: str, text: str) -> int:
+def _integer(name: str, text: str | int, schema: dict[str, Any]) -> int:
     try:
-        return int(text)
+        number = int(text)
     except ValueError:
-        raise ControlError(f"{name}: {text[:60]!r} is not a whole number") from None
+        raise ControlError(f"{name}: {str(text)[:60]!r} is not a whole number") from None
+    least, most = schema.get("minimum", number), schema.get("maximum", number)
+    if not least <= number <= most:
+        raise ControlError(f"{name}: {str(text)[:60]} is not from {least} to {most}")
+    return number
+
+
+@contextmanager
+def _paging(what: str) -> Iterator[None]:
+    """Say what is wrong with where a page is to begin."""
+    try:
+        yield
+    except UnknownCursorError as error:
+        text = f"after: there is no {what} {str(error)[:60]!r}, or not any more; begin again without it"
+        raise ControlError(text, 404) from None
 
 
 def _amount(name: str, value: str | float) -> Decimal:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 MOST_FILES = 10_240
 """Open files, and so connections; no system that limits them allows less."""
+MOST_NAMED = 20
+"""Tasks that a line of the log names."""
 
 
 def serve(settings: Settings, listener: socket.socket) -> None:
@@ -63,7 +65,7 @@ def _allow_many_connections() -> None:
 
 def _say_goodbye(simulator: Simulator, ended_by: str) -> None:
     log = logging.getLogger("klingkit")
-    number = len(simulator.store.tasks())
+    number = simulator.store.count_tasks()
     if ended_by == "SIGHUP":  # nobody asked for it: a terminal was closed
         log.warning("stopped by SIGHUP, and with it %d tasks; `nohup` keeps it running", number)
     spent = simulator.store.spent(None, simulator.clock.now())
@@ -73,7 +75,6 @@ def _say_goodbye(simulator: Simulator, ended_by: str) -> None:
             spent,
             " and ".join(dict.fromkeys(contract.currency for contract in simulator.contracts.served)),
         )
-    pending = [delivery for delivery in simulator.store.deliveries() if not delivery.outcome]
-    if pending:
-        tasks = ", ".join(dict.fromkeys(delivery.task_id for delivery in pending))
-        log.warning("%d callbacks are still pending, of task %s", len(pending), tasks[:400])
+    if pending := simulator.store.delivery_counts()["pending"]:
+        tasks = ", ".join(simulator.store.pending(MOST_NAMED))
+        log.warning("%d callbacks are still pending, of task %s", pending, tasks)

@@ -1,14 +1,25 @@
 """All state of the simulator, behind one interface (`store.py`): `MemoryStore` keeps it in the memory of one process."""
 
 from .memory import MemoryStore
-from .store import RefusedError, Store, StoreUnavailableError, TakenIdError, TooManyError, UnusableStateError
+from .store import (
+    PAGE,
+    RefusedError,
+    Store,
+    StoreUnavailableError,
+    TakenIdError,
+    TooManyError,
+    UnknownCursorError,
+    UnusableStateError,
+)
 
 __all__ = [
+    "PAGE",
     "MemoryStore",
     "RefusedError",
     "Store",
     "StoreUnavailableError",
     "TakenIdError",
     "TooManyError",
+    "UnknownCursorError",
     "UnusableStateError",
 ]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .store import RefusedError, TooManyError
+from .line import SLACK, Line
+from .store import RefusedError, TooManyError, UnknownCursorError
 
 if TYPE_CHECKING:
     from ..account_settings import AccountSettings
@@ -32,28 +34,8 @@ class _Account:
     slots: int = 0
     held: dict[str, _Held] = field(default_factory=dict)
     """By id of each task that has not ended, as far as anybody has looked."""
-    ends: list[tuple[int, str]] = field(default_factory=list)
-    """Heap of time in ms and id of what ends by itself. What was given back since is passed over when it comes up."""
     tasks: int = 0
     """How many are kept."""
-
-    def expect_end(self, at: int, task_id: str) -> None:
-        """Note when a task ends."""
-        if len(self.ends) > 2 * len(self.held) + 64:
-            self.ends = [end for end in self.ends if end[1] in self.held]
-            heapq.heapify(self.ends)
-        heapq.heappush(self.ends, (at, task_id))
-
-    def settle(self, now: int) -> None:
-        """Give back what the tasks held that have ended by now."""
-        while self.ends and self.ends[0][0] <= now:
-            self.give_back(heapq.heappop(self.ends)[1])
-
-    def give_back(self, task_id: str) -> None:
-        """Give back what a task holds."""
-        if held := self.held.pop(task_id, None):
-            self.slots -= held.slots
-            self.refunded += held.money
 
 
 class AccountStates:
@@ -67,31 +49,66 @@ class AccountStates:
         self._server = server
         self._most = most
         self._overrides: dict[str, dict[str, Any]] = {}
-        self._effective: dict[str, AccountSettings] = {}
-        """Of accounts with settings of their own."""
+        self._effective: dict[str, tuple[AccountSettings, dict[str, Any], AccountSettings]] = {}
+        """Of accounts with settings of their own, beside what they were made of: these hold while that is in force."""
         self._accounts: dict[str, _Account] = {}
+        self._names: Line[str] = Line()
+        self._numbers: dict[str, int] = {}
+        """Of each name, in the order in which accounts appeared."""
+        self._next_number = itertools.count(1)
         self._idle: OrderedDict[str, None] = OrderedDict()
         """Accounts without tasks or settings of their own, in the order in which they became so."""
-        self._spent_by_forgotten = Decimal(0)
+        self._ends: list[tuple[int, str, str]] = []
+        """Heap of time in ms, account and id of each task that ends by itself. What was given back since is passed over when it comes up."""
+        self._spent = Decimal(0)
+        """By everybody, those that were forgotten for lack of room included."""
+        self._slots = 0
+        self._held = 0
+        """How many tasks of everybody have not ended."""
         self._windows: OrderedDict[str, tuple[int, int]] = OrderedDict()
 
     def forget(self, account: str) -> None:
         """Forget an account."""
         self._overrides.pop(account, None)
         self._effective.pop(account, None)
-        self._accounts.pop(account, None)
+        if state := self._accounts.pop(account, None):
+            self._spent -= state.charged - state.refunded
+            self._slots -= state.slots
+            self._held -= len(state.held)
         self._idle.pop(account, None)
         self._windows.pop(account, None)
+        self._lose_name(account)
 
-    def names(self) -> list[str]:
-        """Return every account that has made a task or has settings of its own."""
-        return sorted(self._accounts.keys() | self._overrides.keys())
+    def names(self, after: str, limit: int) -> list[str]:
+        """Return at most `limit` accounts that have made a task or have settings of their own, after one, as they appeared.
+
+        Raises UnknownCursorError.
+        """
+        if after and after not in self._numbers:
+            raise UnknownCursorError(after)
+        return self._names.after(self._numbers.get(after, 0), limit)
+
+    def _learn_name(self, account: str) -> None:
+        if account not in self._numbers:
+            number = self._numbers[account] = next(self._next_number)
+            self._names.add(number, account)
+
+    def _lose_name(self, account: str) -> None:
+        if number := self._numbers.pop(account, None):
+            self._names.remove(number)
 
     # Settings
 
     def settings(self, account: str) -> AccountSettings:
         """Return what holds for an account: its own settings, else the server's. It needs no lock."""
-        return self._effective.get(account) or self._server
+        own = self._overrides.get(account)
+        server = self._server
+        if own is None:
+            return server
+        known = self._effective.get(account)
+        if known is None or known[0] is not server or known[1] is not own:
+            known = self._effective[account] = (server, own, replace(server, **own))
+        return known[2]
 
     def has_own(self, account: str, name: str) -> bool:
         """Tell whether an account has a setting of its own."""
@@ -104,56 +121,57 @@ class AccountStates:
         else:
             if account not in self._overrides and len(self._overrides) >= self._most:
                 raise TooManyError(f"{self._most} accounts have settings of their own; a reset makes room")
+            self._learn_name(account)
             self._idle.pop(account, None)
             spent = self.spent(account, now)
             # Kept as the sum paid in, of which everything spent is taken away.
             paid_in = {name: changes[name] + spent for name in ("balance", "quota") if changes.get(name) is not None}
-            self._overrides.setdefault(account, {}).update({**changes, **paid_in})
-        for name in self._overrides if account is None else (account,):
-            self._effective[name] = replace(self._server, **self._overrides[name])
+            self._overrides[account] = {**self._overrides.get(account, {}), **changes, **paid_in}
 
     # Money and slots
 
     def spent(self, account: str | None, now: int) -> Decimal:
         """What an account, or (None) everybody, has paid, less what came back."""
-        found = self._accounts.values() if account is None else filter(None, [self._accounts.get(account)])
-        total = Decimal(0) if account else self._spent_by_forgotten
-        for state in found:
-            state.settle(now)
-            total += state.charged - state.refunded
-        return total
-
-    def slots(self, account: str, now: int) -> int:
-        """How many slots the tasks of an account hold."""
+        self._settle(now)
+        if account is None:
+            return self._spent
         state = self._accounts.get(account)
-        if state is None:
-            return 0
-        state.settle(now)
-        return state.slots
+        return state.charged - state.refunded if state else Decimal(0)
+
+    def slots(self, account: str | None, now: int) -> int:
+        """How many slots the tasks of an account, or (None) of everybody, hold."""
+        self._settle(now)
+        if account is None:
+            return self._slots
+        state = self._accounts.get(account)
+        return state.slots if state else 0
 
     def charge(self, task: Task, now: int) -> None:
         """Let an account pay for a new task and hold its slots. Raises RefusedError, with nothing paid or held."""
+        self._settle(now)
         state = self._accounts.get(task.account) or _Account()
-        state.settle(now)
         self._check_limits(state, task)
+        self._learn_name(task.account)
         self._accounts[task.account] = state
         self._idle.pop(task.account, None)
         state.charged += task.cost
+        self._spent += task.cost
         state.slots += task.n
+        self._slots += task.n
         state.tasks += 1
         state.held[task.task_id] = _Held(task.n, task.cost if task.plan.fails else Decimal(0))
+        self._held += 1
         if task.progression == "time" and task.plan.ends:
-            state.expect_end(task.plan.steps[-1][1], task.task_id)
+            self._expect_end(task.plan.steps[-1][1], task)
 
     def end(self, task: Task, now: int) -> None:
         """Note that a task was brought to its end by a query or by hand."""
-        if state := self._accounts.get(task.account):
-            state.expect_end(now, task.task_id)
+        self._expect_end(now, task)
 
     def release(self, task: Task) -> None:
         """Free the slots of a task that is forgotten, and give back what would have come back at its end."""
         if state := self._accounts.get(task.account):
-            state.give_back(task.task_id)
+            self._give_back(state, task.task_id)
             state.tasks -= 1
             if not state.tasks and task.account not in self._overrides:
                 self._note_idle(task.account)
@@ -162,8 +180,30 @@ class AccountStates:
         self._idle[account] = None
         if len(self._idle) > self._most:
             oldest, _ = self._idle.popitem(last=False)
-            forgotten = self._accounts.pop(oldest)
-            self._spent_by_forgotten += forgotten.charged - forgotten.refunded
+            del self._accounts[oldest]
+            self._lose_name(oldest)
+
+    def _expect_end(self, at: int, task: Task) -> None:
+        if len(self._ends) > 2 * self._held + SLACK:
+            self._ends = [end for end in self._ends if (state := self._accounts.get(end[1])) and end[2] in state.held]
+            heapq.heapify(self._ends)
+        heapq.heappush(self._ends, (at, task.account, task.task_id))
+
+    def _settle(self, now: int) -> None:
+        """Give back what the tasks of everybody held that have ended by now."""
+        while self._ends and self._ends[0][0] <= now:
+            _, account, task_id = heapq.heappop(self._ends)
+            if state := self._accounts.get(account):
+                self._give_back(state, task_id)
+
+    def _give_back(self, state: _Account, task_id: str) -> None:
+        """Give back what a task holds."""
+        if held := state.held.pop(task_id, None):
+            self._held -= 1
+            state.slots -= held.slots
+            self._slots -= held.slots
+            state.refunded += held.money
+            self._spent -= held.money
 
     def _check_limits(self, state: _Account, task: Task) -> None:
         limits = self.settings(task.account)

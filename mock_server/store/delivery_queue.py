@@ -6,10 +6,14 @@ import heapq
 import itertools
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
+from .line import Line
+from .store import UnknownCursorError
+
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
 
     from ..deliveries import Attempt, Delivery, Outcome
     from ..tasks import Task
@@ -46,6 +50,10 @@ class DeliveryQueue:
 
     def __init__(self) -> None:
         self._deliveries: dict[str, Delivery] = {}
+        self._in_order: Line[str] = Line()
+        """Ids, in the order in which they were planned."""
+        self._of_account: dict[str, Line[str]] = {}
+        self._numbers = itertools.count(1)
         self._accounts: dict[str, _Account] = {}
         self._due: list[Due] = []
         """Heap of accounts, each at least once and not too late; what is too early is put right when it comes up."""
@@ -58,7 +66,12 @@ class DeliveryQueue:
     def add(self, deliveries: list[Delivery]) -> None:
         """Keep the callbacks of one new task."""
         if deliveries:
-            self._deliveries |= {delivery.id: delivery for delivery in deliveries}
+            line = self._of_account.setdefault(deliveries[0].account, Line())
+            for delivery in deliveries:
+                number = next(self._numbers)
+                self._deliveries[delivery.id] = replace(delivery, number=number)
+                self._in_order.add(number, delivery.id)
+                line.add(number, delivery.id)
             self.counts["pending"] += len(deliveries)
             task_id, account = deliveries[0].task_id, deliveries[0].account
             self._account(account).lines[task_id] = [delivery.id for delivery in deliveries]
@@ -69,6 +82,10 @@ class DeliveryQueue:
         for delivery_id in delivery_ids:
             if delivery := self._deliveries.pop(delivery_id, None):
                 self.counts[delivery.outcome or "pending"] -= 1
+                self._in_order.remove(delivery.number)
+                self._of_account[account].remove(delivery.number)
+                if not self._of_account[account].count:
+                    del self._of_account[account]
             self._resends.pop(delivery_id, None)
         if state := self._accounts.get(account):
             state.lines.pop(task_id, None)
@@ -127,6 +144,22 @@ class DeliveryQueue:
     def get(self, delivery_id: str) -> Delivery | None:
         """Return one delivery."""
         return self._deliveries.get(delivery_id)
+
+    def among(self, delivery_ids: Iterable[str]) -> list[Delivery]:
+        """Return those of these ids that there are."""
+        return list(filter(None, map(self._deliveries.get, delivery_ids)))
+
+    def after(self, account: str | None, delivery_id: str, limit: int) -> list[Delivery]:
+        """Return at most `limit` of an account or of all, in order, after the one of an id. Raises UnknownCursorError."""
+        last = self._deliveries.get(delivery_id)
+        if delivery_id and (last is None or account not in {None, last.account}):
+            raise UnknownCursorError(delivery_id)
+        line = self._in_order if account is None else self._of_account.get(account)
+        return self.among(line.after(last.number if last else 0, limit)) if line else []
+
+    def pending(self, limit: int) -> list[str]:
+        """Return the ids of at most `limit` tasks of which one is pending."""
+        return list(islice((task_id for state in self._accounts.values() for task_id in state.lines), limit))
 
     def _note(self, before: Delivery, after: Delivery, outcome: Outcome) -> None:
         settled_before = bool(after.outcome)

@@ -10,11 +10,11 @@ from .accounts import AccountStates
 from .delivery_queue import DeliveryQueue
 from .memory_journal import MemoryJournal
 from .scenario_queues import ScenarioQueues
-from .store import QueueEntry, RefusedError, TakenIdError
+from .store import PAGE, QueueEntry, RefusedError, TakenIdError, UnknownCursorError
 from .task_records import ATTEMPT_BYTES, Record, TaskRecords
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from decimal import Decimal
 
     from ..account_settings import AccountSettings
@@ -62,8 +62,9 @@ class MemoryStore:
     def reset_account(self, account: str) -> None:
         """Forget everything of one account."""
         with self._lock:
-            for record in self._tasks.all(account):
-                self._drop(record.task.task_id)
+            while some := self._tasks.after(account, 0, PAGE):
+                for record in some:
+                    self._drop(record.task.task_id)
             self._accounts.forget(account)
             self._queues.forget(account)
             self.journal.forget(account)
@@ -86,10 +87,11 @@ class MemoryStore:
             if self._tasks.has_external_id(task, now, freed_by):
                 raise RefusedError("external_task_id.unique")
             self._accounts.charge(task, now)
-            self._tasks.add(Record(task, deliveries=[delivery.id for delivery in deliveries]))
+            number = self._tasks.next_number()
+            self._tasks.add(Record(task, number, deliveries=[delivery.id for delivery in deliveries]))
             self._deliveries.add(deliveries)
-            for number, data in (inputs or {}).items():
-                self._inputs.put((task.task_id, number), data)
+            for place, data in (inputs or {}).items():
+                self._inputs.put((task.task_id, place), data)
             self.created += 1
             return self._make_room()
 
@@ -106,9 +108,9 @@ class MemoryStore:
         """Return a task with what happened to it: to be read, not changed."""
         return self._tasks.get(task_id)
 
-    def tasks(self, account: str | None = None) -> list[Task]:
-        """Return the tasks of an account or of all, oldest first."""
-        return [record.task for record in self.records(account)]
+    def tasks(self, account: str | None = None, *, after: str = "", limit: int = PAGE) -> list[Task]:
+        """Return at most `limit` tasks of an account or of all, oldest first, after that of an id. Raises UnknownCursorError."""
+        return [record.task for record in self.records(account, after=after, limit=limit)]
 
     def find(self, account: str, path: str, external_task_id: str) -> str:
         """Return the id of the task that an account has made at a path with an external id; empty if there is none."""
@@ -121,10 +123,13 @@ class MemoryStore:
             records = self._tasks.page(account, path, first, size, oldest_first=oldest_first)
             return [record.task for record in records if not record.hidden_in_lists]
 
-    def records(self, account: str | None = None) -> list[Record]:
-        """Return the tasks of an account or of all, oldest first, with what happened to them: to be read, not changed."""
+    def records(self, account: str | None = None, *, after: str = "", limit: int = PAGE) -> list[Record]:
+        """Return the same with what happened to them: to be read, not changed. Raises UnknownCursorError."""
         with self._lock:
-            return self._tasks.all(account)
+            last = self._tasks.get(after)
+            if after and (last is None or account not in {None, last.task.account}):
+                raise UnknownCursorError(after)
+            return self._tasks.after(account, last.number if last else 0, limit)
 
     def count_statuses(self, now: int) -> dict[str, int]:
         """Return how many tasks have which status at a time in ms."""
@@ -228,8 +233,8 @@ class MemoryStore:
         with self._lock:
             return self._accounts.spent(account, now)
 
-    def slots(self, account: str, now: int) -> int:
-        """How many slots the tasks of an account hold."""
+    def slots(self, account: str | None, now: int) -> int:
+        """How many slots the tasks of an account, or (None) of everybody, hold."""
         with self._lock:
             return self._accounts.slots(account, now)
 
@@ -245,10 +250,10 @@ class MemoryStore:
         with self._lock:
             return self._accounts.windows()
 
-    def accounts(self) -> list[str]:
-        """Return every account that has made a task or has settings of its own."""
+    def accounts(self, *, after: str = "", limit: int = PAGE) -> list[str]:
+        """Return at most `limit` accounts that have made a task or have settings of their own. Raises UnknownCursorError."""
         with self._lock:
-            return self._accounts.names()
+            return self._accounts.names(after, limit)
 
     # Queued scenarios
 
@@ -306,11 +311,22 @@ class MemoryStore:
         with self._lock:
             return self._deliveries.resend(delivery_id)
 
-    def deliveries(self, account: str | None = None) -> list[Delivery]:
-        """Return the callbacks of an account or of all, oldest first."""
+    def deliveries(self, account: str | None = None, *, after: str = "", limit: int = PAGE) -> list[Delivery]:
+        """Return at most `limit` callbacks of an account or of all, oldest first, after one. Raises UnknownCursorError."""
         with self._lock:
-            ids = [delivery_id for record in self._tasks.all(account) for delivery_id in record.deliveries]
-            return [found for delivery_id in ids if (found := self._deliveries.get(delivery_id))]
+            return self._deliveries.after(account, after, limit)
+
+    def deliveries_of(self, task_ids: Iterable[str]) -> dict[str, list[Delivery]]:
+        """Return the callbacks of each of these tasks that has some, in the order in which they are made."""
+        with self._lock:
+            records = filter(None, map(self._tasks.get, task_ids))
+            found = {record.task.task_id: self._deliveries.among(record.deliveries) for record in records}
+        return {task_id: deliveries for task_id, deliveries in found.items() if deliveries}
+
+    def pending(self, limit: int) -> list[str]:
+        """Return the ids of at most `limit` tasks of which a callback is pending."""
+        with self._lock:
+            return self._deliveries.pending(limit)
 
     def delivery(self, delivery_id: str) -> Delivery | None:
         """Return one delivery."""

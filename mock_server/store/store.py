@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from decimal import Decimal
 
     from ..account_settings import AccountSettings
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from ..scenario import Scenario
     from ..tasks import Task
     from .journal import Journal
+
+
+PAGE = 1000
+"""How many a list shows at most, unless it is asked for fewer."""
 
 
 class StoreUnavailableError(Exception):
@@ -38,6 +42,10 @@ class RefusedError(Exception):
 
 class TakenIdError(Exception):
     """There is a task of that id: one that was submitted before a reset and came after it, or the ids of a moment ran out."""
+
+
+class UnknownCursorError(Exception):
+    """What a page was to begin after is not there, or not any more; its text is that id."""
 
 
 class TooManyError(Exception):
@@ -138,12 +146,12 @@ class Store(Protocol):
         """Return a task with what happened to it."""
         ...
 
-    def tasks(self, account: str | None = None) -> list[Task]:
-        """Return the tasks of an account or of all, oldest first."""
+    def tasks(self, account: str | None = None, *, after: str = "", limit: int = PAGE) -> list[Task]:
+        """Return at most `limit` tasks of an account or of all, oldest first, after that of an id. Raises UnknownCursorError."""
         ...
 
-    def records(self, account: str | None = None) -> Sequence[TaskRecord]:
-        """Return the tasks of an account or of all, oldest first, with what happened to them."""
+    def records(self, account: str | None = None, *, after: str = "", limit: int = PAGE) -> Sequence[TaskRecord]:
+        """Return the same with what happened to them. Raises UnknownCursorError."""
         ...
 
     def find(self, account: str, path: str, external_task_id: str) -> str:
@@ -200,8 +208,8 @@ class Store(Protocol):
         """What an account, or (None) everybody, has paid, less what came back."""
         ...
 
-    def slots(self, account: str, now: int) -> int:
-        """How many slots the tasks of an account hold."""
+    def slots(self, account: str | None, now: int) -> int:
+        """How many slots the tasks of an account, or (None) of everybody, hold."""
         ...
 
     def count_request(self, account: str, now: int) -> bool:
@@ -212,8 +220,11 @@ class Store(Protocol):
         """Return the time at which each begun window ends, with its account."""
         ...
 
-    def accounts(self) -> list[str]:
-        """Return every account that has made a task or has settings of its own."""
+    def accounts(self, *, after: str = "", limit: int = PAGE) -> list[str]:
+        """Return at most `limit` accounts that have made a task or have settings of their own, after one, in an order that stays.
+
+        Raises UnknownCursorError.
+        """
         ...
 
     # Queued scenarios
@@ -257,8 +268,16 @@ class Store(Protocol):
         """Make a settled delivery due once more; False if there is none of that id, or it is pending."""
         ...
 
-    def deliveries(self, account: str | None = None) -> list[Delivery]:
-        """Return the callbacks of an account or of all, oldest first."""
+    def deliveries(self, account: str | None = None, *, after: str = "", limit: int = PAGE) -> list[Delivery]:
+        """Return at most `limit` callbacks of an account or of all, oldest first, after that of an id. Raises UnknownCursorError."""
+        ...
+
+    def deliveries_of(self, task_ids: Iterable[str]) -> dict[str, list[Delivery]]:
+        """Return the callbacks of each of these tasks that has some, in the order in which they are made."""
+        ...
+
+    def pending(self, limit: int) -> list[str]:
+        """Return the ids of at most `limit` tasks of which a callback is pending."""
         ...
 
     def delivery(self, delivery_id: str) -> Delivery | None:

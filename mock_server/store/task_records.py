@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import heapq
-from collections import Counter, OrderedDict, deque
+import itertools
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from sys import getsizeof
 from typing import TYPE_CHECKING
 
 from ..tasks import snapshot
+from .line import Line
 
 if TYPE_CHECKING:
     from ..tasks import Task
@@ -25,6 +27,8 @@ class Record:
     """A task and what happened to it."""
 
     task: Task
+    number: int
+    """In the order in which tasks were made."""
     polls: int = 0
     deliveries: list[str] = field(default_factory=list)
     end_seen: bool = False
@@ -77,11 +81,12 @@ class TaskRecords:
     """Records by task id, oldest first, and found by whatever a request may name them."""
 
     def __init__(self) -> None:
-        self._records: OrderedDict[str, Record] = OrderedDict()  # a dict is slow to give its first key while keys go
+        self._records: dict[str, Record] = {}
+        self._in_order: Line[Record] = Line()
+        self._numbers = itertools.count(1)
         self._external_ids: dict[tuple[str, str, str], str] = {}
         """By account and path."""
-        self._of_account: dict[str, dict[str, Record]] = {}
-        self._pages: dict[tuple[str, str], deque[Record]] = {}
+        self._lines: dict[str, dict[str, Line[Record]]] = {}
         """Records by account and path, oldest first: that is also the order in which they go."""
         self._as_floats: dict[tuple[str, float], str] = {}
         """By account and what is left of the id when it passes through a float: the first that becomes so."""
@@ -106,16 +111,16 @@ class TaskRecords:
 
     def page(self, account: str, path: str, first: int, size: int, *, oldest_first: bool) -> list[Record]:
         """Return `size` records but for the `first`, from the newest on or from the oldest."""
-        found = self._pages.get((account, path), deque())
-        places = range(first, min(first + size, len(found)))
-        return [found[place if oldest_first else -1 - place] for place in places]
+        line = self._lines.get(account, {}).get(path)
+        return line.part(first, size, oldest_first=oldest_first) if line else []
 
     def add(self, record: Record) -> None:
         """Keep a new task."""
         task = record.task
         self._records[task.task_id] = record
-        self._of_account.setdefault(task.account, {})[task.task_id] = record
-        self._pages.setdefault((task.account, task.path), deque()).append(record)
+        self._in_order.add(record.number, record)
+        paths = self._lines.setdefault(task.account, {})
+        (paths.get(task.path) or paths.setdefault(task.path, Line())).add(record.number, record)
         self._as_floats.setdefault((task.account, float(task.task_id)), task.task_id)
         if task.external_task_id:
             self._external_ids[_external(task)] = task.task_id
@@ -150,6 +155,10 @@ class TaskRecords:
         record.size += size
         self.size += size
 
+    def next_number(self) -> int:
+        """Return the number of the next task."""
+        return next(self._numbers)
+
     def get(self, task_id: str) -> Record | None:
         """Return one record."""
         return self._records.get(task_id)
@@ -159,12 +168,16 @@ class TaskRecords:
         return self._as_floats.get((account, float(task_id)), "")
 
     def oldest(self) -> str:
-        """Return the id of the oldest task."""
-        return next(iter(self._records))
+        """Return the id of the oldest task; empty if there is none."""
+        oldest = self._in_order.oldest()
+        return oldest.task.task_id if oldest else ""
 
-    def all(self, account: str | None = None) -> list[Record]:
-        """Return the records of an account or of all, oldest first."""
-        return list((self._records if account is None else self._of_account.get(account, {})).values())
+    def after(self, account: str | None, number: int, limit: int) -> list[Record]:
+        """Return at most `limit` records of an account or of all, oldest first, of those with a higher number."""
+        if account is None:
+            return self._in_order.after(number, limit)
+        parts = [line.after(number, limit) for line in self._lines.get(account, {}).values()]
+        return list(itertools.islice(heapq.merge(*parts, key=lambda record: record.number), limit))
 
     def remove(self, task_id: str) -> Record:
         """Forget a task, and let its external id be used again."""
@@ -176,14 +189,13 @@ class TaskRecords:
             del self._external_ids[_external(task)]
         if self._as_floats.get(as_float := (task.account, float(task_id))) == task_id:
             del self._as_floats[as_float]
-        pages = self._pages[task.account, task.path]
-        pages.popleft()
-        if not pages:
-            del self._pages[task.account, task.path]
-        of_account = self._of_account[task.account]
-        del of_account[task_id]
-        if not of_account:
-            del self._of_account[task.account]
+        self._in_order.remove(record.number)
+        paths = self._lines[task.account]
+        paths[task.path].remove(record.number)
+        if not paths[task.path].count:
+            del paths[task.path]
+        if not paths:
+            del self._lines[task.account]
         return record
 
 

@@ -319,8 +319,8 @@ def test_a_page_costs_what_it_shows_however_many_tasks_there_are(service: Servic
             return super().__getitem__(place)
 
     assert isinstance(service.simulator.store, MemoryStore)
-    pages = service.simulator.store._tasks._pages
-    pages["many", KLING] = Counting(pages["many", KLING])  # type: ignore[assignment]
+    line = service.simulator.store._tasks._lines["many"][KLING]
+    line._places = Counting(line._places)
     assert len(service.simulator.store.page("many", KLING, 100, 7)) == 7
     assert looked_at == 7
 
