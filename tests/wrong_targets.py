@@ -17,6 +17,7 @@ from klingkit.contract.verify.run import verify
 from klingkit.contract.verify.selection import Options
 from klingkit.mock_server.app import create_app
 from klingkit.mock_server.clock import START, Clock
+from klingkit.mock_server.mutants.making import SPEED
 from klingkit.mock_server.serving.in_process import SimulatorTarget, in_process_target
 from klingkit.mock_server.settings import Settings
 from klingkit.mock_server.simulator import Simulator
@@ -80,7 +81,7 @@ def wrong_target(
     **settings: Any,
 ) -> SimulatorTarget:
     """Return a simulator whose answers, or whose requests, go through the hands of a test."""
-    settings = {"keys": frozenset({KEY, OTHER_KEY}), **settings}
+    settings = {"keys": frozenset({KEY, OTHER_KEY}), "speed": SPEED, **settings}
     simulator = Simulator(Settings(**settings), clock=Clock(START), send=lambda *_, **__: 204)
     right = create_app(simulator).wsgi_app
 
@@ -130,8 +131,8 @@ PRICE = CONTRACT.price_per_picture
 
 
 def right_target(**settings: Any) -> SimulatorTarget:
-    """A simulator with nothing wrong."""
-    return in_process_target(CONTRACT, **settings)
+    """A simulator with nothing wrong, whose tasks are soon seen in each status: most of a run is asking for them."""
+    return in_process_target(CONTRACT, **{"speed": SPEED, **settings})
 
 
 class Wrong:
