@@ -15,7 +15,7 @@ from .pictures import ImageLimits, Picture, measure
 from .rule_table import RuleTable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from .rule import ErrorSpec, Rule
     from .rule_table import Path
@@ -36,6 +36,26 @@ class Violation:
     def error(self) -> ApiError:
         """The refusal that the service answers."""
         return ApiError(self.rule, value=self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """What can stand at a place of a request."""
+
+    fields: dict[str, _Shape]
+    """The known fields of an object, in the order of the contract."""
+    items: _Shape | None
+    is_integer: bool
+    is_nullable: bool
+    """Whether null can stand there, and counts as absent."""
+
+    def present(self, value: Mapping[str, Any]) -> dict[str, Any]:
+        """Return those of the known fields of an object that are there."""
+        return {
+            name: value[name]
+            for name, shape in self.fields.items()
+            if name in value and (value[name] is not None or not shape.is_nullable)
+        }
 
 
 class RequestRules:
@@ -59,13 +79,14 @@ class RequestRules:
         self.defaults = table.defaults
         self.leniency = Leniency.of(document)
         self.limits = ImageLimits.of(document["x-image"], lenient_base64=self.leniency.base64)
+        self._whole = self._shape(())
         self.unknown_field_rule = table.unknown_field_rule
         """What refuses fields that are not known; None where they are ignored."""
         self._validator = jsonschema_rs.Draft202012Validator({**schema, "components": document["components"]})
 
     def judge(self, body: Mapping[str, Any]) -> tuple[list[Violation], list[Picture]]:
         """Return the broken sync rules in the documented order, and the pictures of the request."""
-        sent, body = body, self._judged(body, ())
+        sent, body = body, self._judged(body, self._whole)
         broken = list(self._broken_keywords(body))
         # Once each: a schema and what its `$ref` names can say the same.
         violations = list({(place, violation.rule.id): violation for place, violation in broken}.values())
@@ -83,7 +104,7 @@ class RequestRules:
     def meant(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Return the known fields of a request as the service takes them, with the defaults of those that are not there."""
         numbers = {name: self.leniency.whole(body[name]) for name in self._table.integers if name in body}
-        return {**self.defaults, **self._present({**body, **numbers}, (), self.known_fields[()])}
+        return {**self.defaults, **self._whole.present({**body, **numbers})}
 
     def read_query(self, query: Mapping[str, str]) -> dict[str, Any]:
         """Return the parameters of a URL as the values that they stand for, to be judged; what is no number stays a text."""
@@ -137,20 +158,24 @@ class RequestRules:
         """Return the rule `keyword` of the field in which a picture was given."""
         return self.rules[path_of(picture.place), keyword]
 
-    def _judged(self, value: Any, path: Path) -> Any:
+    def _judged(self, value: Any, shape: _Shape) -> Any:
         """Return so much of a value as there are rules for: what else is sent, and however much of it, costs nothing."""
         if isinstance(value, dict):
-            present = self._present(value, path, self.known_fields.get(path, ()))
-            return {name: self._judged(item, (*path, name)) for name, item in present.items()}
+            return {name: self._judged(item, shape.fields[name]) for name, item in shape.present(value).items()}
         if isinstance(value, list):
-            items = (*path, "items")
-            return [self._judged(item, items) for item in value[:MAX_ITEMS]] if items in self.nodes else []
-        return self.leniency.whole(value) if self.nodes[path].get("type") == "integer" else value
+            items = shape.items
+            return [self._judged(item, items) for item in value[:MAX_ITEMS]] if items else []
+        return self.leniency.whole(value) if shape.is_integer else value
 
-    def _present(self, fields: Mapping[str, Any], path: Path, known: Iterable[str]) -> dict[str, Any]:
-        """Return those of the known fields of an object that are there: where null can stand, it counts as absent."""
-        given = ((name, fields[name]) for name in known if name in fields)
-        return {name: value for name, value in given if value is not None or (*path, name) not in self.nullable}
+    def _shape(self, path: Path) -> _Shape:
+        """Return what can stand at a place and below it."""
+        items = (*path, "items")
+        return _Shape(
+            {name: self._shape((*path, name)) for name in self.known_fields.get(path, ())},
+            self._shape(items) if items in self.nodes else None,
+            is_integer=self.nodes[path].get("type") == "integer",
+            is_nullable=path in self.nullable,
+        )
 
     def _broken_keywords(self, body: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], Violation]]:
         if not self._validator.is_valid(body):
@@ -163,7 +188,7 @@ class RequestRules:
                 elif error.instance is None and (path_of(place), "required") in self.rules:
                     keyword = "required"  # null in a field that must be there is answered as if it were not
                 yield place, self._violation(path_of(place), keyword, kind, error.instance)
-        for name, value in body.items():
+        for name, value in body.items() if self.leniency.counts_bytes else ():
             if self.leniency.too_long(value, self.nodes[(name,)].get("maxLength")):
                 yield (name,), self._violation((name,), "maxLength", "", value)
         for name in self._table.integers:
@@ -210,13 +235,15 @@ def path_of(place: tuple[str | int, ...]) -> Path:
     return tuple("items" if isinstance(step, int) else step for step in place)
 
 
-def _at(value: Any, path: Path, place: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Any]]:
-    """Yield the values in a request body that the schema at `path` describes, each with its place."""
-    if not path:
-        yield place, value
-    elif path[0] == "items":
-        if isinstance(value, list):
-            for index, item in enumerate(value[:MAX_ITEMS]):
-                yield from _at(item, path[1:], (*place, index))
-    elif isinstance(value, dict) and path[0] in value:
-        yield from _at(value[path[0]], path[1:], (*place, path[0]))
+def _at(value: Any, path: Path) -> list[tuple[tuple[str | int, ...], Any]]:
+    """Return the values in a request body that the schema at `path` describes, each with its place."""
+    found: list[tuple[tuple[str | int, ...], Any]] = [((), value)]
+    for step in path:
+        if step == "items":
+            lists = [(place, items[:MAX_ITEMS]) for place, items in found if isinstance(items, list)]
+            found = [((*place, index), item) for place, items in lists for index, item in enumerate(items)]
+        else:
+            found = [((*place, step), item[step]) for place, item in found if isinstance(item, dict) and step in item]
+        if not found:
+            break
+    return found

@@ -69,11 +69,8 @@ class Lifecycle:
     timings: dict[str, tuple[int, int]]
     result_ms: int
 
-    @property
-    def roles(self) -> dict[str, str]:
-        """Role of each status on the wire."""
-        names = ("submitted", "processing", "succeeded", "failed")
-        return {getattr(self, name): name for name in names}
+    roles: dict[str, str]
+    """Role of each status on the wire."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +263,7 @@ def _lifecycle(spec: dict[str, Any]) -> Lifecycle:
         transitions=spec["transitions"],
         timings={role: (times["min"], times["max"]) for role, times in spec["timings"].items()},
         result_ms=spec["resultDays"] * 24 * 60 * 60 * 1000,
+        roles={spec[role]: role for role in ("submitted", "processing", "succeeded", "failed")},
     )
 
 

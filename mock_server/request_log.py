@@ -71,7 +71,7 @@ def write_line(simulator: Simulator, state: RequestState, http: int) -> None:
     ms = (time.time() - state.started) * 1000
     line = f"{method} {path[:200]} {http}"
     # `log.info` would look for the line of code that calls it, which costs as much as all the rest.
-    record = logging.LogRecord(log.name, logging.INFO, __file__, 0, line, None, None)
+    record = logging.LogRecord(log.name, logging.INFO, "", 0, line, None, None)
     if simulator.settings.log_format == "json":
         record.__dict__["fields"] = _fields(state, http, ms)
     else:
@@ -81,10 +81,12 @@ def write_line(simulator: Simulator, state: RequestState, http: int) -> None:
 
 def _headers(environ: dict[str, Any]) -> list[tuple[str, str]]:
     headers = [
-        (name.removeprefix("HTTP_")[:SHORT], value[:SHORT])
+        (name[5 : SHORT + 5], value[:SHORT])
         for name, value in environ.items()
-        if (name[:5] == "HTTP_" and name != AUTHORIZATION) or (name == "CONTENT_TYPE" and value)
+        if name[:5] == "HTTP_" and name != AUTHORIZATION
     ]
+    if media_type := environ.get("CONTENT_TYPE"):
+        headers.append(("CONTENT_TYPE", media_type[:SHORT]))
     return headers[:MAX_HEADERS]
 
 

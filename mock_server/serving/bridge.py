@@ -8,20 +8,17 @@ threads of its own. Delays and drips are timers (`faults.py`).
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
-from functools import lru_cache
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote_to_bytes
 
 from ..control.routes import PREFIX
 from ..counts import CONNECTIONS
 from ..request_state import CRASH, FAULT
-from .connection import ANSWER, BODY_S, CONNECTION, LARGE
+from .connection import BODY_S, HANDED_OVER, LARGE
 from .faults import WireAnswer, WireFaults
 
 if TYPE_CHECKING:
@@ -60,22 +57,17 @@ class Bridge:
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request; if the server stops before, the connection ends, and no answer is made up."""
-        connection: Connection = scope[CONNECTION]
+        connection, environ, answer = scope[HANDED_OVER]
         try:
-            await self._serve(scope, receive, send, connection)
+            answer = answer or await self._answer_of(environ, receive, connection)
+            await self._send(answer, receive, send, connection)
         except asyncio.CancelledError:
             connection.abort()
 
-    async def _serve(self, scope: dict[str, Any], receive: Receive, send: Send, connection: Connection) -> None:
-        if answer := scope.get(ANSWER):
-            await self._send(answer, receive, send, connection)
-            return
-        environ = environ_of(scope)
+    async def _answer_of(self, environ: dict[str, Any], receive: Receive, connection: Connection) -> WireAnswer:
         if "CONTENT_LENGTH" in environ or "HTTP_TRANSFER_ENCODING" in environ:
-            answer = await self._upload(environ, receive, connection)
-        else:
-            answer = await self._answer(environ, b"")
-        await self._send(answer, receive, send, connection)
+            return await self._upload(environ, receive, connection)
+        return await self._answer(environ, b"")
 
     async def _send(self, answer: WireAnswer, receive: Receive, send: Send, connection: Connection) -> None:
         if answer.fault and not await self._faults.carry_out(answer.fault, answer, connection, receive, send):
@@ -146,9 +138,8 @@ class Bridge:
                 pace.keep(size)
         return kept[0] if len(kept) == 1 else b"".join(kept)
 
-    def at_once(self, scope: dict[str, Any], body: bytes) -> WireAnswer | None:
+    def at_once(self, environ: dict[str, Any], body: bytes) -> WireAnswer | None:
         """Answer a request whose body is whole; None if that may take long or wait."""
-        environ = environ_of(scope)
         if self._pool(environ, body):
             return None
         environ["wsgi.input"] = BytesIO(body)
@@ -234,47 +225,3 @@ class Uploads:
                 if not turn.done():  # else its task was cancelled, as the server stops
                     self._left -= next_size
                     turn.set_result(None)
-
-
-def environ_of(scope: dict[str, Any]) -> dict[str, Any]:
-    """Return the WSGI environ of a request, without its body (PEP 3333)."""
-    host, port = scope["server"] or ("", 0)
-    client = scope["client"]
-    path: bytes = scope["raw_path"]
-    environ: dict[str, Any] = {
-        **SAME,
-        "REQUEST_METHOD": scope["method"],
-        "PATH_INFO": (unquote_to_bytes(path) if b"%" in path else path).decode("latin-1"),
-        "QUERY_STRING": scope["query_string"].decode("latin-1"),
-        "SERVER_NAME": host,
-        "SERVER_PORT": str(port),
-        "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
-        "REMOTE_ADDR": client[0] if client else "",
-        "wsgi.url_scheme": scope["scheme"],
-        "wsgi.errors": sys.stderr,
-    }
-    for name, value in scope["headers"]:
-        key = _variable(name) if len(name) <= LONGEST_KEPT else _variable.__wrapped__(name)
-        text = value.decode("latin-1")
-        environ[key] = f"{environ[key]},{text}" if key in environ else text
-    return environ
-
-
-SAME: dict[str, Any] = {
-    "SCRIPT_NAME": "",
-    "wsgi.version": (1, 0),
-    "wsgi.multithread": True,
-    "wsgi.multiprocess": False,
-    "wsgi.run_once": False,
-    "wsgi.input_terminated": True,
-}
-"""In the environ of every request."""
-LONGEST_KEPT = 100
-"""Characters of the name of a header that is kept in mind, of which there are 1000."""
-NAMES = {b"content-type": "CONTENT_TYPE", b"content-length": "CONTENT_LENGTH"}
-
-
-@lru_cache(1000)
-def _variable(name: bytes) -> str:
-    """Return the name that a header has in an environ."""
-    return NAMES.get(name) or f"HTTP_{name.decode('latin-1').upper().replace('-', '_')}"

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import socket
 import struct
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from httptools import HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from ..foreign_text import BUG, log
+from .environ import environ_of
 
 if TYPE_CHECKING:
     import asyncio
@@ -29,10 +30,8 @@ BODY_S = 120.0
 """Time for a whole body to come."""
 LARGE = 256 * 1024
 """Bytes of a body that is read in another thread, since that takes more than some milliseconds."""
-CONNECTION = "klingkit.connection"
-"""Where the ASGI scope of a request holds its connection."""
-ANSWER = "klingkit.answer"
-"""Where it holds an answer that is there already, and is sent with a fault or in pieces."""
+HANDED_OVER = "klingkit"
+"""Where the ASGI scope of a request holds what `HandedOver` says."""
 
 
 class Connection(HttpToolsProtocol):
@@ -46,6 +45,8 @@ class Connection(HttpToolsProtocol):
     """Whether a head has begun that is not whole."""
     _body: bytearray | None = None
     """What has come of the body of a request that may be answered at once; None for one that uvicorn has got."""
+    _environ: dict[str, Any]
+    """Of the request (PEP 3333)."""
     _upgrades = False
     """Whether the head that was just read asks for another protocol."""
 
@@ -74,10 +75,14 @@ class Connection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """Begin a request."""
-        super().on_message_begin()
-        scope: Any = self.scope
-        scope[CONNECTION] = self
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
         self._begun = True
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header as it came; its name is read where it is used."""
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """Hand the request over, unless it may be answered as soon as it is whole."""
@@ -89,9 +94,13 @@ class Connection(HttpToolsProtocol):
         self._begun = False
         if len(self.url) + sum([len(name) + len(value) for name, value in self.headers]) > MAX_HEAD:
             self.app = _head_too_large
-            super().on_headers_complete()
-        elif self.expect_100_continue or (self.cycle is not None and not self.cycle.response_complete):
-            super().on_headers_complete()
+            self._environ = {}
+            self._hand_over()
+            return
+        self._environ = environ = environ_of(self)
+        self.expect_100_continue = environ.get("HTTP_EXPECT", "").lower() == "100-continue"
+        if self.expect_100_continue or (self.cycle is not None and not self.cycle.response_complete):
+            self._hand_over()
         else:
             self._body = bytearray()
 
@@ -115,27 +124,23 @@ class Connection(HttpToolsProtocol):
 
     def _answer_at_once(self, body: bytes) -> bool:
         """Answer a request without a task of its own; else hand it over, and return False."""
-        url, scope = self.url, cast("dict[str, Any]", self.scope)
-        if self.flow.write_paused or url[:1] != b"/" or b"#" in url:
+        if self.flow.write_paused:
             self._hand_over()
             return False
-        path, _, query = url.partition(b"?")
-        version = self.parser.get_http_version()
-        scope.update(method=self.parser.get_method().decode(), raw_path=path, query_string=query, http_version=version)
         try:
-            answer: WireAnswer | None = self.app.at_once(scope, body)
+            answer: WireAnswer | None = self._bridge.at_once(self._environ, body)
         except Exception:  # noqa: BLE001 - the parser would take it for a fault of the client
             log.exception(BUG)
             self.transport.abort()
             return True
         if answer is None or answer.fault or len(answer.body) > LARGE:
-            scope[ANSWER] = answer
-            self._hand_over()
+            self._hand_over(answer)
             return False
         self._wait_no_more()
         self._body = None
-        keep_alive = version != "1.0" and self.parser.should_keep_alive()
-        self.transport.write(self._wire(answer, keep_alive=keep_alive, with_body=scope["method"] != "HEAD"))
+        keep_alive = self.parser.should_keep_alive() and self._environ["SERVER_PROTOCOL"] != "HTTP/1.0"
+        with_body = self._environ["REQUEST_METHOD"] != "HEAD"
+        self.transport.write(self._wire(answer, keep_alive=keep_alive, with_body=with_body))
         if not keep_alive:
             self.transport.close()
         self.on_response_complete()
@@ -151,10 +156,14 @@ class Connection(HttpToolsProtocol):
         parts = [STATUS_LINE[answer.http], *default, head.encode("latin-1")]
         return b"".join([*parts, answer.body] if with_body else parts)
 
-    def _hand_over(self) -> None:
-        """Let uvicorn make a task of a request."""
+    def _hand_over(self, answer: WireAnswer | None = None) -> None:
+        """Let uvicorn make a task of a request, which may be answered already."""
         body, self._body = self._body, None
         self._wait_no_more()
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.headers, self.expect_100_continue = url, headers, expects
+        cast("dict[str, Any]", self.scope)[HANDED_OVER] = HandedOver(self, self._environ, answer)
         super().on_headers_complete()
         if body:
             super().on_body(bytes(body))
@@ -208,6 +217,15 @@ class Connection(HttpToolsProtocol):
         if self._due:
             self._due.cancel()
             self._due = None
+
+
+class HandedOver(NamedTuple):
+    """What is known of a request that has got a task."""
+
+    connection: Connection
+    environ: dict[str, Any]
+    answer: WireAnswer | None
+    """One that is there already, and is to be sent with a fault or in pieces."""
 
 
 async def _head_too_large(_: Any, __: Any, send: Any) -> None:
