@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,7 @@ LOOK_S = 0.05
 AT_ONCE = 64
 """So many too old entries go together, which costs little more than one; they are not shown any more."""
 APART = ("body", "answer", "number")
-REST = tuple(name for name in Entry.__slots__ if name not in APART)
+REST = tuple(each.name for each in fields(Entry) if each.init and each.name not in APART)
 """Fields of an entry that stand in one column."""
 
 _j, _s = journal.c, journal_state.c
