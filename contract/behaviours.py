@@ -191,7 +191,7 @@ def _questions(contract: Contract, requirement: str) -> list[tuple[Assumption, s
         kinds = [
             kind
             for name, _, kind in (text.partition("/") for text in assumption.about)
-            if fnmatchcase(requirement, name)
+            if name == requirement or ("*" in name and fnmatchcase(requirement, name))
         ]
         if kinds:
             found.append((assumption, assumption.id if "" in kinds else f"{assumption.id} ({', '.join(kinds)})"))

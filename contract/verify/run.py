@@ -356,5 +356,5 @@ def _turns(results: Sequence[Result]) -> list[list[Result]]:
         turn = [result for result in left if result.case.after in sent] or left  # what nobody sends is needed in vain
         turns.append(turn)
         sent |= {result.case.id for result in turn}
-        left = [result for result in left if result not in turn]
+        left = [result for result in left if result.case.id not in sent]
     return turns
