@@ -41,6 +41,13 @@ if TYPE_CHECKING:
 settings.register_profile("klingkit", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 settings.load_profile("klingkit")
 
+FEW_PLUGINS = {
+    "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+    "PYTEST_PLUGINS": "klingkit.pytest_plugin,klingkit.pytest_contract_plugin,xdist.plugin",
+}
+"""Environment of a pytest in a process of its own, and of its workers: with all plugins that are installed it starts six times as
+slowly, most of all for the summary of Hypothesis', which imports all of it."""
+
 PATH = "/kling/v1/images/generations"
 URL = "https://example.com/a.png"
 

@@ -35,7 +35,7 @@ from klingkit.environment import environment
 from klingkit.mock_server.control.client import Control
 from klingkit.mock_server.scenario_choice import parse_scenario
 from klingkit.mock_server.scenarios import scenario_table
-from tests.conftest import serving
+from tests.conftest import FEW_PLUGINS, serving
 from tests.wrong_targets import KEY, OTHER_KEY, recording_of
 
 if TYPE_CHECKING:
@@ -152,8 +152,9 @@ def test_the_page_for_pytest_is_the_example() -> None:
 
 def test_the_example_passes(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "examples", tmp_path, dirs_exist_ok=True)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:asyncio", "-p", "no:hypothesispytest", "-W", "error"]
+    command = [sys.executable, "-m", "pytest", "-q", "-W", "error"]
     env = {name: value for name, value in os.environ.items() if not name.startswith(("COMETAPI", "PYTEST"))}
+    env |= FEW_PLUGINS
     ran = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stdout
 
@@ -164,8 +165,9 @@ def test_the_contract_tests_of_the_readme_pass(tmp_path: Path) -> None:
     few = "from hypothesis import settings\nsettings.register_profile('few', max_examples=20)\nsettings.load_profile('few')\n"
     (tmp_path / "conftest.py").write_text(few)
     save(recording_of(), tmp_path / "recorded", [Secret("the key", KEY), Secret("the other key", OTHER_KEY)])
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:asyncio", "-p", "no:cacheprovider", "-W", "error"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error"]
     env = {name: value for name, value in os.environ.items() if not name.startswith(("COMETAPI", "PYTEST"))}
+    env |= FEW_PLUGINS
     ran = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
     assert "4 passed" in ran.stdout, ran.stdout
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.conftest import FEW_PLUGINS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -175,12 +177,17 @@ def test_a_failed_call_shows_no_key(
 ) -> None:
     for name in [name for name in os.environ if name.startswith(("PYTEST", "COMETAPI", "KLING"))]:
         monkeypatch.delenv(name)
-    for name, value in (("COMETAPI_KEY", KEY), ("TOKEN", TOKEN), ("HOOK", SECRET), ("ECHO", echo), *PAIR):
+    for name, value in (
+        ("COMETAPI_KEY", KEY),
+        ("TOKEN", TOKEN),
+        ("HOOK", SECRET),
+        ("ECHO", echo),
+        *PAIR,
+        *FEW_PLUGINS.items(),
+    ):
         monkeypatch.setenv(name, value)
     pytester.makepyfile(test_it=TESTS)
-    done = pytester.runpytest_subprocess(
-        "-p", "no:randomly", "-p", "no:asyncio", "-p", "no:hypothesispytest", *arguments
-    )
+    done = pytester.runpytest_subprocess(*arguments)
     text = done.stdout.str() + done.stderr.str()
 
     passed = done.parseoutcomes().get("passed", 0)
@@ -196,8 +203,10 @@ def test_the_suite_shows_no_key_that_a_service_echoes(
         monkeypatch.delenv(name)
     monkeypatch.setenv("COMETAPI_KEY", KEY)
     monkeypatch.setenv("KLINGKIT_OTHER_KEY", TOKEN)
+    for name, value in FEW_PLUGINS.items():
+        monkeypatch.setenv(name, value)
     arguments = ("-l", "--tb=long", "--pyargs", "klingkit.contract", "--klingkit-target", echo)
-    done = pytester.runpytest_subprocess("-p", "no:randomly", "-p", "no:asyncio", *arguments)
+    done = pytester.runpytest_subprocess(*arguments)
     text = done.stdout.str() + done.stderr.str()
     assert done.ret != 0
     assert_nothing_secret(text)

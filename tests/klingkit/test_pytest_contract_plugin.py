@@ -17,7 +17,7 @@ from klingkit.contract.recordings.files import save
 from klingkit.contract.recordings.secret import Secret
 from klingkit.mock_server.control.client import Control
 from klingkit.mock_server.serving.in_process import in_process_target
-from tests.conftest import serving
+from tests.conftest import FEW_PLUGINS, serving
 from tests.wrong_targets import KEY, OTHER_KEY, recording_of
 
 if TYPE_CHECKING:
@@ -45,11 +45,12 @@ def pytest_in(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run
     """Run pytest in a folder as a user does, but in this process: to start another takes longer than most runs."""
     for name in [name for name in os.environ if name.startswith(("PYTEST", "COMETAPI"))]:
         monkeypatch.delenv(name)
+    for name, value in FEW_PLUGINS.items():
+        monkeypatch.setenv(name, value)
 
     def run(folder: Path, *arguments: str) -> pytest.RunResult:
         monkeypatch.chdir(folder)
-        quiet = ("-o", "asyncio_default_fixture_loop_scope=function")  # pytest-asyncio warns where nobody asked
-        return pytester.runpytest_inprocess("-q", "-p", "no:cacheprovider", "--strict-markers", *quiet, *arguments)
+        return pytester.runpytest_inprocess("-q", "-p", "no:cacheprovider", "--strict-markers", *arguments)
 
     return run
 
@@ -89,7 +90,13 @@ def test_an_interrupted_suite_ends_with_130(tmp_path: Path) -> None:
     with serving("--speed", "0.2") as slow:
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--pyargs", "klingkit.contract"]
         target = ("--klingkit-target", slow.url, "--klingkit-budget", "1")
-        process = subprocess.Popen([*command, *target], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            [*command, *target],
+            cwd=tmp_path,
+            env={**os.environ, **FEW_PLUGINS},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
         while Control.over_http(slow.url).health()["tasks"]["processing"] < 10:
             assert process.poll() is None
         process.send_signal(signal.SIGINT)

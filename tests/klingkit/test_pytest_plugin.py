@@ -16,6 +16,7 @@ import yaml
 from click.testing import CliRunner
 
 from klingkit.cli import main
+from tests.conftest import FEW_PLUGINS
 
 pytest_plugins = ["pytester"]
 ROOT = Path(__file__).parents[2]
@@ -51,16 +52,23 @@ def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
 
 REWRITTEN = "ignore:Module already imported:pytest.PytestAssertRewriteWarning"
 """pytest 8 says so of a plugin that the outer run has loaded."""
-QUIET = ("-q", "--strict-markers", "-W", "error", "-W", REWRITTEN, "-o", "asyncio_default_fixture_loop_scope=function")
-"""Also without the warning of pytest-asyncio, which comes where nobody asked for it."""
+UNKNOWN = "ignore:Unknown config option:pytest.PytestConfigWarning"
+QUIET = (
+    *("-q", "--strict-markers", "-W", "error", "-W", REWRITTEN, "-W", UNKNOWN),
+    *("-o", "asyncio_default_fixture_loop_scope=function"),
+)
+"""Also without the warning of pytest-asyncio, which comes where nobody asked for it; nor is it there in each run."""
 
 
 def make_files(pytester: pytest.Pytester, tests: str) -> None:
     pytester.makepyfile(code_under_test=CODE, test_it="import pytest\nfrom code_under_test import create\n" + tests)
 
 
-LIGHT = ("-p", "no:hypothesispytest")
-"""In a process of its own: the summary of that plugin imports all of Hypothesis, longer than the rest takes."""
+@pytest.fixture
+def few_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes that a test starts load no more plugins than they need."""
+    for name, value in FEW_PLUGINS.items():
+        monkeypatch.setenv(name, value)
 
 
 def run(pytester: pytest.Pytester, tests: str, *arguments: str) -> pytest.RunResult:
@@ -69,6 +77,7 @@ def run(pytester: pytest.Pytester, tests: str, *arguments: str) -> pytest.RunRes
     return pytester.runpytest_inprocess(*QUIET, *arguments)
 
 
+@pytest.mark.usefixtures("few_plugins")
 def test_the_fixtures_work_in_any_order(pytester: pytest.Pytester) -> None:
     tests = """
 @pytest.mark.parametrize("number", range(4))
@@ -186,6 +195,7 @@ def test_server(number, kling_server):
     run(pytester, tests, "-p", "no:randomly").assert_outcomes(passed=3)
 
 
+@pytest.mark.usefixtures("few_plugins")
 def test_nothing_leaks_from_one_test_into_the_next(pytester: pytest.Pytester) -> None:
     tests = """
 import asyncio, os, threading, time, httpx, requests
@@ -213,7 +223,7 @@ def test_is_as_before():
 """
     make_files(pytester, tests)
     pytester.runpytest_subprocess(
-        *LIGHT, *QUIET, "-W", "ignore::klingkit.pytest_plugin.UnusedScenarioWarning", "-p", "no:randomly"
+        *QUIET, "-W", "ignore::klingkit.pytest_plugin.UnusedScenarioWarning", "-p", "no:randomly"
     ).assert_outcomes(passed=3)
 
 
@@ -409,6 +419,7 @@ def test_other({fixture}):
     result.stdout.fnmatch_lines(["E*AttributeError: *_latest*", "*ids.py*"])
 
 
+@pytest.mark.usefixtures("few_plugins")
 def test_a_test_that_used_a_wrong_host_gets_told(pytester: pytest.Pytester) -> None:
     tests = """
 def test(kling_mock, httpserver):
@@ -416,7 +427,9 @@ def test(kling_mock, httpserver):
     assert create(httpserver.url_for("/kling/v1/images/generations"))["code"] == 0
 """
     make_files(pytester, tests)
-    result = pytester.runpytest_subprocess(*LIGHT, "-q")  # not in here, where a warning is an error
+    result = pytester.runpytest_subprocess(
+        "-q", "-p", "pytest_httpserver.pytest_plugin"
+    )  # not in here, where a warning is an error
 
     result.assert_outcomes(failed=1, warnings=1)
     result.stdout.fnmatch_lines(
@@ -560,6 +573,7 @@ def test_a_marker_of_a_test_that_could_have_taken_a_fixture_and_did_not_fails(py
     result.stdout.fnmatch_lines(["*@pytest.mark.kling of test_it.py::test leads nowhere: *"])
 
 
+@pytest.mark.usefixtures("few_plugins")
 @pytest.mark.parametrize("workers", [[], ["-n", "2"]])
 def test_an_ini_option_closes_the_real_service_for_the_whole_run(pytester: pytest.Pytester, workers: list[str]) -> None:
     pytester.makeini("[pytest]\nklingkit_no_real_service = true\n")
@@ -700,12 +714,13 @@ def test_is_as_before(n, pytestconfig):
 """
 
 
+@pytest.mark.usefixtures("few_plugins")
 @pytest.mark.parametrize("option", ["false", "true"])
 def test_it_works_beside_pytest_socket_in_any_order(pytester: pytest.Pytester, option: str) -> None:
     make_files(pytester, SOCKETS)
-    arguments = ("-q", "-W", "ignore", "-o", f"klingkit_no_real_service={option}")
+    arguments = ("-q", "-W", "ignore", "-p", "pytest_socket", "-o", f"klingkit_no_real_service={option}")
 
-    pytester.runpytest_subprocess(*LIGHT, *arguments).assert_outcomes(passed=10)
+    pytester.runpytest_subprocess(*arguments).assert_outcomes(passed=10)
 
 
 # Coverage of behaviour
@@ -732,6 +747,7 @@ def test_three(kling_client):
 """
 
 
+@pytest.mark.usefixtures("few_plugins")
 @pytest.mark.parametrize("workers", [[], ["-n", "2"]])
 def test_coverage_of_behaviour_is_printed_and_written(pytester: pytest.Pytester, workers: list[str]) -> None:
     result = run(pytester, MEETS, "--klingkit-coverage", "--klingkit-coverage-json", "met.json", *workers)
@@ -945,6 +961,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "site"
 
 
+@pytest.mark.usefixtures("few_plugins")
 @pytest.mark.parametrize("installed", ["editable", "wheel"])
 def test_a_project_has_packages_of_the_same_names(
     pytester: pytest.Pytester, installed: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
@@ -963,6 +980,6 @@ def test(kling_client, kling_mock):
     assert ("site" in klingkit.mock_server.__file__) is {installed == "wheel"}
 """
     make_files(pytester, tests)
-    pytester.runpytest_subprocess(*LIGHT, *QUIET, "--import-mode=prepend").assert_outcomes(passed=1)
+    pytester.runpytest_subprocess(*QUIET, "--import-mode=prepend").assert_outcomes(passed=1)
     pytester.makeini("[pytest]\npythonpath = .\n")
-    pytester.runpytest_subprocess(*LIGHT, *QUIET, "--import-mode=importlib").assert_outcomes(passed=1)
+    pytester.runpytest_subprocess(*QUIET, "--import-mode=importlib").assert_outcomes(passed=1)
