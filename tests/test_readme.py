@@ -186,7 +186,7 @@ def test_the_tables_of_the_handle_name_what_there_is() -> None:
 
 def test_the_ci_job_of_the_readme_runs(tmp_path: Path) -> None:
     """Its last steps, against a stand-in for the real service; and once with the money that the pages speak of."""
-    (block,) = blocks("yaml")
+    (block,) = (block for block in blocks("yaml") if "jobs:" in block)
     steps = yaml.safe_load(block)["jobs"]["contract"]["steps"]
     install, check, show = (step["run"] for step in steps if "run" in step)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
