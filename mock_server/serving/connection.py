@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 import struct
+from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from httptools import HttpRequestParser
@@ -37,8 +38,10 @@ HANDED_OVER = "klingkit"
 class Connection(HttpToolsProtocol):
     """Ends itself when the head of a request is too long or too slow: neither has a bound in uvicorn."""
 
-    _due: asyncio.TimerHandle | None = None
-    """Ends the connection if the part of a request that is waited for does not come."""
+    _deadline = inf
+    """Time of the loop in s at which the connection ends, if what is waited for has not come."""
+    _look: asyncio.TimerHandle | None = None
+    """Looks whether it has: one that is not later. To begin one for each request would cost a third of a query."""
     _head: bytes | None = b""
     """What has come of a head, or of whatever comes where one should; None while the body is read."""
     _begun = False
@@ -54,7 +57,7 @@ class Connection(HttpToolsProtocol):
         """Begin to wait for a request."""
         super().connection_made(transport)
         self._bridge.count_connections(1)
-        self._due = self.loop.call_later(HEAD_S, transport.close)
+        self._expect(HEAD_S)
 
     def data_received(self, data: bytes) -> None:
         """Read on, unless too much has come without an end of the head."""
@@ -64,14 +67,14 @@ class Connection(HttpToolsProtocol):
         if self._upgrades:
             self._decline_upgrade(self._head or b"")
         elif self._head is not None and len(self._head) > MAX_HEAD:
-            self._wait_no_more()
+            self._deadline = inf
             self.transport.write(b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\n\r\n")
             self.transport.close()
-        elif self._due is None:
-            if self._begun or self._head:
-                self._due = self.loop.call_later(HEAD_S, self.transport.close)
+        elif self._deadline == inf:
+            if self._begun:
+                self._expect(HEAD_S)
             elif self._body is not None:
-                self._due = self.loop.call_later(BODY_S, self.transport.abort)
+                self._expect(BODY_S)
 
     def on_message_begin(self) -> None:
         """Begin a request."""
@@ -79,6 +82,7 @@ class Connection(HttpToolsProtocol):
         self.headers = []
         self.expect_100_continue = False
         self._begun = True
+        self._deadline = inf
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header as it came; its name is read where it is used."""
@@ -89,7 +93,7 @@ class Connection(HttpToolsProtocol):
         if self.parser.should_upgrade():
             self._upgrades = True
             return
-        self._wait_no_more()
+        self._deadline = inf
         self._head = None
         self._begun = False
         if len(self.url) + sum([len(name) + len(value) for name, value in self.headers]) > MAX_HEAD:
@@ -136,14 +140,15 @@ class Connection(HttpToolsProtocol):
         if answer is None or answer.fault or len(answer.body) > LARGE:
             self._hand_over(answer)
             return False
-        self._wait_no_more()
         self._body = None
         keep_alive = self.parser.should_keep_alive() and self._environ["SERVER_PROTOCOL"] != "HTTP/1.0"
         with_body = self._environ["REQUEST_METHOD"] != "HEAD"
         self.transport.write(self._wire(answer, keep_alive=keep_alive, with_body=with_body))
-        if not keep_alive:
+        self.server_state.total_requests += 1
+        if keep_alive:
+            self._expect(self.timeout_keep_alive)
+        else:
             self.transport.close()
-        self.on_response_complete()
         return True
 
     def _wire(self, answer: WireAnswer, *, keep_alive: bool, with_body: bool) -> bytes:
@@ -159,7 +164,7 @@ class Connection(HttpToolsProtocol):
     def _hand_over(self, answer: WireAnswer | None = None) -> None:
         """Let uvicorn make a task of a request, which may be answered already."""
         body, self._body = self._body, None
-        self._wait_no_more()
+        self._deadline = inf
         url, headers, expects = self.url, self.headers, self.expect_100_continue
         super().on_message_begin()
         self.url, self.headers, self.expect_100_continue = url, headers, expects
@@ -179,7 +184,7 @@ class Connection(HttpToolsProtocol):
         if self.url not in lines[0]:  # it came in one piece with the end of another request: nobody does both
             self.transport.close()
             return
-        self._wait_no_more()
+        self._deadline = inf
         self._head = None
         self.parser = HttpRequestParser(self)
         super().data_received(b"\r\n".join(lines) + end + rest)
@@ -188,7 +193,8 @@ class Connection(HttpToolsProtocol):
         """Wait for nothing more."""
         if self._body is not None:
             self._hand_over()  # the application notes that it broke off
-        self._wait_no_more()
+        self._deadline = inf
+        self._look_again()
         self._bridge.count_connections(-1)
         super().connection_lost(exc)
 
@@ -213,10 +219,21 @@ class Connection(HttpToolsProtocol):
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
         self.transport.abort()
 
-    def _wait_no_more(self) -> None:
-        if self._due:
-            self._due.cancel()
-            self._due = None
+    def _expect(self, seconds: float) -> None:
+        """Wait so long for what comes next."""
+        self._deadline = self.loop.time() + seconds
+        if self._look is None or self._look.when() > self._deadline:
+            self._look_again()
+
+    def _look_again(self) -> None:
+        """End the connection if it is time; else look when it may be."""
+        if self._look:
+            self._look.cancel()
+            self._look = None
+        if self._deadline <= self.loop.time():
+            self.transport.abort()
+        elif self._deadline < inf:
+            self._look = self.loop.call_at(self._deadline, self._look_again)
 
 
 class HandedOver(NamedTuple):
