@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Self
 from klingkit.mock_server.account_settings import AccountSettings
 from klingkit.mock_server.app import create_app
 from klingkit.mock_server.auth import account_name
-from klingkit.mock_server.clock import START, Clock
+from klingkit.mock_server.clock import START, ClockState
+from klingkit.mock_server.clocks import SERVER
 from klingkit.mock_server.control.client import Control
 from klingkit.mock_server.handlers import CREATES
 from klingkit.mock_server.scenario_arguments import check_known
@@ -75,7 +76,7 @@ class Kling(ABC):
             max_journal=MAX_JOURNAL,
             recording=recording,
         )
-        self.simulator = Simulator(settings, clock=Clock(START), send=self._send)
+        self.simulator = Simulator(settings, clock=ClockState(START), send=self._send)
         self._hosts = hosts_of(*self.simulator.contracts.served)
         self._app = create_app(self.simulator)
         self._errors = RaisedErrors()
@@ -95,6 +96,11 @@ class Kling(ABC):
     def _account_key(self) -> str | None:
         """Whose account the test sees; None: every account of the simulator."""
         return None
+
+    @property
+    def _owner(self) -> str:
+        """Whose clock the test moves."""
+        return self._account or SERVER
 
     @contextmanager
     def used(
@@ -129,6 +135,7 @@ class Kling(ABC):
                 if not isinstance(seed, int):
                     raise ValueError(f"seed: {seed!r:.60} is not a whole number")
                 self.simulator.ids.begin(seed)
+            self.simulator.store.put_seed(self._owner, self.simulator.settings.seed if seed is None else seed)
             stack.enter_context(environment(**self._variables()))
             stack.enter_context(no_connection_to(every_host(), self._refused))
             stack.enter_context(self._open())
@@ -208,7 +215,7 @@ class Kling(ABC):
 
     def _let_pass(self, ms: int) -> None:
         if not delivering.get():
-            self.simulator.traveller.advance(ms)
+            self.simulator.traveller.advance(ms, self._owner)
 
     def client(self) -> KlingClient:
         """Return our client on this simulator; it waits on the virtual clock."""
@@ -219,8 +226,8 @@ class Kling(ABC):
             self.url,
             contract=self.simulator.contract.name,
             sleep=self.sleep,
-            monotonic=lambda: self.simulator.clock.now() / 1000,
-            rng=random.Random(self.simulator.ids.seed),  # noqa: S311 - the same in each run
+            monotonic=lambda: self.simulator.clocks.now(self._owner) / 1000,
+            rng=random.Random(self.simulator.store.chance(self._owner).seed),  # noqa: S311 - the same in each run
         )
 
     # What has happened
@@ -255,7 +262,7 @@ class Kling(ABC):
     @property
     def spent(self) -> Decimal:
         """Money that was spent, less what came back."""
-        return self.simulator.store.spent(self._account, self.simulator.clock.now())
+        return self.simulator.store.spent(self._account, self.simulator.clocks.machine())
 
     @property
     def balance(self) -> Decimal | None:
@@ -287,7 +294,7 @@ class Kling(ABC):
         deadline = time.monotonic() + timeout
         while True:
             self._deliver()
-            self.simulator.traveller.run_until(lambda: found() is not None or bool(self._errors))
+            self.simulator.traveller.run_until(lambda: found() is not None or bool(self._errors), self._owner)
             left = deadline - time.monotonic()
             if found() or self._errors or left <= 0:
                 break
@@ -362,7 +369,7 @@ class Kling(ABC):
     def _deliver(self) -> None:
         """Deliver what is due now."""
         if not delivering.get():
-            self.simulator.traveller.advance(0)
+            self.simulator.traveller.advance(0, self._owner)
 
     def _send(self, url: str, body: bytes, headers: dict[str, str], *, timeout_ms: int) -> int:
         token = delivering.set(True)

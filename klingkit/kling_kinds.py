@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -41,9 +40,6 @@ class InProcess(Kling):
         reply = call(self._app, method, url, headers, body)
         if reply.crash:
             self._errors.add(reply.crash)
-        if reply.fault and reply.fault.spread:
-            ms = self.simulator.ids.spread(reply.fault.ms)
-            reply = replace(reply, fault=replace(reply.fault, ms=ms, spread=False))
         return reply
 
     def _passes(self, method: str, url: str) -> None:

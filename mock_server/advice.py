@@ -205,12 +205,11 @@ def _retried_1102(entries: list[Entry]) -> Iterator[Advice]:
 
 
 def _never_fetched(simulator: Simulator, entries: list[Entry]) -> Iterator[Advice]:
-    now = simulator.clock.now()
     queried = {entry.task_id: entry.account for entry in entries if entry.operation == "get_task" and entry.task_id}
     for task_id, account in queried.items():
         record = simulator.store.record(task_id)
         if record is None or record.task.account != account or not record.end_seen or record.fetched:
             continue
         task = record.task
-        if snapshot(task, now).status == simulator.contract_of(task).lifecycle.succeeded:
+        if snapshot(task, simulator.clocks.now(account)).status == simulator.contract_of(task).lifecycle.succeeded:
             yield Advice("never-fetched", f"the pictures of task {task.task_id} were not fetched", task.account, 0)

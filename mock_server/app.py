@@ -24,6 +24,7 @@ from . import advice, request_log
 from .api_paths import ApiPaths
 from .auth import account_of, authenticate, check_enabled
 from .body import read_json_object
+from .clocks import clock_text
 from .control.routes import PREFIX, control_routes
 from .field_hints import unknown_fields
 from .foreign_pages import refusal_for_api
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 
     from klingkit.contract import Operation
 
-    from .scenario import Scenario
+    from .scenario import Fault, Scenario
     from .simulator import Simulator
     from .tasks import Snapshot
 
@@ -106,18 +107,13 @@ def _answered(simulator: Simulator, paths: ApiPaths, environ: WSGIEnvironment) -
 
 
 def _begin(simulator: Simulator, environ: WSGIEnvironment) -> RequestState:
-    """Find the contract of the request's path, and give it its id."""
+    """Find the contract of the request's path."""
     path = environ["PATH_INFO"]
     # Before it is known who asks, what holds for everybody counts.
     served = simulator.contracts.at(path)
     contract = simulator.contracts.of(served, simulator.store.settings(""))
-    request_id = (
-        simulator.ids.gateway_request_id(simulator.clock.now())
-        if contract.request_id_header
-        else simulator.ids.request_id()
-    )
     of_api = not path.startswith(PREFIX)
-    return RequestState(environ, time.time(), of_api, served, contract, request_id)
+    return RequestState(environ, time.time(), of_api, served, contract)
 
 
 def _route(simulator: Simulator, state: RequestState, paths: ApiPaths) -> HttpAnswer:
@@ -142,7 +138,7 @@ def _serve(simulator: Simulator, state: RequestState, operation_id: str, argumen
     state.operation = operation_id
     _find_account(simulator, state)
     contract = state.contract
-    if not simulator.store.count_request(state.account, simulator.clock.now()):
+    if not simulator.store.count_request(state.account, state.clock_state.at(simulator.clocks.machine())):
         raise ApiError(contract.rules["account.rate"])
     operation = contract.operations[operation_id]
     refusal = _read_body(simulator, state, operation) if operation.media_type else None
@@ -178,6 +174,19 @@ def _find_account(simulator: Simulator, state: RequestState) -> None:
     contract = simulator.contracts.of(state.served, settings)
     check_enabled(settings, contract)
     state.account, state.contract = account, contract
+    _identify(simulator, state)
+
+
+def _identify(simulator: Simulator, state: RequestState) -> None:
+    """Give the request its ids, and the time of who asks: of nobody that of the server."""
+    state.id_bits = simulator.ids.of_request(state.account)
+    owner, clock = simulator.store.clock(state.account)
+    now = clock.at(simulator.clocks.machine())
+    state.clock_state = clock
+    if not clock.untouched:
+        state.clock = clock_text(owner, clock, now)
+    by_header = state.contract.request_id_header
+    state.request_id = simulator.ids.gateway(state.id_bits, now) if by_header else simulator.ids.uuid(state.id_bits)
 
 
 def _read_body(simulator: Simulator, state: RequestState, operation: Operation) -> ApiError | None:
@@ -315,6 +324,8 @@ def _fail(simulator: Simulator, state: RequestState, error: Exception) -> HttpAn
 
 
 def _refuse(simulator: Simulator, state: RequestState, error: ApiError) -> HttpAnswer:
+    if not state.request_id:  # it was refused before it was known who asks
+        _identify(simulator, state)
     state.error = error.error.key
     if error.rule:
         state.rule = error.rule.explanation
@@ -326,7 +337,7 @@ def _refuse(simulator: Simulator, state: RequestState, error: ApiError) -> HttpA
         request_id=_id_in_body(simulator, state),
         gateway_request_id=state.request_id,
         path=state.path[:SHORT],
-        at=datetime.fromtimestamp(simulator.clock.now() / 1000, UTC),
+        at=datetime.fromtimestamp(state.clock_state.at(simulator.clocks.machine()) / 1000, UTC),
     )
     if isinstance(answer.body, str):
         location = [("Location", "/")] if 300 <= answer.http < 400 else []
@@ -349,7 +360,7 @@ def _wrong_path(simulator: Simulator, state: RequestState) -> HttpAnswer:
 
 def _id_in_body(simulator: Simulator, state: RequestState) -> str:
     """Return the `request_id` of Kling's bodies: one of its own where the gateway has given the request its id."""
-    return simulator.ids.request_id() if state.contract.request_id_header else state.request_id
+    return simulator.ids.uuid(state.id_bits) if state.contract.request_id_header else state.request_id
 
 
 def _json(state: RequestState, http: int, body: dict[str, Any]) -> HttpAnswer:
@@ -362,6 +373,8 @@ def _answer(state: RequestState, http: int, body: bytes, headers: list[tuple[str
     """Return an answer with the headers that explain it."""
     if state.of_api and state.contract.request_id_header:
         headers.append((state.contract.request_id_header, state.request_id))
+    if state.clock:
+        headers.append(("Klingkit-Clock", state.clock))
     if chosen := state.chosen:
         headers.append(("Klingkit-Scenario", header_value(state.scenario)))
         if chosen.source != "task" and chosen.scenario.fault:
@@ -380,7 +393,10 @@ def _answer(state: RequestState, http: int, body: bytes, headers: list[tuple[str
 
 
 def _finish(simulator: Simulator, state: RequestState, answer: HttpAnswer) -> HttpAnswer:
-    """Keep the request in the journal, and log it in one line."""
+    """Draw what of a fault was left to chance, keep the request in the journal, and log it in one line."""
+    fault: Fault | None = state.environ.get(FAULT)
+    if fault and fault.spread:
+        state.environ[FAULT] = replace(fault, ms=simulator.spread(state.account, fault.ms), spread=False)
     if state.of_api:
         request_log.keep(simulator, state, answer.http)
         request_log.count(simulator, state, answer.http)

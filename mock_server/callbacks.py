@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from klingkit.contract.import_lock import importing
 
+from .clocks import SERVER
 from .counts import ATTEMPTS
 from .deliveries import Attempt, Delivery, Sequel, sequel
 from .foreign_text import log, plain
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from klingkit.contract import Contract
 
-    from .clock import Clock
+    from .clocks import Clocks
     from .counts import Counts
     from .store import Store
     from .tasks import Snapshot, Task
@@ -52,12 +53,12 @@ class SendCallback(Protocol):
 
 
 class Callbacks:
-    """Delivers what the store holds as due: by `deliver_due`, or by threads of its own that wait for the clock."""
+    """Delivers what the store holds as due: by `deliver_due`, or by threads of its own that wait for the clocks."""
 
     def __init__(
         self,
         store: Store,
-        clock: Clock,
+        clocks: Clocks,
         contract_of: Callable[[Task], Contract],
         send: SendCallback,
         *,
@@ -66,20 +67,24 @@ class Callbacks:
     ) -> None:
         self._counts = counts
         self._store = store
-        self._clock = clock
+        self._clocks = clocks
         self._contract_of = contract_of
         self._speed = speed
         self.send = send
         self.in_background = False
         """Whether threads deliver as time goes by."""
-        self._changed = threading.Condition()  # of a lock that one thread may take twice
+        lock = threading.RLock()
+        self._changed = threading.Condition(lock)
+        """Something may be due: told to one of the threads that watch."""
+        self._ended = threading.Condition(lock)
+        """An attempt is over."""
         self._threads = 0
         self._watching = 0
         """Threads that make no attempt."""
         self._attempting: dict[str, str] = {}
         """Account of each attempt that has begun, by the id of its delivery."""
         self._held: list[str | None] = []
-        """Accounts for which no thread begins an attempt; None stands for every one."""
+        """For whom no thread begins an attempt: accounts, those that follow the server's clock (empty), or all (None)."""
 
     def plan(self, task: Task) -> list[Delivery]:
         """Return the callbacks of a new task in the order in which they are made, one for each step of its plan."""
@@ -115,42 +120,46 @@ class Callbacks:
                 self._watch()
                 self._changed.notify()
 
-    def deliver_due(self, account: str | None = None) -> list[tuple[Delivery, Attempt]]:
-        """Make every attempt that is due now, in order, and return them; of others than `account` only where no thread does."""
+    def deliver_due(self, whose: str = SERVER) -> list[tuple[Delivery, Attempt]]:
+        """Make every attempt that is due now of an account, or (empty) of those that follow the server's clock; return them in order."""
         made = []
-        while claimed := self._claim(only=self._of_journey(account)):
+        while claimed := self._claim(only=whose):
             made.append((claimed[0], self._attempt(*claimed)))
         return made
 
-    def next_due(self, account: str | None = None) -> int | None:
+    def next_due(self, whose: str = SERVER) -> int | None:
         """Time in ms of the next attempt that `deliver_due` would make; None if there is none."""
-        return self._store.next_due(only=self._of_journey(account))
+        return self._store.next_due(whose)
 
     def run_in_background(self) -> None:
         """Deliver as time goes by, from threads that start with the first callback and end with the process."""
         self.in_background = True
 
     @contextmanager
-    def held(self, account: str | None = None) -> Iterator[None]:
-        """Let no thread begin an attempt of an account (None: of any) meanwhile; those that have begun are waited for."""
+    def held(self, whose: str | None) -> Iterator[None]:
+        """Let no thread begin an attempt meanwhile of an account, of those that follow the server's clock (empty), or of any (None).
+
+        Those that have begun are waited for.
+        """
         with self._changed:
-            self._held.append(account)
+            self._held.append(whose)
         try:
-            self.settle(account)
+            self._settle(whose)
             yield
         finally:
             with self._changed:
-                self._held.remove(account)
+                self._held.remove(whose)
                 self._changed.notify_all()
 
-    def settle(self, account: str | None = None) -> None:
-        """Wait for the attempts of an account (None: of any) that have begun, which are over in time; not for later ones."""
+    def _settle(self, whose: str | None) -> None:
+        """Wait for the attempts that have begun, which are over in time; not for later ones."""
         with self._changed:
-            begun = {delivery for delivery, whose in self._attempting.items() if account in {None, whose}}
-            self._changed.wait_for(lambda: begun.isdisjoint(self._attempting), LONGEST_WAIT_S)
-
-    def _of_journey(self, account: str | None) -> str | None:
-        return account if self.in_background else None
+            begun = {
+                delivery
+                for delivery, account in self._attempting.items()
+                if whose in {None, account, self._clocks.owner(account)}
+            }
+            self._ended.wait_for(lambda: begun.isdisjoint(self._attempting), LONGEST_WAIT_S)
 
     def _watch(self) -> None:
         """Start a thread if none watches the clock."""
@@ -162,7 +171,7 @@ class Callbacks:
     def _run(self) -> None:
         while True:
             with self._changed:
-                claimed = None if None in self._held else self._claim(without=self._held)
+                claimed = self._claim(without=self._held)
                 if claimed is None:
                     self._changed.wait(self._pause())
                     continue
@@ -177,18 +186,20 @@ class Callbacks:
 
     def _claim(self, *, only: str | None = None, without: Collection[str | None] = ()) -> tuple[Delivery, Task] | None:
         with self._changed:
-            claimed = self._store.claim(self._clock.now(), only=only, without=without)
+            if None in without:
+                return None
+            named = [whose for whose in without if whose is not None]
+            claimed = self._store.claim(self._clocks.machine(), only=only, without=named)
             if claimed:
                 self._attempting[claimed[0].id] = claimed[0].account
             return claimed
 
     def _pause(self) -> float | None:
         """Return for how many s of the machine's time nothing is due; None: until somebody wakes us."""
-        due_at = None if None in self._held else self._store.next_due(without=self._held)
-        if due_at is None:
+        if None in self._held:
             return None
-        ms = due_at - self._clock.now()
-        return None if ms > 0 and self._clock.frozen else max(ms, 1) / 1000
+        wake = self._store.next_wake([whose for whose in self._held if whose is not None])
+        return None if wake is None else max(wake - self._clocks.machine(), 1) / 1000
 
     def _attempt(self, delivery: Delivery, task: Task) -> Attempt:
         """Try once, and note what came of it, for a delivery that was claimed."""
@@ -197,7 +208,8 @@ class Callbacks:
         finally:
             with self._changed:
                 self._attempting.pop(delivery.id, None)
-                self._changed.notify_all()
+                self._ended.notify_all()
+                self._changed.notify()
 
     def _try(self, delivery: Delivery, task: Task) -> Attempt:
         view = at_step(task, delivery.step)
@@ -227,7 +239,7 @@ class Callbacks:
         """Post the callback, unless the scenario loses it; its time is that of the receiver's answer."""
         fault = task.scenario.callback if task.scenario else ""
         if fault == "lost-all" or (fault == "lost" and not delivery.attempts):
-            return Attempt(self._clock.now(), None, "lost on its way, as the scenario wants")
+            return Attempt(self._clocks.now(task.account), None, "lost on its way, as the scenario wants")
         contract = self._contract_of(task)
         body = _encode(callback_body(view, contract)).encode()
         headers = {"Content-Type": contract.callbacks.content_type, **self._signature(delivery, body)}
@@ -238,10 +250,10 @@ class Callbacks:
                 raise NotAllowedError(f"it is longer than {LONGEST_CALLBACK_URL} characters")  # noqa: TRY301
             status = self.send(task.callback_url, body, headers, timeout_ms=contract.callbacks.timeout_ms)
         except NotAllowedError as error:
-            return Attempt(self._clock.now(), None, f"not sent, {plain(str(error))}", refused=True)
+            return Attempt(self._clocks.now(task.account), None, f"not sent, {plain(str(error))}", refused=True)
         except OutboundError as error:
-            return Attempt(self._clock.now(), None, f"failed, {plain(str(error))}")
-        return Attempt(self._clock.now(), status, "" if 200 <= status < 300 else f"answered {status}")
+            return Attempt(self._clocks.now(task.account), None, f"failed, {plain(str(error))}")
+        return Attempt(self._clocks.now(task.account), status, "" if 200 <= status < 300 else f"answered {status}")
 
     def _pauses_ms(self, task: Task) -> list[int]:
         """Return the retry schedule of a task's account."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
 LATEST = 7_258_118_400_000
 """2200-01-01 00:00 UTC, as far as a clock goes."""
@@ -11,69 +12,65 @@ START = 1_767_225_600_000
 """2026-01-01 00:00 UTC, where the clocks of tests begin."""
 
 
-class Clock:
-    """The machine's time, or a time that stands still until it is moved. It never goes back.
+@dataclass(frozen=True, slots=True)
+class ClockState:
+    """How a clock goes: it stands still, or it runs with the machine's, maybe ahead of it. It never goes back."""
 
-    With `start` (ms) it stands there from the beginning, else it runs; `reset` puts it back to how it began.
-    """
-
-    def __init__(self, start: int | None = None) -> None:
-        self._start = start
-        self._lock = threading.Lock()
-        self.reset()
-
-    def reset(self) -> None:
-        """Begin anew: the only way back."""
-        self._standing = self._start
-        self._offset = 0
-        self._latest = 0
+    standing: int | None = None
+    """Time in ms at which it stands; None: it runs."""
+    offset: int = 0
+    """By how many ms it is ahead of the machine's while it runs."""
 
     @property
-    def frozen(self) -> bool:
-        """Whether it stands still."""
-        return self._standing is not None
+    def untouched(self) -> bool:
+        """Whether it shows the machine's time."""
+        return self.standing is None and not self.offset
 
-    def now(self) -> int:
-        """Unix time in ms."""
-        with self._lock:
-            if self._standing is not None:
-                return self._standing
-            self._latest = max(self._latest, time.time_ns() // 1_000_000 + self._offset)
-            return self._latest
+    def at(self, machine: int) -> int:
+        """Return its time in ms when the machine's is `machine` (ms, as everywhere below)."""
+        return machine + self.offset if self.standing is None else self.standing
 
-    @property
-    def ahead(self) -> int:
-        """By how many ms it is ahead of the machine's time; negative if it is behind, exactly 0 if nobody has touched it."""
-        with self._lock:
-            return self._offset if self._standing is None else self._standing - time.time_ns() // 1_000_000
+    def when(self, moment: int) -> int | None:
+        """Return the machine's time at which it shows a moment: 0 if it stands there or later, None if it never gets there by itself."""
+        if self.standing is None:
+            return moment - self.offset
+        return 0 if moment <= self.standing else None
 
-    def freeze(self) -> None:
-        """Stand still from now on."""
-        now = self.now()
-        with self._lock:
-            self._standing = now
+    def frozen(self, machine: int) -> ClockState:
+        """Return it standing still."""
+        return ClockState(self.at(machine))
 
-    def check(self, moment: int) -> None:
-        """Raise ValueError if the clock cannot go to a moment (ms)."""
-        now = self.now()
-        if moment < now:
+    def running(self, machine: int) -> ClockState:
+        """Return it going on from where it is, as fast as the machine's."""
+        return ClockState(None, self.at(machine) - machine)
+
+    def moved(self, moment: int, machine: int) -> ClockState:
+        """Return it standing still at a moment. Raises ValueError if that lies in the past, or after LATEST."""
+        if moment < (now := self.at(machine)):
             raise ValueError(f"the clock does not go back: it is {now} ms, later than {moment} ms")
         if moment > LATEST:
             raise ValueError(f"the clock goes as far as 2200, {LATEST} ms, and not to {moment} ms")
+        return ClockState(moment)
 
-    def move_to(self, moment: int) -> None:
-        """Stand still at a moment (ms). Raises ValueError if that lies in the past, or after LATEST."""
-        self.check(moment)
-        with self._lock:
-            self._standing = moment
 
-    def resume(self) -> None:
-        """Go on from where it is, as fast as the machine's time."""
-        now = self.now()
-        with self._lock:
-            self._offset = now - time.time_ns() // 1_000_000
-            self._latest = now
-            self._standing = None
+class Machine:
+    """The machine's time in ms, which does not go back when somebody sets it."""
+
+    def __init__(self) -> None:
+        self._latest = 0
+
+    def now(self) -> int:
+        """Return it."""
+        now = time.time_ns() // 1_000_000
+        if now < self._latest:
+            return self._latest
+        self._latest = now
+        return now
+
+
+def iso(moment: int) -> str:
+    """Return a time in ms as ISO 8601 in UTC."""
+    return datetime.fromtimestamp(moment / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def duration_text(ms: int) -> str:

@@ -1,91 +1,84 @@
-"""Ids and durations, drawn from one seed."""
+"""Ids: of tasks and of requests. Each is drawn from seed and account, so that no other account has a say in it."""
 
 from __future__ import annotations
 
 import hashlib
-import random
+import itertools
 import string
 import threading
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from .scenario import LONGEST_FAULT_MS
+from .chance import draw
+
+if TYPE_CHECKING:
+    from .chance import ChanceState
 
 ALPHANUMERIC = string.ascii_letters + string.digits
 PAIRS = [ALPHANUMERIC[number // 62 % 62] + ALPHANUMERIC[number % 62] for number in range(4096)]
+MOST_COUNTED = 10_000
+"""Accounts whose requests are counted."""
 
 
 class Ids:
-    """The one source of randomness; safe to use from many threads."""
+    """The ids that one process gives; safe to use from many threads.
 
-    def __init__(self, seed: int, *, epoch_ms: int, shift: int) -> None:
-        self._lock = threading.Lock()
+    `apart` tells it from other processes with the same seed that keep their state in the same place.
+    """
+
+    def __init__(self, seed: int, *, epoch_ms: int, shift: int, apart: bytes = b"") -> None:
         self._epoch_ms = epoch_ms
         self._shift = shift
+        self._apart = apart
+        self._lock = threading.Lock()
         self._second = (0, "")  # formatting a date is most of the cost of an id
         self.begin(seed)
 
     def begin(self, seed: int) -> None:
-        """Begin as a new simulator does: the same run from here gives the same ids."""
+        """Begin as a new process does: the same run from here gives the same ids."""
+        self._seed = seed
+        self._rounds = 0
+        self._requests: dict[str, itertools.count[int]] = {}
+
+    def go_on(self) -> None:
+        """Begin anew, with other ids than before."""
         with self._lock:
-            self.seed = seed
-            self._random = random.Random(seed)  # noqa: S311 - reproducible on purpose, nothing secret is drawn
-            self._latest = self._random.getrandbits(self._shift)
-            self._reseeds = 0
-            self._salt = 0
+            self._rounds += 1
+            self._requests = {}
 
-    def reseed(self, seed: int) -> None:
-        """Begin all chance anew from a seed; ids stay different from those of before."""
-        with self._lock:
-            self.seed = seed
-            self._random = random.Random(seed)  # noqa: S311
-            self._reseeds += 1
-            # The same seed draws the same numbers again: what ids are made of is told apart by how often that was.
-            self._salt = int.from_bytes(hashlib.sha256(str(self._reseeds).encode()).digest()[:16])
+    def of_task(self, account: str, chance: ChanceState, now: int, tries: int = 0) -> str:
+        """Return a snowflake: ms since the epoch of the contract, then the next number of the account's sequence.
 
-    def task_id(self, now: int) -> str:
-        """Return a snowflake: ms since the epoch of the contract, then the next number of one sequence.
-
-        The sequence goes on whatever the seed and the clock, so that a moment that comes twice does not give an id twice. It begins
-        again after 2 to the power of `shift` ids; `store.add` finds an id that is still taken.
+        The sequence goes on whatever the account's seed and clock, so that a moment that comes twice does not give an id twice.
+        Two sequences may meet, and each begins again after 2 to the power of `shift` ids: `store.add` finds an id that is taken,
+        and another one is had by a higher number of `tries`.
         """
-        with self._lock:
-            self._latest = low = (self._latest + 1) % (1 << self._shift)
-        return str((now - self._epoch_ms << self._shift) | low)
+        low = draw(self._seed, self._rounds, account, "id", tries) + chance.ever
+        return str((now - self._epoch_ms << self._shift) | low % (1 << self._shift))
 
-    def request_id(self) -> str:
+    def of_request(self, account: str) -> int:
+        """Return what the ids of the next request of an account are made of."""
+        counter = self._requests.get(account)
+        if counter is None:
+            if len(self._requests) >= MOST_COUNTED:
+                self.go_on()
+            counter = self._requests.setdefault(account, itertools.count())
+        text = f"{self._seed} {self._rounds} {account} {next(counter)}".encode("utf-8", "surrogatepass")
+        return int.from_bytes(hashlib.blake2b(text, digest_size=32, key=self._apart).digest())
+
+    def uuid(self, bits: int) -> str:
         """Return a UUID v4, the `request_id` of Kling's bodies."""
-        with self._lock:
-            digits = f"{self._bits(128):032x}"
+        digits = f"{bits & (1 << 128) - 1:032x}"
         variant = "89ab"[int(digits[16], 16) % 4]
         return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 
-    def gateway_request_id(self, now: int) -> str:
+    def gateway(self, bits: int, now: int) -> str:
         """Return UTC time to the ns and 8 letters or digits, as recorded of CometAPI."""
+        bits >>= 128
         seconds, ms = divmod(now, 1000)
-        with self._lock:
-            if seconds != self._second[0]:
-                self._second = (seconds, f"{datetime.fromtimestamp(seconds, UTC):%Y%m%d%H%M%S}")
-            below_ms = self._bits(32) % 1_000_000
-            bits = self._bits(48)
-            tail = "".join([PAIRS[bits >> shift & 4095] for shift in (0, 12, 24, 36)])
-            return f"{self._second[1]}{ms:03}{below_ms:06}{tail}"
-
-    def _bits(self, number: int) -> int:
-        return self._random.getrandbits(number) ^ (self._salt & ((1 << number) - 1))
-
-    def happens(self, probability: float) -> bool:
-        """Draw whether something happens."""
-        if probability >= 1:
-            return True
-        with self._lock:
-            return self._random.random() < probability
-
-    def spread(self, median: int) -> int:
-        """Draw the ms of a fault from a log-normal distribution with that median, which has no longest one of its own."""
-        with self._lock:
-            return min(int(median * self._random.lognormvariate(0, 0.5)), LONGEST_FAULT_MS)
-
-    def duration(self, low: int, high: int) -> int:
-        """Draw a number of ms evenly between two."""
-        with self._lock:
-            return self._random.randint(low, high)
+        second, text = self._second
+        if seconds != second:
+            text = f"{datetime.fromtimestamp(seconds, UTC):%Y%m%d%H%M%S}"
+            self._second = (seconds, text)
+        tail = "".join([PAIRS[bits >> shift & 4095] for shift in (0, 12, 24, 36)])
+        return f"{text}{ms:03}{(bits >> 48) % 1_000_000:06}{tail}"

@@ -25,9 +25,9 @@ def keep(simulator: Simulator, state: RequestState, http: int) -> None:
     """Put a request of the API into the journal; its key does not get there."""
     shown = kept(state.raw, state.body)
     entry = Entry(
-        at=simulator.clock.now(),
+        at=state.clock_state.at(simulator.clocks.machine()),
         wall=state.started,
-        frozen=simulator.clock.frozen,
+        frozen=state.clock_state.standing is not None,
         request_id=state.request_id,
         account=state.account,
         contract=state.contract.text,
@@ -111,6 +111,7 @@ def _fields(state: RequestState, http: int, ms: float) -> dict[str, Any]:
         "account": plain(state.account) if state.account != NOBODY else "",
         "operation": state.operation,
         "task_id": state.task_id,
+        "clock": state.clock,
         "scenario": plain(state.scenario, HEADER),
         "rule": plain(state.rule, HEADER),
         "warnings": [plain(text, HEADER) for _, text in state.advice],
@@ -123,6 +124,8 @@ def _notes(state: RequestState) -> list[str]:
         notes.append(f"request {state.request_id}")
     if state.task_id:
         notes.append(f"task {state.task_id}")
+    if state.clock:
+        notes.append(f"clock {state.clock}")
     if state.chosen:
         notes.append(f"scenario {state.chosen.scenario.name} ({state.chosen.source})")
     if state.rule:

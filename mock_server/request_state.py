@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from .clock import ClockState
+
 if TYPE_CHECKING:
     from klingkit.contract import Contract
 
     from .simulator import Chosen
 
+REAL = ClockState()
 STATE = "klingkit.state"
 """Where the WSGI environ holds it."""
 FAULT = "klingkit.fault"
@@ -42,8 +45,14 @@ class RequestState:
     """What the server serves at its path, whatever was set since."""
     contract: Contract
     """By which it is answered: as that was set for everybody, and once the account is known, for the account."""
-    request_id: str
+    request_id: str = ""
     """The gateway's, in the header of the contract; where there is no such header, that of the body."""
+    id_bits: int = 0
+    """What its ids are made of."""
+    clock_state: ClockState = REAL
+    """How the clock goes by which it is answered."""
+    clock: str = ""
+    """The same as header, journal and log show it, where it is not the machine's time."""
     account: str = NOBODY
     operation: str = ""
     raw: bytes = b""

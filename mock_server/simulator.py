@@ -14,7 +14,9 @@ from klingkit.contract.import_lock import importing
 
 from .cache import Workshop
 from .callbacks import Callbacks
-from .clock import Clock
+from .chance import between, share, spread
+from .clock import ClockState
+from .clocks import Clocks
 from .contracts import Contracts, create_path
 from .counts import Counts
 from .foreign_text import log
@@ -23,7 +25,7 @@ from .outbound import NotAllowedError, Outbound, OutboundError, host_and_path
 from .picture_hints import why_it_fails
 from .scenario_choice import find_marker, is_known
 from .settings import Settings
-from .store import MemoryStore, RefusedError, Store, TakenIdError
+from .store import MemoryStore, RefusedError, StaleChanceError, Store, TakenIdError
 from .tasks import LONGEST_CALLBACK_URL, Plan, Snapshot, Task, at_step, shortened, snapshot
 from .time_travel import Traveller
 
@@ -32,8 +34,10 @@ if TYPE_CHECKING:
 
     from klingkit.contract import Contract, Rule
     from klingkit.contract.rules import RequestRules
+    from klingkit.contract.spec import Lifecycle
 
     from .callbacks import SendCallback
+    from .chance import ChanceState
     from .scenario import Scenario
 
 
@@ -63,13 +67,15 @@ class Simulator:
         settings: Settings | None = None,
         *,
         contract: Contract | None = None,
-        clock: Clock | None = None,
+        clock: ClockState | None = None,
         send: SendCallback | None = None,
         counts: Counts | None = None,
     ) -> None:
         self.counts = counts or Counts()
         self.settings = settings or Settings()
-        self.clock = clock or Clock()
+        self._start = clock or ClockState()
+        self.store: Store = MemoryStore(self.settings, self._start)
+        self.clocks = Clocks(self.store)
         self._is_recorded = False
         self._of_no_use: Exception | None = None
         self.contracts = Contracts(self.settings.contract, contract, self._recorded, self.settings.assume)
@@ -81,7 +87,6 @@ class Simulator:
         """Secret key by access key."""
         self.started = time.monotonic()
         self.ids = Ids(self.settings.seed, epoch_ms=self.contract.task_id_epoch_ms, shift=self.contract.task_id_shift)
-        self.store: Store = MemoryStore(self.settings)
         self._workshop = Workshop()
         self._warned_of_drops = False
         self.find_questions: Callable[[Contract, Mapping[str, Any]], tuple[str, ...]] | None = None
@@ -91,10 +96,10 @@ class Simulator:
         self._fetcher = self._outbound(self.settings.allow_fetch, "--allow-fetch")
         send = send or self._outbound(self.settings.allow_callback, "--allow-callback").post
         speed = self.settings.speed
-        self.callbacks = Callbacks(self.store, self.clock, self.contract_of, send, counts=self.counts, speed=speed)
-        if not self.clock.frozen:
+        self.callbacks = Callbacks(self.store, self.clocks, self.contract_of, send, counts=self.counts, speed=speed)
+        if self._start.standing is None:
             self.callbacks.run_in_background()
-        self.traveller = Traveller(self.clock, self.store, self.callbacks, self.contract_of)
+        self.traveller = Traveller(self.clocks, self.store, self.callbacks)
 
     def contract_of(self, task: Task) -> Contract:
         """Return the contract by which a task was made."""
@@ -122,9 +127,21 @@ class Simulator:
         if chosen and not is_known(chosen.scenario, contract):
             self.give_back(operation_id, chosen)
             return None
-        if chosen and not self.ids.happens(chosen.scenario.probability):
+        if chosen and chosen.scenario.probability < 1 and not self._happens(account, chosen.scenario.probability):
             return None
         return chosen
+
+    def _happens(self, account: str, probability: float) -> bool:
+        return share(*self._draw(account)) < probability
+
+    def spread(self, account: str, median: int) -> int:
+        """Draw the ms of a fault that a request of an account meets."""
+        return spread(median, *self._draw(account))
+
+    def _draw(self, account: str) -> tuple[object, ...]:
+        """Return from what something is drawn that belongs to no task."""
+        chance = self.store.chance(account)
+        return chance.seed, chance.account, "request", self.store.next_draw(account)
 
     def give_back(self, operation_id: str, chosen: Chosen) -> None:
         """Undo the use of a queued scenario: the request was refused, so that it did not come to pass."""
@@ -154,29 +171,32 @@ class Simulator:
             raise violations[0].error
         pictures, failed_rule, why = self._look_at(pictures, scenario, contract, request)
         body = request.meant(body)
-        now = self.clock.now()
-        task = Task(
-            task_id=self.ids.task_id(now),
-            account=account,
-            plan=self._plan(contract, now, failed_rule, scenario, why),
-            prompt=(body.get("prompt") or ""),
-            n=body["n"],
-            aspect_ratio=body["aspect_ratio"],
-            pictures=tuple(
+        settled = {
+            "account": account,
+            "prompt": body.get("prompt") or "",
+            "n": body["n"],
+            "aspect_ratio": body["aspect_ratio"],
+            "pictures": tuple(
                 replace(picture, data=None, url=shortened(picture.url or "") or None) for picture in pictures
             ),
-            external_task_id=shortened(body.get("external_task_id") or ""),
-            callback_url=(body.get("callback_url") or "")[: LONGEST_CALLBACK_URL + 1],
-            base_url=base_url,
-            cost=contract.price_per_picture * body["n"],
-            contract=contract.text,
-            request_id=request_id,
-            path=create_path(contract),
-            watermark=bool((body.get("watermark_info") or {}).get("enabled")),
-            progression=progression or self.store.settings(account).progression,
-            scenario=scenario,
-        )
-        task = self._submit(task, now, pictures if failed_rule is None else [])
+            "external_task_id": shortened(body.get("external_task_id") or ""),
+            "callback_url": (body.get("callback_url") or "")[: LONGEST_CALLBACK_URL + 1],
+            "base_url": base_url,
+            "cost": contract.price_per_picture * body["n"],
+            "contract": contract.text,
+            "request_id": request_id,
+            "path": create_path(contract),
+            "watermark": bool((body.get("watermark_info") or {}).get("enabled")),
+            "progression": progression or self.store.settings(account).progression,
+            "scenario": scenario,
+        }
+
+        def drawn(now: int, chance: ChanceState, tries: int) -> Task:
+            origin = chance.next_task
+            plan = self._plan(contract, now, origin, scenario, (failed_rule, why))
+            return Task(task_id=self.ids.of_task(account, chance, now, tries), plan=plan, chance=origin, **settled)
+
+        task = self._submit(account, contract, drawn, pictures if failed_rule is None else [])
         return at_step(task, 0)
 
     def query(self, account: str, name: str, *, contract: Contract | None = None) -> Snapshot:
@@ -186,7 +206,7 @@ class Simulator:
         account's, dropped, or not visible yet.
         """
         contract = contract or self.contract
-        now = self.clock.now()
+        now = self.clocks.now(account)
         task_id = self._task_id(account, name, contract)
         task = self.store.poll(task_id, account, now) if task_id else None
         if task is None:
@@ -215,7 +235,7 @@ class Simulator:
             raise violations[0].error
         values = {**request.defaults, **values}
         number, size = values["pageNum"], values["pageSize"]
-        now = self.clock.now()
+        now = self.clocks.now(account)
         oldest_first = paging == "oldest-first"
         tasks = self.store.page(account, create_path(contract), (number - 1) * size, size, oldest_first=oldest_first)
         return [snapshot(task, now) for task in tasks]
@@ -229,13 +249,11 @@ class Simulator:
         if task is None or not 0 <= index < task.n:
             return None
         lifecycle = self.contract_of(task).lifecycle
-        now = self.clock.now()
+        now = self.clocks.now(task.account)
         if (view := snapshot(task, now)).status != lifecycle.succeeded:
             return None
         self.store.mark_fetched(task_id)
-        expires = task.scenario is not None and task.scenario.urls == "expired"
-        life_ms = task.scenario.url_life_ms if task.scenario and expires else lifecycle.result_ms
-        if now >= view.updated_at + life_ms:
+        if now >= view.updated_at + task.plan.result_ms:
             raise ResultExpiredError
         if (cached := self.store.results.get((task_id, index, *WATERMARKED * watermark))) is not None:
             return cached
@@ -262,7 +280,8 @@ class Simulator:
 
     def move(self, task_id: str) -> Snapshot | None:
         """Bring a task one step further by hand; None if there is no such task."""
-        now = self.clock.now()
+        task = self.store.get(task_id)
+        now = self.clocks.now(task.account) if task else 0
         task = self.store.move(task_id, now)
         if task is None:
             return None
@@ -270,22 +289,20 @@ class Simulator:
         return snapshot(task, now)
 
     def reset(self, account: str | None = None) -> None:
-        """Forget everything of an account; of all, and put clock and seed back to where they began.
+        """Forget everything of an account, its clock and its seed too; without one of all, and put both back to where they began.
 
-        Complete when it returns: a journey in time ends where it is, and attempts that have begun are waited for; of an account
-        only its own.
+        Complete when it returns: a journey by a clock that is given back ends where it is, and attempts that have begun are waited
+        for; of an account only its own.
         """
-        if account is not None:
-            self.store.reset_account(account)
-            self.callbacks.settle(account)
-            return
-        with self.traveller.stopped():
+        with self.traveller.stopped(account):
+            if account is not None:
+                self.store.reset_account(account)
+                return
             self.store.reset()
-            self.clock.reset()
-            if self.clock.frozen:  # where it stood at the start: the same run again gives the same ids again
+            if self._start.standing is None:
+                self.ids.go_on()
+            else:  # where it stood at the start: the same run again gives the same ids again
                 self.ids.begin(self.settings.seed)
-            else:
-                self.ids.reseed(self.settings.seed)
             self._warned_of_drops = False
 
     def _recorded(self, contract: Contract) -> Contract:
@@ -298,7 +315,7 @@ class Simulator:
         from klingkit.contract.recordings.files import OtherContractError  # noqa: PLC0415 - few simulators have one
 
         try:
-            found = _with_recording(contract, self.settings.recording, self.clock)
+            found = _with_recording(contract, self.settings.recording, self.clocks.now())
         except OtherContractError as error:
             self._of_no_use = self._of_no_use or error
             return contract
@@ -329,17 +346,31 @@ class Simulator:
             return pictures, None, ""
         return pictures, broken[0][1], why_it_fails(contract, *broken[0])
 
-    def _submit(self, task: Task, now: int, pictures: list[Picture]) -> Task:
-        """Keep a task, under another id if its own is taken, and return it. Raises ApiError if it is refused."""
-        contract = self.contract_of(task)
+    def _submit(
+        self,
+        account: str,
+        contract: Contract,
+        drawn: Callable[[int, ChanceState, int], Task],
+        pictures: list[Picture],
+    ) -> Task:
+        """Keep a task and return it, drawn again if another one of the account was first, or its id is taken. Raises ApiError if it is refused."""
         freed_by = contract.lifecycle.failed if contract.takes("external-id-after-failure") == "freed" else ""
         inputs = {number: picture.data for number, picture in enumerate(pictures) if picture.data is not None}
-        try:
-            dropped = self.store.add(task, now, self.callbacks.plan(task), freed_by=freed_by, inputs=inputs)
-        except TakenIdError:
-            return self._submit(replace(task, task_id=self.ids.task_id(now)), now, pictures)
-        except RefusedError as error:
-            raise ApiError(contract.rules[error.rule_id], value=task.external_task_id) from None
+        tries = 0
+        while True:
+            now, chance = self.clocks.now(account), self.store.chance(account)
+            task = drawn(now, chance, tries)
+            try:
+                dropped = self.store.add(
+                    task, now, self.callbacks.plan(task), freed_by=freed_by, inputs=inputs, expected=chance
+                )
+                break
+            except StaleChanceError:
+                pass
+            except TakenIdError:
+                tries += 1
+            except RefusedError as error:
+                raise ApiError(contract.rules[error.rule_id], value=task.external_task_id) from None
         if dropped and not self._warned_of_drops:
             self._warned_of_drops = True
             number = self.store.count_tasks()
@@ -349,30 +380,31 @@ class Simulator:
         return task
 
     def _plan(
-        self, contract: Contract, now: int, failed_rule: Rule | None, scenario: Scenario | None, why: str
+        self, contract: Contract, now: int, origin: int, scenario: Scenario | None, failure: tuple[Rule | None, str]
     ) -> Plan:
+        """Return the plan of a task that is submitted now; what is left to chance is drawn from `origin`."""
+        failed_rule, why = failure
         lifecycle = contract.lifecycle
         reason = scenario.reason if scenario else ""
         end = lifecycle.failed if failed_rule or reason else lifecycle.succeeded
         path = (scenario.path if scenario else ()) or (lifecycle.submitted, lifecycle.processing, end)
         slowdown = scenario.slowdown if scenario else 1
         steps = [(path[0], now)]
-        for status in path[1:]:
-            at = now + int(self._duration(lifecycle.timings[lifecycle.roles[status]]) * slowdown)
-            steps.append((status, max(at, steps[-1][1])))
+        for step, status in enumerate(path[1:], 1):
+            ms = self._duration(lifecycle.timings[lifecycle.roles[status]], origin, step)
+            steps.append((status, max(now + int(ms * slowdown), steps[-1][1])))
         failed_rule = failed_rule if path[-1] == lifecycle.failed and not reason else None
         return Plan(
             steps=tuple(steps),
             ends=not lifecycle.transitions[path[-1]],
             message=reason or (failed_rule.text() if failed_rule else ""),
             rule=failed_rule.id if failed_rule else "",
+            result_ms=_result_ms(lifecycle, scenario) if path[-1] == lifecycle.succeeded else 0,
             why=why,
         )
 
-    def _duration(self, between: tuple[int, int]) -> int:
-        if self.settings.instant:
-            return 0
-        return int(self.ids.duration(*between) / self.settings.speed)
+    def _duration(self, limits: tuple[int, int], *origin: object) -> int:
+        return 0 if self.settings.instant else int(between(*limits, *origin) / self.settings.speed)
 
     def _unreachable(self, pictures: list[Picture]) -> Picture | None:
         """Return a picture that nobody could fetch: no host is ever named `.invalid` (RFC 6761)."""
@@ -401,18 +433,23 @@ class Simulator:
         return replace(picture, data=data), True
 
 
-def _with_recording(contract: Contract, folder: str, clock: Clock) -> Contract:
+def _with_recording(contract: Contract, folder: str, now: int) -> Contract:
     """Return the contract with the answers of a recording; log what of them cannot be given. Raises BrokenRecordingError."""
     from klingkit.contract.recordings.files import load  # noqa: PLC0415
     from klingkit.contract.recordings.replay import apply  # noqa: PLC0415 - few simulators have one
 
     recording = load(Path(folder), contract)
-    if recording.is_old(datetime.fromtimestamp(clock.now() / 1000, UTC)):
+    if recording.is_old(datetime.fromtimestamp(now / 1000, UTC)):
         log.warning("recording %s is of %s; record it anew", folder, recording.at.date())
     contract, problems = apply(recording, contract)
     if problems:
         log.warning("recording %s cannot be applied in everything: %s", folder, "; ".join(problems))
     return contract
+
+
+def _result_ms(lifecycle: Lifecycle, scenario: Scenario | None) -> int:
+    """Return for how long results are kept."""
+    return scenario.url_life_ms if scenario and scenario.urls == "expired" else lifecycle.result_ms
 
 
 def _host(url: str) -> str:

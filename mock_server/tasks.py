@@ -42,6 +42,8 @@ class Plan:
     """`task_status_msg` of the end."""
     rule: str = ""
     """Id of the async rule that makes the task fail; empty if none does."""
+    result_ms: int = 0
+    """For how long after the end its results are kept; 0 if there are none."""
     why: str = ""
     """What is wrong with the picture that makes it fail, in one line; empty if none does."""
 
@@ -83,6 +85,8 @@ class Task:
     """One of `progressions.py`."""
     scenario: Scenario | None = None
     """The one that applied to its create."""
+    chance: int = 0
+    """What all that is left to chance of it is drawn from (`chance.py`)."""
     moved_at: tuple[int, ...] = field(default=())
     """Time in ms at which each step after the first was reached, as far as that was by a query or by hand."""
 

@@ -26,7 +26,7 @@ from werkzeug.test import EnvironBuilder
 
 from klingkit.contract import Contract, load_contract
 from klingkit.mock_server.app import create_app
-from klingkit.mock_server.clock import START, Clock
+from klingkit.mock_server.clock import START, ClockState
 from klingkit.mock_server.settings import Settings
 from klingkit.mock_server.simulator import Simulator
 
@@ -124,9 +124,23 @@ def referee(contract: Contract) -> OpenAPI:
     return OpenAPI.from_dict(contract.document)
 
 
+class Clock:
+    """The server's clock of every simulator that a test makes."""
+
+    def __init__(self) -> None:
+        self.simulators: list[Simulator] = []
+
+    def now(self) -> int:
+        return self.simulators[-1].clocks.now() if self.simulators else START
+
+    def move_to(self, moment: int) -> None:
+        for simulator in self.simulators:
+            simulator.clocks.move_to(moment)
+
+
 @pytest.fixture
 def clock() -> Clock:
-    return Clock(START)
+    return Clock()
 
 
 @pytest.fixture
@@ -134,7 +148,9 @@ def make_api(clock: Clock, referee: OpenAPI) -> Callable[..., Api]:
     """Make an Api over a simulator with settings of its own and a virtual clock."""
 
     def make(send: Any = None, **options: Any) -> Api:
-        return Api(Simulator(Settings(**options), clock=clock, send=send), referee)
+        simulator = Simulator(Settings(**options), clock=ClockState(START), send=send)
+        clock.simulators.append(simulator)
+        return Api(simulator, referee)
 
     return make
 

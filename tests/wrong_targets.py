@@ -16,7 +16,7 @@ from klingkit.contract.recordings.from_run import record
 from klingkit.contract.verify.run import verify
 from klingkit.contract.verify.selection import Options
 from klingkit.mock_server.app import create_app
-from klingkit.mock_server.clock import START, Clock
+from klingkit.mock_server.clock import START, ClockState
 from klingkit.mock_server.mutants.making import SPEED
 from klingkit.mock_server.serving.in_process import SimulatorTarget, in_process_target
 from klingkit.mock_server.settings import Settings
@@ -82,7 +82,7 @@ def wrong_target(
 ) -> SimulatorTarget:
     """Return a simulator whose answers, or whose requests, go through the hands of a test."""
     settings = {"keys": frozenset({KEY, OTHER_KEY}), "speed": SPEED, **settings}
-    simulator = Simulator(Settings(**settings), clock=Clock(START), send=lambda *_, **__: 204)
+    simulator = Simulator(Settings(**settings), clock=ClockState(START), send=lambda *_, **__: 204)
     right = create_app(simulator).wsgi_app
 
     def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from ..clock import iso
+from ..clocks import SERVER
 from ..handlers import CREATES
 from ..journal import masked_headers, readable
 from ..outbound import host_and_path
@@ -13,26 +14,30 @@ from ..tasks import at_step, snapshot
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..clock import Clock
     from ..deliveries import Delivery
     from ..journal import Entry
     from ..simulator import Simulator
     from ..store.store import TaskRecord
 
 
-def clock_body(simulator: Simulator, events: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the clock, and what happened on its way."""
-    now = simulator.clock.now()
-    return {"now": now, "time": _iso(now), "frozen": simulator.clock.frozen, "events": events}
+def clock_body(simulator: Simulator, account: str | None, events: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the clock that an account, or (None) the server, goes by, and what happened on its way."""
+    owner, clock = simulator.store.clock(account or SERVER)
+    now = clock.at(simulator.clocks.machine())
+    frozen = clock.standing is not None
+    return {"now": now, "time": iso(now), "frozen": frozen, "own": owner != SERVER, "events": events}
 
 
-def clock_state(clock: Clock) -> dict[str, Any]:
-    """Return whether the clock stands still or has been moved."""
-    return {"time": _iso(clock.now()), "frozen": clock.frozen, "moved_ms": clock.ahead}
-
-
-def _iso(moment: int) -> str:
-    return datetime.fromtimestamp(moment / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def clock_health(simulator: Simulator) -> dict[str, Any]:
+    """Return whether the server's clock stands still or has been moved, and how many accounts have one of their own."""
+    clock, machine = simulator.clocks.state(), simulator.clocks.machine()
+    now = clock.at(machine)
+    return {
+        "time": iso(now),
+        "frozen": clock.standing is not None,
+        "moved_ms": now - machine,
+        "own_clocks": simulator.store.own_clocks(),
+    }
 
 
 def task_bodies(simulator: Simulator, records: Sequence[TaskRecord]) -> list[dict[str, Any]]:
@@ -43,7 +48,7 @@ def task_bodies(simulator: Simulator, records: Sequence[TaskRecord]) -> list[dic
 
 def _task_body(simulator: Simulator, record: TaskRecord, deliveries: list[Delivery]) -> dict[str, Any]:
     task = record.task
-    view = snapshot(task, simulator.clock.now())
+    view = snapshot(task, simulator.clocks.now(task.account))
     steps = [at_step(task, step) for step in range(len(task.plan.steps))]
     manual = task.progression == "manual"
     return {

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import jsonschema_rs
 
@@ -23,6 +23,7 @@ from ..advice import REMEDIES, advise
 from ..auth import NAMELESS
 from ..callbacks import check_secret
 from ..clock import parse_duration
+from ..clocks import SERVER
 from ..contracts import create_path
 from ..handlers import HANDLERS
 from ..progressions import PROGRESSIONS
@@ -32,7 +33,7 @@ from ..scenarios import scenario_table
 from ..store import PAGE, TooManyError, UnknownCursorError
 from ..tasks import shortened
 from ..time_travel import JourneyEndedError
-from .bodies import clock_body, clock_state, delivery_body, entry_bodies, task_bodies
+from .bodies import clock_body, clock_health, delivery_body, entry_bodies, task_bodies
 from .document import control_document, control_operations, control_parameters, described
 from .metrics import exposition
 
@@ -44,7 +45,9 @@ if TYPE_CHECKING:
     from ..journal import Entry
     from ..simulator import Simulator
     from ..store.store import TaskRecord
+    from ..time_travel import Event
 
+Result = TypeVar("Result")
 MAX_WAIT_MS = 60_000
 OPEN = ("get_index", "get_health")
 """Operations that are there without a control API too."""
@@ -104,20 +107,19 @@ class Operations:
             raise ControlError(str(error)) from None
         return served[contract or next(iter(served))].document
 
-    def get_health(self, _: str | None) -> dict[str, Any]:
+    def get_health(self, account: str | None) -> dict[str, Any]:
         """Tell that the server runs, which contract it follows, since when (s), and what it holds."""
         simulator = self._simulator
-        now = simulator.clock.now()
-        statuses = simulator.store.count_statuses(now)
+        statuses = simulator.store.count_statuses(simulator.clocks.machine())
         return {
             "status": "ok",
             "version": _version(),
             "contract": self._names(),
-            "seed": simulator.ids.seed,
+            "seed": simulator.store.chance(account or SERVER).seed,
             "worker": os.getpid(),
             "workers": simulator.settings.workers,
             "uptime_s": round(time.monotonic() - simulator.started, 3),
-            "clock": clock_state(simulator.clock),
+            "clock": clock_health(simulator),
             "tasks": {status: statuses.get(status, 0) for status in simulator.contract.lifecycle.transitions},
             "callbacks": simulator.store.delivery_counts(),
             "requests": simulator.store.journal.count,
@@ -133,9 +135,9 @@ class Operations:
 
     def get_account(self, account: str | None) -> dict[str, Any]:
         """Return settings, money and slots."""
-        store, now = self._simulator.store, self._simulator.clock.now()
+        store, machine = self._simulator.store, self._simulator.clocks.machine()
         settings = store.settings(account or "")
-        spent = store.spent(account, now)
+        spent = store.spent(account, machine)
         used = spent if account else Decimal(0)
         return {
             "account": account,
@@ -147,7 +149,7 @@ class Operations:
             "spent": f"{spent:f}",
             "currency": " and ".join(dict.fromkeys(found.currency for found in self._contracts(account))),
             "concurrency": settings.concurrency,
-            "slots_held": store.slots(account, now),
+            "slots_held": store.slots(account, machine),
             "requests": settings.requests,
             "window": f"{settings.window_ms}ms",
             "disabled": settings.disabled,
@@ -197,7 +199,7 @@ class Operations:
             )
             if changes.get("callback_secret") is not None:
                 check_secret(changes["callback_secret"])
-            self._simulator.store.configure(account, changes, self._simulator.clock.now())
+            self._simulator.store.configure(account, changes, self._simulator.clocks.now(account or SERVER))
         except (ValueError, TooManyError) as error:
             raise ControlError(str(error)) from None
         return self.get_account(account)
@@ -255,40 +257,46 @@ class Operations:
             raise ControlError(str(error)) from None
         return self._queued(account)
 
-    def get_clock(self, _: str | None) -> dict[str, Any]:
+    def get_clock(self, account: str | None) -> dict[str, Any]:
         """Tell the time."""
-        return clock_body(self._simulator, [])
+        return clock_body(self._simulator, account, [])
 
-    def freeze_clock(self, _: str | None) -> dict[str, Any]:
+    def freeze_clock(self, account: str | None) -> dict[str, Any]:
         """Let the clock stand still."""
-        self._simulator.clock.freeze()
-        return clock_body(self._simulator, [])
+        self._change(lambda: self._simulator.clocks.freeze(account or SERVER))
+        return clock_body(self._simulator, account, [])
 
-    def resume_clock(self, _: str | None) -> dict[str, Any]:
+    def resume_clock(self, account: str | None) -> dict[str, Any]:
         """Let the clock go on."""
-        self._simulator.traveller.resume()
+        self._change(lambda: self._simulator.traveller.resume(account or SERVER))
         self._simulator.callbacks.wake()
-        return clock_body(self._simulator, [])
+        return clock_body(self._simulator, account, [])
 
     def advance_clock(
         self, account: str | None, *, by: str | None = None, to: str | int | None = None
     ) -> dict[str, Any]:
         """Move the clock, and return what happened on the way."""
+        events = self._change(lambda: self._travel(account or SERVER, by, to))
+        return clock_body(self._simulator, account, events)
+
+    def _travel(self, owner: str, by: str | None, to: str | int | None) -> list[Event]:
         traveller = self._simulator.traveller
+        if by is not None:
+            return traveller.advance(parse_duration(by), owner)
+        if to == "next":
+            return traveller.advance_to_next(owner)
+        if to == "idle":
+            return traveller.run_until_idle(owner)
+        return traveller.advance_to(to if isinstance(to, int) else _moment(str(to)), owner)
+
+    def _change(self, change: Callable[[], Result]) -> Result:
+        """Do what has to do with a clock or a seed."""
         try:
-            if by is not None:
-                events = traveller.advance(parse_duration(by), account)
-            elif to == "next":
-                events = traveller.advance_to_next(account)
-            elif to == "idle":
-                events = traveller.run_until_idle(account)
-            else:
-                events = traveller.advance_to(to if isinstance(to, int) else _moment(str(to)), account)
-        except ValueError as error:
+            return change()
+        except (ValueError, TooManyError) as error:
             raise ControlError(str(error)) from None
         except JourneyEndedError as error:
             raise ControlError(str(error), 409) from None
-        return clock_body(self._simulator, events)
 
     def list_journal(self, account: str | None, *, after: int = 0, limit: int = PAGE, **wanted: Any) -> dict[str, Any]:
         """Return a page of the requests that fit, oldest first."""
@@ -357,7 +365,7 @@ class Operations:
 
     def set_seed(self, account: str | None, *, seed: int) -> dict[str, Any]:
         """Begin all randomness anew."""
-        self._simulator.ids.reseed(seed)
+        self._change(lambda: self._simulator.store.put_seed(account or SERVER, seed))
         return self.get_health(account)
 
     def reset(self, account: str | None) -> dict[str, Any]:

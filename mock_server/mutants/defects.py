@@ -77,7 +77,7 @@ def takes_again(when: Callable[[Task, int], bool]) -> Callable[..., bool]:
             return add(task, *rest, **more)
         except RefusedError:
             owner = next(known for known in simulator.store.tasks() if known.external_task_id == task.external_task_id)
-            if not when(owner, simulator.clock.now()):
+            if not when(owner, simulator.clocks.now(owner.account)):
                 raise
             return add(replace(task, external_task_id=""), *rest, **more)
 

@@ -11,7 +11,6 @@ import asyncio
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -175,8 +174,6 @@ class Bridge:
         if crash := environ.get(CRASH):
             self._crashed(crash)
         fault: Fault | None = environ.get(FAULT)
-        if fault and fault.spread:
-            fault = replace(fault, ms=self._simulator.ids.spread(fault.ms), spread=False)
         http, headers = started
         return WireAnswer(http, headers, body, fault)
 

@@ -15,7 +15,7 @@ from klingkit.contract.targets import target as targets
 from klingkit.contract.targets.callback_receiver import Received
 
 from ..app import create_app
-from ..clock import START, Clock
+from ..clock import START, ClockState
 from ..request_state import CRASH, FAULT
 from ..settings import Settings
 from ..simulator import Simulator
@@ -123,7 +123,7 @@ class SimulatorTarget:
 
     def now(self) -> float:
         """Time of the simulator in s."""
-        return self.simulator.clock.now() / 1000
+        return self.simulator.clocks.now() / 1000
 
     def wait(self, seconds: float) -> None:
         """Move the simulator's clock; what falls due on the way has happened when it returns."""
@@ -142,6 +142,6 @@ def in_process_target(contract: Contract | None = None, **settings: Any) -> Simu
         received.append(Received(headers["Content-Type"], body, url))
         return 204
 
-    target = SimulatorTarget(Simulator(Settings(**settings), contract=contract, clock=Clock(START), send=keep))
+    target = SimulatorTarget(Simulator(Settings(**settings), contract=contract, clock=ClockState(START), send=keep))
     target.received = received
     return target

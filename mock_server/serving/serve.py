@@ -68,7 +68,7 @@ def _say_goodbye(simulator: Simulator, ended_by: str) -> None:
     number = simulator.store.count_tasks()
     if ended_by == "SIGHUP":  # nobody asked for it: a terminal was closed
         log.warning("stopped by SIGHUP, and with it %d tasks; `nohup` keeps it running", number)
-    spent = simulator.store.spent(None, simulator.clock.now())
+    spent = simulator.store.spent(None, simulator.clocks.machine())
     if spent:
         log.info(
             "this run would have cost %.2f %s",

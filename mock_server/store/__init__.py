@@ -4,6 +4,7 @@ from .memory import MemoryStore
 from .store import (
     PAGE,
     RefusedError,
+    StaleChanceError,
     Store,
     StoreUnavailableError,
     TakenIdError,
@@ -16,6 +17,7 @@ __all__ = [
     "PAGE",
     "MemoryStore",
     "RefusedError",
+    "StaleChanceError",
     "Store",
     "StoreUnavailableError",
     "TakenIdError",

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import heapq
 import itertools
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .line import SLACK, Line
+from ..chance import ChanceState
+from .line import Line
 from .store import RefusedError, TooManyError, UnknownCursorError
 
 if TYPE_CHECKING:
@@ -33,20 +33,25 @@ class _Account:
     refunded: Decimal = Decimal(0)
     slots: int = 0
     held: dict[str, _Held] = field(default_factory=dict)
-    """By id of each task that has not ended, as far as anybody has looked."""
+    """By id of each task of which nobody has said that it has ended."""
     tasks: int = 0
     """How many are kept."""
+    made: int = 0
+    """How many there have been since the seed was set."""
+    ever: int = 0
+    """How many there have ever been."""
 
 
 class AccountStates:
-    """State by account. Ends of tasks are looked up when money or slots are asked for: nothing moves at the end itself.
+    """State by account. What a task holds is given back when somebody says that it has ended.
 
     At most `most` accounts have settings of their own, `most` are remembered of which no task is kept, and of `most` the requests
     are counted.
     """
 
-    def __init__(self, server: AccountSettings, most: int) -> None:
+    def __init__(self, server: AccountSettings, seed: int, most: int) -> None:
         self._server = server
+        self._seed = seed
         self._most = most
         self._overrides: dict[str, dict[str, Any]] = {}
         self._effective: dict[str, tuple[AccountSettings, dict[str, Any], AccountSettings]] = {}
@@ -58,14 +63,18 @@ class AccountStates:
         self._next_number = itertools.count(1)
         self._idle: OrderedDict[str, None] = OrderedDict()
         """Accounts without tasks or settings of their own, in the order in which they became so."""
-        self._ends: list[tuple[int, str, str]] = []
-        """Heap of time in ms, account and id of each task that ends by itself. What was given back since is passed over when it comes up."""
         self._spent = Decimal(0)
         """By everybody, those that were forgotten for lack of room included."""
         self._slots = 0
-        self._held = 0
-        """How many tasks of everybody have not ended."""
         self._windows: OrderedDict[str, tuple[int, int]] = OrderedDict()
+        self._seeds: dict[str, int] = {}
+        """Of accounts with one of their own."""
+        self._draws: OrderedDict[str, int] = OrderedDict()
+        """How often an account has left to chance what belongs to no task."""
+        self._ever: OrderedDict[str, int] = OrderedDict()
+        """How many tasks the accounts had made that are forgotten."""
+        self._most_ever = 0
+        """The largest number of those that are forgotten altogether: what comes after it was no account's."""
 
     def forget(self, account: str) -> None:
         """Forget an account."""
@@ -74,9 +83,11 @@ class AccountStates:
         if state := self._accounts.pop(account, None):
             self._spent -= state.charged - state.refunded
             self._slots -= state.slots
-            self._held -= len(state.held)
+            self._note_ever(account, state.ever)
         self._idle.pop(account, None)
         self._windows.pop(account, None)
+        self._seeds.pop(account, None)
+        self._draws.pop(account, None)
         self._lose_name(account)
 
     def names(self, after: str, limit: int) -> list[str]:
@@ -114,7 +125,7 @@ class AccountStates:
         """Tell whether an account has a setting of its own."""
         return name in self._overrides.get(account, {})
 
-    def configure(self, account: str | None, changes: dict[str, Any], now: int) -> None:
+    def configure(self, account: str | None, changes: dict[str, Any]) -> None:
         """Set what holds for an account, or (None) for every account without a setting of its own. Raises TooManyError."""
         if account is None:
             self._server = replace(self._server, **changes)
@@ -123,50 +134,83 @@ class AccountStates:
                 raise TooManyError(f"{self._most} accounts have settings of their own; a reset makes room")
             self._learn_name(account)
             self._idle.pop(account, None)
-            spent = self.spent(account, now)
+            spent = self.spent(account)
             # Kept as the sum paid in, of which everything spent is taken away.
             paid_in = {name: changes[name] + spent for name in ("balance", "quota") if changes.get(name) is not None}
             self._overrides[account] = {**self._overrides.get(account, {}), **changes, **paid_in}
 
+    # Chance
+
+    def chance(self, account: str) -> ChanceState:
+        """Return from what the next task of an account is drawn."""
+        state, seed = self._accounts.get(account), self._seeds.get(account)
+        made, ever = (state.made, state.ever) if state else (0, self._ever.get(account, self._most_ever))
+        return ChanceState(self._seed, account, made, ever) if seed is None else ChanceState(seed, "", made, ever)
+
+    def put_seed(self, account: str, seed: int) -> None:
+        """Begin all chance of an account, or (empty) of all without a seed of their own, anew. Raises TooManyError."""
+        if account:
+            if account not in self._seeds and len(self._seeds) >= self._most:
+                raise TooManyError(f"{self._most} accounts have seeds of their own; a reset makes room")
+            self._seeds[account] = seed
+        else:
+            self._seed = seed
+        for name in [account] if account else self._accounts.keys() - self._seeds.keys():
+            if state := self._accounts.get(name):
+                state.made = 0
+        for name in [account] if account else self._draws.keys() - self._seeds.keys():
+            self._draws.pop(name, None)
+
+    def next_draw(self, account: str) -> int:
+        """Count what an account leaves to chance that belongs to no task; return how often it had before."""
+        number = self._draws.pop(account, 0)
+        self._draws[account] = number + 1
+        if len(self._draws) > self._most:
+            self._draws.popitem(last=False)
+        return number
+
+    def _note_ever(self, account: str, ever: int) -> None:
+        self._ever[account] = ever
+        if len(self._ever) > self._most:
+            self._most_ever = max(self._most_ever, self._ever.popitem(last=False)[1])
+
     # Money and slots
 
-    def spent(self, account: str | None, now: int) -> Decimal:
+    def spent(self, account: str | None) -> Decimal:
         """What an account, or (None) everybody, has paid, less what came back."""
-        self._settle(now)
         if account is None:
             return self._spent
         state = self._accounts.get(account)
         return state.charged - state.refunded if state else Decimal(0)
 
-    def slots(self, account: str | None, now: int) -> int:
+    def slots(self, account: str | None) -> int:
         """How many slots the tasks of an account, or (None) of everybody, hold."""
-        self._settle(now)
         if account is None:
             return self._slots
         state = self._accounts.get(account)
         return state.slots if state else 0
 
-    def charge(self, task: Task, now: int) -> None:
+    def charge(self, task: Task) -> None:
         """Let an account pay for a new task and hold its slots. Raises RefusedError, with nothing paid or held."""
-        self._settle(now)
-        state = self._accounts.get(task.account) or _Account()
+        state = self._accounts.get(task.account) or _Account(ever=self.chance(task.account).ever)
         self._check_limits(state, task)
         self._learn_name(task.account)
         self._accounts[task.account] = state
         self._idle.pop(task.account, None)
+        self._ever.pop(task.account, None)
         state.charged += task.cost
         self._spent += task.cost
         state.slots += task.n
         self._slots += task.n
         state.tasks += 1
+        state.made += 1
+        state.ever += 1
         state.held[task.task_id] = _Held(task.n, task.cost if task.plan.fails else Decimal(0))
-        self._held += 1
-        if task.progression == "time" and task.plan.ends:
-            self._expect_end(task.plan.steps[-1][1], task)
 
-    def end(self, task: Task, now: int) -> None:
-        """Note that a task was brought to its end by a query or by hand."""
-        self._expect_end(now, task)
+    def end(self, task: Task) -> None:
+        """Give back what a task holds that has ended."""
+        if state := self._accounts.get(task.account):
+            self._give_back(state, task.task_id)
 
     def release(self, task: Task) -> None:
         """Free the slots of a task that is forgotten, and give back what would have come back at its end."""
@@ -180,26 +224,12 @@ class AccountStates:
         self._idle[account] = None
         if len(self._idle) > self._most:
             oldest, _ = self._idle.popitem(last=False)
-            del self._accounts[oldest]
+            self._note_ever(oldest, self._accounts.pop(oldest).ever)
             self._lose_name(oldest)
-
-    def _expect_end(self, at: int, task: Task) -> None:
-        if len(self._ends) > 2 * self._held + SLACK:
-            self._ends = [end for end in self._ends if (state := self._accounts.get(end[1])) and end[2] in state.held]
-            heapq.heapify(self._ends)
-        heapq.heappush(self._ends, (at, task.account, task.task_id))
-
-    def _settle(self, now: int) -> None:
-        """Give back what the tasks of everybody held that have ended by now."""
-        while self._ends and self._ends[0][0] <= now:
-            _, account, task_id = heapq.heappop(self._ends)
-            if state := self._accounts.get(account):
-                self._give_back(state, task_id)
 
     def _give_back(self, state: _Account, task_id: str) -> None:
         """Give back what a task holds."""
         if held := state.held.pop(task_id, None):
-            self._held -= 1
             state.slots -= held.slots
             self._slots -= held.slots
             state.refunded += held.money
@@ -230,6 +260,7 @@ class AccountStates:
         self._windows[account] = (start, count + 1)
         return count < limits.requests
 
-    def windows(self) -> list[tuple[int, str]]:
-        """Return the time in ms at which each begun window ends, with its account."""
-        return [(start + self.settings(account).window_ms, account) for account, (start, _) in self._windows.items()]
+    def windows(self, account: str | None = None) -> list[tuple[int, str]]:
+        """Return the time in ms at which each begun window ends, with its account: of one or of all."""
+        found = self._windows if account is None else {account} & self._windows.keys()
+        return [(self._windows[name][0] + self.settings(name).window_ms, name) for name in found]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from ..clocks import SERVER
 from .line import Line
 from .store import UnknownCursorError
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from ..deliveries import Attempt, Delivery, Outcome
     from ..tasks import Task
+    from .clock_states import ClockStates
 
     Due = tuple[int, int, str]
     """Time in ms, order, and id of a delivery or name of an account."""
@@ -44,19 +46,23 @@ class DeliveryQueue:
     """All deliveries, and which of them is next.
 
     Callbacks of one task are made one after the other: of each task only the first that is pending, the head of its line, stands
-    in the heap of its account, and of each account only the first of its heap in the heap of all. A claimed delivery, and an account
-    with too many of them, stands in no heap until one is finished.
+    in the heap of its account, of each account only the first of its heap in that of the clock that it follows, and of each clock
+    only the first in the heap of all, by the machine's time. A claimed delivery, and an account with too many of them, stands in no
+    heap until one is finished.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clocks: ClockStates) -> None:
+        self._clocks = clocks
         self._deliveries: dict[str, Delivery] = {}
         self._in_order: Line[str] = Line()
         """Ids, in the order in which they were planned."""
         self._of_account: dict[str, Line[str]] = {}
         self._numbers = itertools.count(1)
         self._accounts: dict[str, _Account] = {}
-        self._due: list[Due] = []
-        """Heap of accounts, each at least once and not too late; what is too early is put right when it comes up."""
+        self._due: dict[str, list[Due]] = {}
+        """By clock owner a heap of accounts, each at least once and not too late; what is too early is put right when it comes up."""
+        self._wakes: list[tuple[int, str]] = []
+        """Heap of clock owners in the same way, by the machine's time in ms at which the first of their accounts is due."""
         self._claimed: set[str] = set()
         self._resends: dict[str, None] = {}
         self._order = itertools.count()
@@ -100,9 +106,15 @@ class DeliveryQueue:
                 self._deliveries[delivery_id] = replace(delivery, due_at=now + late)
         self._push_head(task.account, task.task_id)
 
-    def claim(self, now: int, *, only: str | None = None, without: Collection[str | None] = ()) -> Delivery | None:
+    def follow(self, owner: str) -> None:
+        """Note that a clock goes otherwise than before, or that an account follows another."""
+        if owner != SERVER and (state := self._accounts.get(owner)):
+            self._push_account(owner, state)
+        self._push_owner(owner)
+
+    def claim(self, machine: int, *, only: str | None = None, without: Collection[str] = ()) -> Delivery | None:
         """Take the delivery that was asked for again, else the one that has been due the longest; `finish` gives it back."""
-        found = self._next_resend(only, without) or self._next_due(now, only, without)
+        found = self._next_resend(only, without) or self._next_due(machine, only, without)
         if found:
             self._claimed.add(found.id)
             state = self._account(found.account)
@@ -110,12 +122,19 @@ class DeliveryQueue:
             self._push_account(found.account, state)
         return found
 
-    def next_due(self, *, only: str | None = None, without: Collection[str | None] = ()) -> int | None:
-        """Time in ms of the next attempt; None if there is none. As `claim` it looks at `only` or `without` some accounts."""
-        if self._first_resend(only, without):
+    def next_due(self, only: str) -> int | None:
+        """Time in ms of the next attempt of an account, or (empty) of those that follow the server's clock; None if there is none."""
+        if self._first_resend(only, ()):
             return 0
-        first = self._first(only, without)
+        first = self._first_of(only) if only else self._first_by(SERVER, ())
         return first[0] if first else None
+
+    def next_wake(self, without: Collection[str]) -> int | None:
+        """Time of the machine in ms of the next attempt of all; None if no clock comes to one by itself."""
+        if self._first_resend(None, without):
+            return 0
+        found = self._first_wake(without)
+        return found[0] if found else None
 
     def finish(self, delivery: Delivery, attempt: Attempt, *, retry_at: int | None, outcome: Outcome) -> bool:
         """Note an attempt of a claimed delivery: another one follows at `retry_at` (ms), or it is settled as `outcome`.
@@ -175,49 +194,76 @@ class DeliveryQueue:
             del line[0]
         self._push_head(after.account, after.task_id)
 
-    def _next_resend(self, only: str | None, without: Collection[str | None]) -> Delivery | None:
+    def _next_resend(self, only: str | None, without: Collection[str]) -> Delivery | None:
         """Return what somebody asked for: it waits for nothing, however busy its account is."""
         delivery = self._first_resend(only, without)
         if delivery:
             del self._resends[delivery.id]
         return delivery
 
-    def _first_resend(self, only: str | None, without: Collection[str | None]) -> Delivery | None:
+    def _first_resend(self, only: str | None, without: Collection[str]) -> Delivery | None:
         for delivery_id in self._resends:
             delivery = self._deliveries[delivery_id]
-            if (
-                delivery_id not in self._claimed
-                and only in {None, delivery.account}
-                and delivery.account not in without
-            ):
+            names = {delivery.account, self._clocks.owner(delivery.account)}
+            if delivery_id not in self._claimed and only in {None, *names} and names.isdisjoint(without):
                 return delivery
         return None
 
-    def _next_due(self, now: int, only: str | None, without: Collection[str | None]) -> Delivery | None:
-        first = self._first(only, without)
-        if first is None or first[0] > now:
+    def _next_due(self, machine: int, only: str | None, without: Collection[str]) -> Delivery | None:
+        if only is None:
+            wake = self._first_wake(without)
+            first = self._first_by(wake[1], without) if wake and wake[0] <= machine else None
+        else:
+            first = self._first_of(only) if only else self._first_by(SERVER, without)
+        if first is None or first[0] > self._clocks.of(first[2])[1].at(machine):
             return None
         return self._deliveries[heapq.heappop(self._accounts[first[2]].due)[2]]
 
-    def _first(self, only: str | None, without: Collection[str | None]) -> Due | None:
-        """Return the entry of the account with the next attempt; None if there is none."""
-        if only is not None:
-            return self._first_of(only)
+    def _first_wake(self, without: Collection[str]) -> tuple[int, str] | None:
+        """Return the clock owner whose clock, as it goes now, comes first to an attempt, with the machine's time of that."""
+        put_aside: list[tuple[int, str]] = []
+        found: tuple[int, str] | None = None
+        while self._wakes and (found is None or self._wakes[0] < found):
+            entry = heapq.heappop(self._wakes)
+            if put_aside[-1:] == [entry]:
+                continue
+            if (wake := self._wake(entry[1], ())) != entry:
+                if wake:
+                    heapq.heappush(self._wakes, wake)
+                continue
+            put_aside.append(entry)
+            if entry[1] not in without:
+                wake = self._wake(entry[1], without) if without else entry
+                found = min(filter(None, (found, wake)), default=None)
+        for entry in put_aside:
+            heapq.heappush(self._wakes, entry)
+        return found
+
+    def _wake(self, owner: str, without: Collection[str]) -> tuple[int, str] | None:
+        first = self._first_by(owner, without)
+        at = self._clocks.of(owner)[1].when(first[0]) if first else None
+        return None if at is None else (at, owner)
+
+    def _first_by(self, owner: str, without: Collection[str]) -> Due | None:
+        """Return the entry of the account with the next attempt by a clock; None if there is none."""
+        heap = self._due.get(owner, [])
         put_aside: list[Due] = []
         found: Due | None = None
-        while self._due and not found:
-            entry = self._due[0]
-            first = self._first_of(entry[2])
+        while heap and not found:
+            entry = heap[0]
+            first = self._first_of(entry[2]) if self._clocks.owner(entry[2]) == owner else None
             if first == entry and entry[2] not in without:
                 found = first
             else:
-                heapq.heappop(self._due)
+                heapq.heappop(heap)
             if first == entry and not found:
                 put_aside.append(entry)
             elif first and not found:
-                heapq.heappush(self._due, first)
+                heapq.heappush(heap, first)
         for entry in put_aside:
-            heapq.heappush(self._due, entry)
+            heapq.heappush(heap, entry)
+        if not heap:
+            self._due.pop(owner, None)
         return found
 
     def _first_of(self, account: str) -> Due | None:
@@ -258,10 +304,33 @@ class DeliveryQueue:
     def _push_account(self, account: str, state: _Account) -> None:
         if state.attempts >= MAX_AT_ONCE or not state.due:
             return
-        if len(self._due) > 2 * len(self._accounts) + 64:
-            self._due = list(filter(None, map(self._first_of, self._accounts)))
-            heapq.heapify(self._due)
-        heapq.heappush(self._due, (*state.due[0][:2], account))
+        owner = self._clocks.owner(account)
+        heap = self._due.setdefault(owner, [])
+        if len(heap) > 2 * len(self._accounts) + 64:
+            heap = self._due[owner] = list(
+                filter(
+                    None,
+                    (
+                        self._first_of(name)
+                        for name in {entry[2] for entry in heap}
+                        if self._clocks.owner(name) == owner
+                    ),
+                )
+            )
+            heapq.heapify(heap)
+        entry = (*state.due[0][:2], account)
+        if not heap or entry < heap[0]:
+            heapq.heappush(heap, entry)
+            self._push_owner(owner)
+        else:
+            heapq.heappush(heap, entry)
+
+    def _push_owner(self, owner: str) -> None:
+        if len(self._wakes) > 2 * len(self._due) + 64:
+            self._wakes = list(filter(None, (self._wake(name, ()) for name in list(self._due))))
+            heapq.heapify(self._wakes)
+        if wake := self._wake(owner, ()):
+            heapq.heappush(self._wakes, wake)
 
     def _tidy(self, account: str, state: _Account) -> None:
         if not state.lines and not state.attempts:

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import heapq
 import threading
+from itertools import chain
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
+from ..agenda import LAST_ORDER, Due
 from ..cache import ByteCache
+from ..clock import ClockState
+from ..clocks import SERVER
 from .accounts import AccountStates
+from .agenda import Agenda
+from .clock_states import ClockStates
 from .delivery_queue import DeliveryQueue
 from .memory_journal import MemoryJournal
 from .scenario_queues import ScenarioQueues
-from .store import PAGE, QueueEntry, RefusedError, TakenIdError, UnknownCursorError
+from .store import PAGE, QueueEntry, RefusedError, StaleChanceError, TakenIdError, UnknownCursorError
 from .task_records import ATTEMPT_BYTES, Record, TaskRecords
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
     from decimal import Decimal
 
     from ..account_settings import AccountSettings
+    from ..agenda import Place
+    from ..chance import ChanceState
     from ..deliveries import Attempt, Delivery, Outcome
     from ..scenario import Scenario
     from ..settings import Settings
@@ -39,9 +49,10 @@ class MemoryStore:
     method without the lock does one look-up in one dict, which Python makes whole.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, start: ClockState | None = None) -> None:
         self._lock = threading.Lock()
         self._settings = settings
+        self._start = start or ClockState()
         self._share = settings.max_memory // 8
         self.journal: Journal = MemoryJournal(settings.max_journal, self._share)
         self.reset()
@@ -49,10 +60,13 @@ class MemoryStore:
     def reset(self) -> None:
         """Forget everything."""
         with self._lock:
+            most = self._share // OTHER_BYTES
             self._tasks = TaskRecords()
-            self._accounts = AccountStates(self._settings.account, self._share // OTHER_BYTES)
-            self._queues = ScenarioQueues(self._share // OTHER_BYTES)
-            self._deliveries = DeliveryQueue()
+            self._accounts = AccountStates(self._settings.account, self._settings.seed, most)
+            self._queues = ScenarioQueues(most)
+            self._clocks = ClockStates(self._start, most)
+            self._agenda = Agenda()
+            self._deliveries = DeliveryQueue(self._clocks)
             self.created = 0
             """How many tasks there have been."""
             self.journal.clear()
@@ -60,11 +74,13 @@ class MemoryStore:
             self.results = ByteCache(self._share)
 
     def reset_account(self, account: str) -> None:
-        """Forget everything of one account."""
+        """Forget everything of one account, its clock and its seed too."""
         with self._lock:
             while some := self._tasks.after(account, 0, PAGE):
                 for record in some:
                     self._drop(record.task.task_id)
+            self._clocks.forget(account)
+            self._deliveries.follow(account)
             self._accounts.forget(account)
             self._queues.forget(account)
             self.journal.forget(account)
@@ -79,16 +95,21 @@ class MemoryStore:
         *,
         freed_by: str = "",
         inputs: Mapping[int, bytes] | None = None,
+        expected: ChanceState | None = None,
     ) -> bool:
         """Keep a new task with its callbacks, and drop the oldest if there are too many; tell whether one was dropped."""
         with self._lock:
+            if expected and expected != self._accounts.chance(task.account):
+                raise StaleChanceError
             if self._tasks.get(task.task_id):
                 raise TakenIdError
             if self._tasks.has_external_id(task, now, freed_by):
                 raise RefusedError("external_task_id.unique")
-            self._accounts.charge(task, now)
-            number = self._tasks.next_number()
-            self._tasks.add(Record(task, number, deliveries=[delivery.id for delivery in deliveries]))
+            self._settle(self._clocks.owner(task.account), now)
+            self._accounts.charge(task)
+            record = Record(task, self._tasks.next_number(), deliveries=[delivery.id for delivery in deliveries])
+            self._tasks.add(record)
+            self._look_ahead(record, now)
             self._deliveries.add(deliveries)
             for place, data in (inputs or {}).items():
                 self._inputs.put((task.task_id, place), data)
@@ -131,10 +152,11 @@ class MemoryStore:
                 raise UnknownCursorError(after)
             return self._tasks.after(account, last.number if last else 0, limit)
 
-    def count_statuses(self, now: int) -> dict[str, int]:
-        """Return how many tasks have which status at a time in ms."""
+    def count_statuses(self, machine: int) -> dict[str, int]:
+        """Return how many tasks have which status, each by the clock of its account."""
         with self._lock:
-            return self._tasks.count_statuses(now)
+            self._settle_all(machine)
+            return self._tasks.count_statuses()
 
     def count_tasks(self) -> int:
         """Return how many tasks are kept."""
@@ -186,12 +208,33 @@ class MemoryStore:
             record.fetched = True
 
     def _move(self, record: Record, now: int) -> None:
+        before = record.task
         step = record.move(now)
         if step is not None:
-            self._tasks.count(record, now)
+            self._agenda.remove(self._clocks.owner(before.account), before, record.number)
+            self._look_ahead(record, now)
             self._deliveries.reach(record.task, step, now)
-            if step + 1 == len(record.task.plan.steps) and record.task.plan.ends:
-                self._accounts.end(record.task, now)
+
+    def _look_ahead(self, record: Record, now: int) -> None:
+        """Note what is ahead of a task, and count it as it stands."""
+        owner = self._clocks.owner(record.task.account)
+        self._agenda.add(owner, record.task, record.number)
+        self._count(record, max(now, self._agenda.passed(owner)))
+
+    def _count(self, record: Record, now: int) -> None:
+        """Count a task under its status at a time in ms; at its end give back what it holds."""
+        if self._tasks.count(record, now).ended:
+            self._accounts.end(record.task)
+
+    def _settle(self, owner: str, now: int) -> None:
+        """Let the changes of status have happened that have come by time."""
+        for due in self._agenda.pass_on(owner, now):
+            if record := self._tasks.get(due.whose):
+                self._count(record, due.at)
+
+    def _settle_all(self, machine: int) -> None:
+        for owner in self._agenda.owners():
+            self._settle(owner, self._clocks.of(owner)[1].at(machine))
 
     def _make_room(self) -> bool:
         """Drop the oldest tasks while there is too much; tell whether there was."""
@@ -205,6 +248,7 @@ class MemoryStore:
     def _drop(self, task_id: str) -> None:
         record = self._tasks.remove(task_id)
         task = record.task
+        self._agenda.remove(self._clocks.owner(task.account), task, record.number)
         self._accounts.release(task)
         self._deliveries.remove(task.account, task_id, record.deliveries)
         for number in range(len(task.pictures)):
@@ -212,6 +256,66 @@ class MemoryStore:
         for index in range(task.n):
             self.results.discard((task_id, index))
             self.results.discard((task_id, index, "watermark"))
+
+    # Time and chance
+
+    def clock(self, account: str) -> tuple[str, ClockState]:
+        """Return whose clock an account follows, its own or (`""`) the server's, and how it goes."""
+        return self._clocks.of(account)
+
+    def own_clocks(self) -> int:
+        """Return how many accounts have a clock of their own."""
+        return len(self._clocks.own)
+
+    def change_clock(self, owner: str, machine: int, change: Callable[[ClockState], ClockState]) -> ClockState:
+        """Change a clock; an account that has none of its own gets one, which begins as the server's. Raises as `change` does, and TooManyError."""
+        with self._lock:
+            state = self._clocks.changed(owner, change)
+            if self._clocks.owner(owner) != owner:
+                self._part(owner, machine)
+            self._clocks.put(owner, state)
+            self._deliveries.follow(owner)
+            return state
+
+    def _part(self, account: str, machine: int) -> None:
+        """Let what is ahead of an account go by a clock of its own."""
+        now = self._clocks.server.at(machine)
+        self._settle(SERVER, now)
+        records = self._tasks.after(account, 0, self._settings.max_tasks)
+        for record in records:
+            self._agenda.remove(SERVER, record.task, record.number)
+        self._clocks.put(account, self._clocks.server)
+        for record in records:
+            self._agenda.add(account, record.task, record.number)
+        self._settle(account, now)
+
+    def ahead(self, owner: str, after: Place, limit: int, *, changes_only: bool = False) -> list[Due]:
+        """Return at most `limit` of what lies ahead of the accounts that follow a clock, from a place on."""
+        with self._lock:
+            found = self._agenda.after(owner, after, limit, changes_only=changes_only)
+            if changes_only:
+                return found
+            windows = (
+                Due(at, LAST_ORDER, crc32(account.encode()), "window", account)
+                for at, account in self._accounts.windows(owner or None)
+                if self._clocks.owner(account) == owner
+            )
+            return heapq.nsmallest(limit, chain(found, (due for due in windows if due.place > after)))
+
+    def chance(self, account: str) -> ChanceState:
+        """Return from what the next task of an account is drawn."""
+        with self._lock:
+            return self._accounts.chance(account)
+
+    def put_seed(self, account: str, seed: int) -> None:
+        """Begin all chance of an account, or (empty) of all without a seed of their own, anew. Raises TooManyError."""
+        with self._lock:
+            self._accounts.put_seed(account, seed)
+
+    def next_draw(self, account: str) -> int:
+        """Count what an account leaves to chance that belongs to no task; return how often it had before."""
+        with self._lock:
+            return self._accounts.next_draw(account)
 
     # Accounts
 
@@ -226,17 +330,28 @@ class MemoryStore:
     def configure(self, account: str | None, changes: dict[str, Any], now: int) -> None:
         """Set what holds for an account, or (None) for every account without a setting of its own. Raises TooManyError."""
         with self._lock:
-            self._accounts.configure(account, changes, now)
+            if account is not None:
+                self._settle(self._clocks.owner(account), now)
+            self._accounts.configure(account, changes)
 
-    def spent(self, account: str | None, now: int) -> Decimal:
+    def spent(self, account: str | None, machine: int) -> Decimal:
         """What an account, or (None) everybody, has paid, less what came back."""
         with self._lock:
-            return self._accounts.spent(account, now)
+            self._settle_for(account, machine)
+            return self._accounts.spent(account)
 
-    def slots(self, account: str | None, now: int) -> int:
+    def slots(self, account: str | None, machine: int) -> int:
         """How many slots the tasks of an account, or (None) of everybody, hold."""
         with self._lock:
-            return self._accounts.slots(account, now)
+            self._settle_for(account, machine)
+            return self._accounts.slots(account)
+
+    def _settle_for(self, account: str | None, machine: int) -> None:
+        if account is None:
+            self._settle_all(machine)
+        else:
+            owner, clock = self._clocks.of(account)
+            self._settle(owner, clock.at(machine))
 
     def count_request(self, account: str, now: int) -> bool:
         """Count a request in its window; False if there have been too many."""
@@ -244,11 +359,6 @@ class MemoryStore:
             return True
         with self._lock:
             return self._accounts.count_request(account, now)
-
-    def windows(self) -> list[tuple[int, str]]:
-        """Return the time in ms at which each begun window ends, with its account."""
-        with self._lock:
-            return self._accounts.windows()
 
     def accounts(self, *, after: str = "", limit: int = PAGE) -> list[str]:
         """Return at most `limit` accounts that have made a task or have settings of their own. Raises UnknownCursorError."""
@@ -282,21 +392,26 @@ class MemoryStore:
     # Deliveries
 
     def claim(
-        self, now: int, *, only: str | None = None, without: Collection[str | None] = ()
+        self, machine: int, *, only: str | None = None, without: Collection[str] = ()
     ) -> tuple[Delivery, Task] | None:
-        """Take the delivery that has been due the longest, with its task; `finish` gives it back.
+        """Take the delivery that has been due the longest by the clock of its account, with its task; `finish` gives it back.
 
-        `only` that of one account, or `without` those of some.
+        `only` of an account, or (empty) of those that follow the server's clock; or `without` some of these.
         """
         with self._lock:
-            delivery = self._deliveries.claim(now, only=only, without=without)
+            delivery = self._deliveries.claim(machine, only=only, without=without)
             record = self._tasks.get(delivery.task_id) if delivery else None
             return (delivery, record.task) if delivery and record else None
 
-    def next_due(self, *, only: str | None = None, without: Collection[str | None] = ()) -> int | None:
-        """Time in ms of the next attempt; None if there is none."""
+    def next_due(self, only: str) -> int | None:
+        """Return the time of the next attempt by the clock of an account, or (empty) of those that follow the server's."""
         with self._lock:
-            return self._deliveries.next_due(only=only, without=without)
+            return self._deliveries.next_due(only)
+
+    def next_wake(self, without: Collection[str] = ()) -> int | None:
+        """Return the machine's time of the next attempt of all; None if no clock comes to one by itself."""
+        with self._lock:
+            return self._deliveries.next_wake(without)
 
     def finish(self, delivery: Delivery, attempt: Attempt, *, retry_at: int | None, outcome: Outcome) -> None:
         """Note an attempt of a claimed delivery: another one follows at `retry_at` (ms), or it is settled as `outcome`."""

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from decimal import Decimal
 
     from ..account_settings import AccountSettings
+    from ..agenda import Due, Place
     from ..cache import ByteCache
+    from ..chance import ChanceState
+    from ..clock import ClockState
     from ..deliveries import Attempt, Delivery, Outcome
     from ..scenario import Scenario
     from ..tasks import Task
@@ -42,6 +45,10 @@ class RefusedError(Exception):
 
 class TakenIdError(Exception):
     """There is a task of that id: one that was submitted before a reset and came after it, or the ids of a moment ran out."""
+
+
+class StaleChanceError(Exception):
+    """The account has made another task, or its chance began anew, since it was read what the next one is drawn from."""
 
 
 class UnknownCursorError(Exception):
@@ -108,11 +115,11 @@ class Store(Protocol):
         ...
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Forget everything, clocks and seeds too."""
         ...
 
     def reset_account(self, account: str) -> None:
-        """Forget everything of one account."""
+        """Forget everything of one account, its clock and its seed too, but not how many tasks it has ever made."""
         ...
 
     # Tasks
@@ -125,12 +132,13 @@ class Store(Protocol):
         *,
         freed_by: str = "",
         inputs: Mapping[int, bytes] | None = None,
+        expected: ChanceState | None = None,
     ) -> bool:
         """Keep a new task with its callbacks, and drop the oldest if there are too many; tell whether one was dropped.
 
         `inputs` are the bytes of its pictures, by number, as far as they are known. Raises RefusedError, and leaves nothing behind,
         if the `external_task_id` is taken or the account's money or slots do not allow it; TakenIdError likewise. A task of the
-        status `freed_by` has let its id go.
+        status `freed_by` has let its id go. Raises StaleChanceError first of all if the account's chance is no longer as `expected`.
         """
         ...
 
@@ -166,8 +174,8 @@ class Store(Protocol):
         """Return the id of a task of the account that becomes the given one when it passes through a float; else empty."""
         ...
 
-    def count_statuses(self, now: int) -> dict[str, int]:
-        """Return how many tasks have which status at a time."""
+    def count_statuses(self, machine: int) -> dict[str, int]:
+        """Return how many tasks have which status, each by the clock of its account."""
         ...
 
     def count_tasks(self) -> int:
@@ -190,6 +198,44 @@ class Store(Protocol):
         """Note that a result picture was fetched."""
         ...
 
+    # Time and chance. A clock owner is an account with a clock of its own, or `""`, the server, whose clock all others follow.
+    # `now` is the time by the clock of the account that a method is about, `machine` that of the machine.
+
+    def clock(self, account: str) -> tuple[str, ClockState]:
+        """Return the clock owner that an account follows, and how that clock goes."""
+        ...
+
+    def change_clock(self, owner: str, machine: int, change: Callable[[ClockState], ClockState]) -> ClockState:
+        """Change a clock as `change` says of how it goes, at once, and return how it goes then.
+
+        An account that has none of its own gets one, which begins as the server's. Raises TooManyError, and what `change` raises.
+        """
+        ...
+
+    def own_clocks(self) -> int:
+        """Return how many accounts have a clock of their own."""
+        ...
+
+    def ahead(self, owner: str, after: Place, limit: int, *, changes_only: bool = False) -> list[Due]:
+        """Return at most `limit` of what lies ahead of the accounts that follow a clock, in order, from a place on.
+
+        Of a task what `ahead_of` says; the next step of one that queries move also if its planned time lies before the place. Of an
+        account the end of its window of requests. Of these only changes of status, if only they are asked for.
+        """
+        ...
+
+    def chance(self, account: str) -> ChanceState:
+        """Return from what the next task of an account is drawn."""
+        ...
+
+    def put_seed(self, account: str, seed: int) -> None:
+        """Begin all chance of an account, or (empty) of all without a seed of their own, anew. Raises TooManyError."""
+        ...
+
+    def next_draw(self, account: str) -> int:
+        """Count what an account leaves to chance that belongs to no task; return how often it had since its chance began."""
+        ...
+
     # Accounts
 
     def settings(self, account: str) -> AccountSettings:
@@ -204,20 +250,16 @@ class Store(Protocol):
         """Set what holds for an account, or (None) for every account without a setting of its own. Raises TooManyError."""
         ...
 
-    def spent(self, account: str | None, now: int) -> Decimal:
+    def spent(self, account: str | None, machine: int) -> Decimal:
         """What an account, or (None) everybody, has paid, less what came back."""
         ...
 
-    def slots(self, account: str | None, now: int) -> int:
+    def slots(self, account: str | None, machine: int) -> int:
         """How many slots the tasks of an account, or (None) of everybody, hold."""
         ...
 
     def count_request(self, account: str, now: int) -> bool:
         """Count a request in its window; False if there have been too many."""
-        ...
-
-    def windows(self) -> list[tuple[int, str]]:
-        """Return the time at which each begun window ends, with its account."""
         ...
 
     def accounts(self, *, after: str = "", limit: int = PAGE) -> list[str]:
@@ -248,16 +290,23 @@ class Store(Protocol):
     # Deliveries
 
     def claim(
-        self, now: int, *, only: str | None = None, without: Collection[str | None] = ()
+        self, machine: int, *, only: str | None = None, without: Collection[str] = ()
     ) -> tuple[Delivery, Task] | None:
-        """Take the delivery that has been due the longest, with its task; `finish` gives it back.
+        """Take the delivery that has been due the longest by the clock of its account, with its task; `finish` gives it back.
 
-        `only` that of one account, or `without` those of some.
+        `only` of an account, or (empty) of those that follow the server's clock; or `without` some of these.
         """
         ...
 
-    def next_due(self, *, only: str | None = None, without: Collection[str | None] = ()) -> int | None:
-        """Return the time of the next attempt; None if there is none."""
+    def next_due(self, only: str) -> int | None:
+        """Return the time of the next attempt by the clock of an account, or (empty) of those that follow the server's; None if there is none.
+
+        0 if a delivery is to be sent again.
+        """
+        ...
+
+    def next_wake(self, without: Collection[str] = ()) -> int | None:
+        """Return the machine's time of the next attempt of all; it may lie in the past. None if no clock comes to one by itself."""
         ...
 
     def finish(self, delivery: Delivery, attempt: Attempt, *, retry_at: int | None, outcome: Outcome) -> None:

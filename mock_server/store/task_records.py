@@ -13,7 +13,7 @@ from ..tasks import snapshot
 from .line import Line
 
 if TYPE_CHECKING:
-    from ..tasks import Task
+    from ..tasks import Snapshot, Task
 
 TASK_BYTES = 2500
 """What a task takes beside its texts, callbacks and queries."""
@@ -91,9 +91,7 @@ class TaskRecords:
         self._as_floats: dict[tuple[str, float], str] = {}
         """By account and what is left of the id when it passes through a float: the first that becomes so."""
         self._statuses: Counter[str] = Counter()
-        """How many tasks have which status, but for the changes that are due."""
-        self._changes: list[tuple[int, str]] = []
-        """Heap of time in ms and id of each task that changes by itself. What is out of date is passed over when it comes up."""
+        """How many tasks are counted under which status."""
         self.size = 0
         """Bytes in memory, more or less."""
 
@@ -124,30 +122,19 @@ class TaskRecords:
         self._as_floats.setdefault((task.account, float(task.task_id)), task.task_id)
         if task.external_task_id:
             self._external_ids[_external(task)] = task.task_id
-        self.count(record, task.created_at)
         self.size += record.size
 
-    def count(self, record: Record, now: int) -> None:
-        """Count a task under the status that it has at a time in ms, and note when it changes."""
-        task = record.task
-        view = snapshot(task, now)
+    def count(self, record: Record, now: int) -> Snapshot:
+        """Count a task under the status that it has at a time in ms; return it as it stands then."""
+        view = snapshot(record.task, now)
         if record.counted:
             self._statuses[record.counted] -= 1
         record.counted = view.status
         self._statuses[view.status] += 1
-        if view.step + 1 < len(task.plan.steps) and (at := task.reached_at(view.step + 1)) is not None:
-            if len(self._changes) > 2 * len(self._records) + 64:
-                self._changes = list(
-                    {change[1]: change for change in self._changes if change[1] in self._records}.values()
-                )
-                heapq.heapify(self._changes)
-            heapq.heappush(self._changes, (at, task.task_id))
+        return view
 
-    def count_statuses(self, now: int) -> dict[str, int]:
-        """Return how many tasks have which status; it looks only at those that have changed since it was asked before."""
-        while self._changes and self._changes[0][0] <= now:
-            if record := self._records.get(heapq.heappop(self._changes)[1]):
-                self.count(record, now)
+    def count_statuses(self) -> dict[str, int]:
+        """Return how many tasks are counted under which status."""
         return dict(self._statuses)
 
     def grow(self, record: Record, size: int) -> None:

@@ -23,7 +23,7 @@ from klingkit.client import (
     UnknownTaskError,
 )
 from klingkit.mock_server.app import create_app
-from klingkit.mock_server.clock import START, Clock
+from klingkit.mock_server.clock import START, ClockState
 from klingkit.mock_server.settings import Settings
 from klingkit.mock_server.simulator import Simulator
 from tests.conftest import URL, png
@@ -100,12 +100,12 @@ def stand_in(contract: str, habits: Habits = AS_INFERRED) -> Place:
 
 def simulated(contract: str) -> Place:
     settings = Settings(contract=contract, keys=frozenset({"sk-first"}), access_keys=((ACCESS_KEY, SECRET_KEY),))
-    simulator = Simulator(settings, clock=Clock(START))
+    simulator = Simulator(settings, clock=ClockState(START))
     return Place(
         contract,
         create_app(simulator),
         lambda seconds: simulator.traveller.advance(round(1000 * seconds)),
-        lambda: simulator.clock.now() / 1000,
+        lambda: simulator.clocks.now() / 1000,
     )
 
 

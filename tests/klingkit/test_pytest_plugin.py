@@ -184,7 +184,7 @@ def test_server(number, kling_server):
     import os, threading
     seen.append((kling_server.url, os.environ["COMETAPI_KEY"], kling_server.clock.now, threading.active_count()))
     kling_server.clock.advance("1h")
-    kling_server.simulator.ids.reseed(99)
+    kling_server.control.seed(99)
     assert kling_server.tasks == []
     first = create(kling_server.url + "/kling/v1/images/generations")["data"]["task_id"]
     seen[-1] += (first,)
@@ -234,7 +234,7 @@ from decimal import Decimal
 
 def test_ini(kling_mock):
     assert kling_mock.balance == Decimal(1)
-    assert kling_mock.simulator.ids.seed == 7
+    assert kling_mock.control.health()["seed"] == 7
     create()
     assert kling_mock.tasks[0].scenario == "fail-moderation"
 
@@ -243,7 +243,7 @@ class TestClass:
     @pytest.mark.kling(balance=Decimal("0.5"), progression="manual", seed=8)
     def test_closest_marker(self, kling_server):
         assert kling_server.balance == Decimal("0.5")
-        assert kling_server.simulator.ids.seed == 8
+        assert kling_server.control.health()["seed"] == 8
         create(kling_server.url + "/kling/v1/images/generations")
         assert (kling_server.tasks[0].scenario, kling_server.tasks[0].progression) == ("slow", "manual")
 
@@ -407,7 +407,7 @@ def test(kling_mock):
 def test_an_exception_in_the_simulator_fails_the_test_that_caused_it(pytester: pytest.Pytester, fixture: str) -> None:
     tests = f"""
 def test_cause({fixture}):
-    del {fixture}.simulator.ids._latest
+    del {fixture}.simulator.ids._seed
     assert create({fixture}.url + "/kling/v1/images/generations")["code"] == 5000
 
 def test_other({fixture}):
@@ -416,7 +416,7 @@ def test_other({fixture}):
     result = run(pytester, tests, "-p", "no:randomly")
 
     result.assert_outcomes(failed=1, passed=1)
-    result.stdout.fnmatch_lines(["E*AttributeError: *_latest*", "*ids.py*"])
+    result.stdout.fnmatch_lines(["E*AttributeError: *_seed*", "*ids.py*"])
 
 
 @pytest.mark.usefixtures("few_plugins")

@@ -18,14 +18,12 @@ from klingkit.mock_server.advice import REMEDIES
 from klingkit.mock_server.control.client import Control
 from klingkit.mock_server.settings import Settings
 from klingkit.mock_server.simulator import Simulator
-from tests.conftest import PATH, Api, Running, b64, body, data_of, png, subjects
+from tests.conftest import PATH, Api, Clock, Running, b64, body, data_of, png, subjects
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from openapi_core import OpenAPI
-
-    from klingkit.mock_server.clock import Clock
 
 
 @pytest.fixture

@@ -14,13 +14,13 @@ from klingkit.mock_server.app import create_app
 from klingkit.mock_server.handlers import HANDLERS
 from klingkit.mock_server.settings import Settings
 from klingkit.mock_server.simulator import Simulator
-from tests.conftest import PATH, URL, Api, b64, body, data_of, png, subjects
+from tests.conftest import PATH, URL, Api, Clock, b64, body, data_of, png, subjects
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from klingkit.contract import Contract
-    from klingkit.mock_server.clock import Clock
+
 
 GATEWAY_ID = r"2026\d{2}\d{2}\d{6}\d{9}[0-9A-Za-z]{8}"
 

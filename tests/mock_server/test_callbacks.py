@@ -19,13 +19,12 @@ from klingkit.client import CallbackSignatureError, parse_callback
 from klingkit.mock_server.account_settings import AccountSettings
 from klingkit.mock_server.auth import account_name
 from klingkit.mock_server.callbacks import sign
-from klingkit.mock_server.clock import START, Clock
 from klingkit.mock_server.control.client import Control
 from klingkit.mock_server.control.operations import ControlError
 from klingkit.mock_server.outbound import NotAllowedError, Outbound, OutboundError
 from klingkit.mock_server.settings import Settings
 from klingkit.mock_server.simulator import Simulator
-from tests.conftest import Api, body, data_of
+from tests.conftest import Api, Clock, body, data_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -133,7 +132,7 @@ def test_attempts_come_after_the_pauses_of_the_contract(
     api = make_api(send=send, speed=1)
     api.create(body(callback_url=HOOK))
     for _ in range(16):
-        due = api.simulator.store.next_due()
+        due = api.simulator.store.next_due("")
         if due is not None:
             clock.move_to(clock.now() + max(0, due - clock.now()))
             api.simulator.callbacks.deliver_due()
@@ -295,14 +294,12 @@ def test_signed_callbacks_verify_and_keep_their_id(make_api: Callable[..., Api])
 
 def test_no_two_callbacks_share_an_id_also_after_a_reset(make_api: Callable[..., Api]) -> None:
     """Receivers drop what they have seen before."""
-    clock = Clock(START)
-    simulator = Simulator(Settings(seed=1), clock=clock, send=Receiver())
+    simulator = Simulator(Settings(seed=1), send=Receiver())
     ids = []
     for _ in range(2):
         simulator.create("a", body(callback_url=HOOK), "http://host")
         ids += [delivery.id for delivery in simulator.store.deliveries()]
         simulator.reset()
-        clock.move_to(START + 1)  # a clock that runs goes on by itself
     assert len(set(ids)) == 6
 
 
@@ -534,7 +531,7 @@ def test_a_reset_waits_for_the_attempts_of_its_own_account(slow: Slow) -> None:
 
     resetter = threading.Thread(target=reset)
     resetter.start()
-    while Control.of(simulator, key="one").tasks():
+    while not simulator.traveller.stopping(account_name("one")):
         pass
     slow.go_on.set()
     resetter.join()
@@ -564,7 +561,7 @@ def test_a_slow_receiver_of_one_account_holds_no_journey_of_another(slow: Slow, 
 
 def test_a_journey_holds_no_callbacks_of_others(slow: Slow) -> None:
     simulator = Simulator(Settings(speed=1), send=slow)
-    simulator.clock.freeze()
+    simulator.clocks.freeze()
     one = Control.of(simulator, key="one")
     traveller = threading.Thread(target=lambda: one.advance("10m"))
     slow.hold(simulator, account_name("one"))

@@ -20,7 +20,7 @@ from klingkit.contract.recordings.files import BrokenRecordingError, save
 from klingkit.contract.recordings.recording import RecordedAnswer, Recording
 from klingkit.mock_server.account_settings import AccountSettings
 from klingkit.mock_server.app import create_app
-from klingkit.mock_server.clock import START, Clock
+from klingkit.mock_server.clock import START, ClockState
 from klingkit.mock_server.contracts import MAX_COMPILED, Contracts
 from klingkit.mock_server.control.client import Control
 from klingkit.mock_server.control.operations import ControlError
@@ -47,7 +47,7 @@ class Service:
     """Sends requests to a simulator; what an operation of `kling` answers is judged by openapi-core."""
 
     def __init__(self, send: Any = None, **settings: Any) -> None:
-        self.simulator = Simulator(Settings(**settings), clock=Clock(START), send=send)
+        self.simulator = Simulator(Settings(**settings), clock=ClockState(START), send=send)
         self._client = create_app(self.simulator).test_client()
 
     def __call__(self, method: str, path: str, *, key: str = "key", **request: Any) -> TestResponse:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from klingkit.contract import load_contract
 from klingkit.mock_server.app import create_app
-from klingkit.mock_server.clock import START, Clock
+from klingkit.mock_server.clock import START, ClockState
 from klingkit.mock_server.foreign_text import HEADER, LOG_LINE, header_value, log, plain
 from klingkit.mock_server.outbound import NotAllowedError
 from klingkit.mock_server.scenario_choice import parse_scenario
@@ -92,7 +92,7 @@ def check(answer: WsgiAnswer) -> None:
 def test_whatever_is_sent_gets_an_answer_and_one_line_in_the_log(
     lines: Lines, fields: dict[str, Any], prompt: str, headers: dict[str, str], path: str
 ) -> None:
-    simulator = Simulator(Settings(), clock=Clock(START), send=refuse)
+    simulator = Simulator(Settings(), clock=ClockState(START), send=refuse)
     app = create_app(simulator).wsgi_app
     lines.lines.clear()
     headers = {"Authorization": "Bearer key", "Content-Type": "application/json", **headers}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from klingkit.mock_server.app import create_app
-from klingkit.mock_server.clock import START, Clock
+from klingkit.mock_server.clock import START, ClockState
 from klingkit.mock_server.control.client import Control
 from klingkit.mock_server.settings import Settings
 from klingkit.mock_server.simulator import Simulator
@@ -29,7 +29,7 @@ class IdMachine(RuleBasedStateMachine):
 
     @initialize(stands=st.booleans(), seed=st.integers(0, 2))
     def begin(self, *, stands: bool, seed: int) -> None:
-        clock = Clock(START) if stands else Clock()
+        clock = ClockState(START) if stands else ClockState()
         self.stands = stands
         self.simulator = Simulator(Settings(seed=seed, max_tasks=5), clock=clock, send=lambda *_, timeout_ms: 204)
         self.client = create_app(self.simulator).test_client()
@@ -124,6 +124,6 @@ def test_ids_keep_the_form_of_the_contract(make_api: Callable[..., Api], seed: i
 
 
 def test_a_drawn_delay_is_no_longer_than_the_longest_that_can_be_chosen() -> None:
-    ids = Simulator(Settings()).ids
+    simulator = Simulator(Settings())
 
-    assert max(ids.spread(600_000) for _ in range(1000)) == 600_000
+    assert max(simulator.spread("account", 600_000) for _ in range(1000)) == 600_000

@@ -13,7 +13,7 @@ import pytest
 from klingkit.mock_server.account_settings import AccountSettings
 from klingkit.mock_server.app import create_app
 from klingkit.mock_server.auth import account_name
-from klingkit.mock_server.clock import START, Clock
+from klingkit.mock_server.clock import START, ClockState
 from klingkit.mock_server.control.client import Control
 from klingkit.mock_server.control.operations import ControlError
 from klingkit.mock_server.serving.in_process import WsgiAnswer, call
@@ -32,7 +32,7 @@ class Attacker:
 
     def __init__(self) -> None:
         settings = Settings(max_memory=LIMIT, account=AccountSettings(requests=1_000_000))
-        self.simulator = Simulator(settings, clock=Clock(START), send=lambda *_, timeout_ms: 500)
+        self.simulator = Simulator(settings, clock=ClockState(START), send=lambda *_, timeout_ms: 500)
         self._app = create_app(self.simulator).wsgi_app
         self._number = 0
 
@@ -140,7 +140,7 @@ def test_a_long_id_is_still_unique_and_echoed_in_part() -> None:
 
 
 def test_money_of_accounts_whose_tasks_were_dropped_is_still_counted() -> None:
-    simulator = Simulator(Settings(max_tasks=2, max_memory=LIMIT), clock=Clock(START))
+    simulator = Simulator(Settings(max_tasks=2, max_memory=LIMIT), clock=ClockState(START))
     for number in range(500):
         simulator.create(f"acct-{number}", body(), "http://host")
 

@@ -22,7 +22,7 @@ from klingkit.mock_server.cache import Workshop
 from klingkit.mock_server.pictures import render
 from klingkit.mock_server.settings import Settings
 from klingkit.mock_server.simulator import Simulator
-from tests.conftest import PATH, URL, Api, b64, body, data_of, png, png_header, serving, subjects
+from tests.conftest import PATH, URL, Api, Clock, b64, body, data_of, png, png_header, serving, subjects
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from werkzeug.test import TestResponse
 
     from klingkit.contract import Contract
-    from klingkit.mock_server.clock import Clock
+
 
 RATIOS = load_contract().document["components"]["schemas"]["CreateRequest"]["properties"]["aspect_ratio"]["enum"]
 DAY = 24 * 60 * 60 * 1000

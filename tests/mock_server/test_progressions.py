@@ -15,14 +15,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from klingkit.contract import ApiError, load_contract
 from klingkit.mock_server.account_settings import AccountSettings
-from klingkit.mock_server.clock import START, Clock
+from klingkit.mock_server.clock import START, ClockState
 from klingkit.mock_server.control.client import Control
 from klingkit.mock_server.scenario_choice import parse_scenario
 from klingkit.mock_server.settings import Settings
 from klingkit.mock_server.simulator import Simulator
 from klingkit.mock_server.task_bodies import query_data
 from klingkit.mock_server.tasks import snapshot
-from tests.conftest import PATH, Api, body, data_of
+from tests.conftest import PATH, Api, Clock, body, data_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -147,7 +147,7 @@ class Service(RuleBasedStateMachine):
     )
     def start(self, progression: str, balance: Decimal | None, slots: int | None) -> None:
         account = AccountSettings(progression=progression, balance=balance, concurrency=slots)
-        self.simulator = Simulator(Settings(account=account), clock=Clock(START))
+        self.simulator = Simulator(Settings(account=account), clock=ClockState(START))
         self.control = Control.of(self.simulator)
         self.balance, self.slots = balance, slots
         self.seen: dict[str, Snapshot] = {}
@@ -165,11 +165,11 @@ class Service(RuleBasedStateMachine):
     def create(self, n: int, scenario: str, external: str, valid: bool) -> None:
         request = body(n=n if valid else 0, external_task_id=external)
         chosen = parse_scenario(scenario, self.simulator.contract) if scenario else None
-        before = len(self.simulator.store.tasks()), self.simulator.store.spent(None, self.simulator.clock.now())
+        before = len(self.simulator.store.tasks()), self.simulator.store.spent(None, self.simulator.clocks.now())
         try:
             view = self.simulator.create("a", request, "http://host", scenario=chosen)
         except ApiError:
-            after = len(self.simulator.store.tasks()), self.simulator.store.spent(None, self.simulator.clock.now())
+            after = len(self.simulator.store.tasks()), self.simulator.store.spent(None, self.simulator.clocks.now())
             assert before == after, "a refused create leaves nothing behind and costs nothing"
             return
         assert valid
@@ -201,7 +201,7 @@ class Service(RuleBasedStateMachine):
 
     @invariant()
     def money_is_conserved(self) -> None:
-        now = self.simulator.clock.now()
+        now = self.simulator.clocks.now()
         failed = {task.task_id for task in self.simulator.store.tasks() if snapshot(task, now).status == "failed"}
         spent = sum((cost for task_id, cost in self.cost.items() if task_id not in failed), Decimal(0))
         account = self.control.account()
@@ -213,7 +213,7 @@ class Service(RuleBasedStateMachine):
 
     @invariant()
     def slots_are_held_to_the_end(self) -> None:
-        now = self.simulator.clock.now()
+        now = self.simulator.clocks.now()
         held = sum(task.n for task in self.simulator.store.tasks() if not snapshot(task, now).ended)
         assert self.simulator.store.slots("a", now) == held
         assert self.slots is None or held <= self.slots

@@ -16,14 +16,13 @@ from klingkit.mock_server.advice import REMEDIES
 from klingkit.mock_server.control.client import Control
 from klingkit.mock_server.settings import Settings
 from klingkit.mock_server.simulator import Simulator
-from tests.conftest import URL, Api, body, data_of
+from tests.conftest import URL, Api, Clock, body, data_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from openapi_core import OpenAPI
 
-    from klingkit.mock_server.clock import Clock
 
 PICTURES = [URL, URL]
 

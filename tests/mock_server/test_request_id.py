@@ -8,7 +8,7 @@ import logging
 import pytest
 
 from klingkit.mock_server.app import create_app
-from klingkit.mock_server.clock import START, Clock
+from klingkit.mock_server.clock import START, ClockState
 from klingkit.mock_server.control.client import Control
 from klingkit.mock_server.settings import Settings
 from klingkit.mock_server.simulator import Simulator
@@ -21,7 +21,7 @@ from tests.mock_server.test_contracts import KLING
 def test_one_id_names_a_request_everywhere(path: str, caplog: pytest.LogCaptureFixture) -> None:
     """The gateway's header has it, or where a contract has no such header, the body; a client's own id is not it."""
     receiver = Receiver(500)
-    simulator = Simulator(Settings(contract="all"), clock=Clock(START), send=receiver)
+    simulator = Simulator(Settings(contract="all"), clock=ClockState(START), send=receiver)
     own = {"Authorization": "Bearer key", "X-Request-Id": "mine", "Klingkit-Request-Id": "mine too"}
     client, control = create_app(simulator).test_client(), Control.of(simulator, key="key")
     caplog.set_level(logging.INFO, "klingkit")
@@ -45,7 +45,7 @@ def test_one_id_names_a_request_everywhere(path: str, caplog: pytest.LogCaptureF
 
 
 def test_a_refusal_has_one_too() -> None:
-    simulator = Simulator(Settings(contract="kling"), clock=Clock(START))
+    simulator = Simulator(Settings(contract="kling"), clock=ClockState(START))
     answer = create_app(simulator).test_client().post(KLING, json={})
 
     (entry,) = Control.of(simulator).journal(request_id=json.loads(answer.data)["request_id"])

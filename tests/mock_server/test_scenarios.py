@@ -21,14 +21,13 @@ from klingkit.mock_server.control.client import Control
 from klingkit.mock_server.control.operations import ControlError
 from klingkit.mock_server.scenario_choice import parse_scenario
 from klingkit.mock_server.scenarios import scenario_table
-from tests.conftest import PATH, Api, body, data_of
+from tests.conftest import PATH, Api, Clock, body, data_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from werkzeug.test import TestResponse
 
-    from klingkit.mock_server.clock import Clock
 
 CALLED_BACK = "http://127.0.0.1:9/"
 TABLE = scenario_table(load_contract())

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from klingkit.contract import ApiError, load_contract
 from klingkit.mock_server.cache import ByteCache
-from klingkit.mock_server.clock import START, Clock
+from klingkit.mock_server.chance import ChanceState
+from klingkit.mock_server.clock import START, Machine
 from klingkit.mock_server.ids import Ids
 from klingkit.mock_server.tasks import Plan, Task, snapshot
-from tests.conftest import Api, body, data_of
+from tests.conftest import Api, Clock, body, data_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,12 +90,15 @@ def test_ids_are_unique_snowflakes_of_18_digits() -> None:
     ids = Ids(0, epoch_ms=contract.task_id_epoch_ms, shift=contract.task_id_shift)
     now = START
 
-    many = [ids.task_id(now) for _ in range(10_000)]
+    def task_id(now: int, ever: int = 0) -> str:
+        return ids.of_task("account", ChanceState(seed=0, account="account", made=0, ever=ever), now)
+
+    many = [task_id(now, ever) for ever in range(10_000)]
     assert len(set(many)) == 10_000
     assert {len(task_id) for task_id in many} == {18}
     assert all((int(task_id) >> 22) + 1568028518785 == now for task_id in many)
-    assert len(ids.task_id(1_806_500_000_000)) == 19  # 2027-03-31
-    assert len(ids.task_id(1_806_300_000_000)) == 18  # 2027-03-29
+    assert len(task_id(1_806_500_000_000)) == 19  # 2027-03-31
+    assert len(task_id(1_806_300_000_000)) == 18  # 2027-03-29
 
 
 def test_a_refused_create_leaves_nothing_behind(api: Api) -> None:
@@ -123,11 +127,11 @@ def test_a_cache_never_passes_its_limit(puts: list[tuple[int, bytes]]) -> None:
 def test_the_system_clock_never_goes_back(monkeypatch: pytest.MonkeyPatch) -> None:
     times = iter([5_000_000, 3_000_000, 6_000_000])
     monkeypatch.setattr("time.time_ns", lambda: next(times))
-    clock = Clock()
+    machine = Machine()
 
-    assert [clock.now() for _ in range(3)] == [5, 5, 6]
+    assert [machine.now() for _ in range(3)] == [5, 5, 6]
 
 
-def test_a_virtual_clock_refuses_to_go_back(clock: Clock) -> None:
+def test_a_virtual_clock_refuses_to_go_back(api: Api, clock: Clock) -> None:
     with pytest.raises(ValueError, match="does not go back"):
         clock.move_to(clock.now() - 1)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from klingkit.mock_server.clock import START, Clock
+from klingkit.mock_server.clock import START, ClockState
 from klingkit.mock_server.control.client import Control
 from klingkit.mock_server.control.operations import ControlError
 from klingkit.mock_server.settings import Settings
@@ -43,7 +43,7 @@ def test_advance_returns_what_happened_in_order(make_api: Callable[..., Api]) ->
     assert [event["at"] for event in events] == sorted(event["at"] for event in events)
     assert {event["task_id"] for event in events} == {task_id}
     assert receiver.statuses == ["submitted", "submitted", "processing", "succeed"]
-    assert api.simulator.clock.now() == START + 120_000
+    assert api.simulator.clocks.now() == START + 120_000
 
 
 def ten_minutes(seed: int) -> tuple[list[dict[str, Any]], list[bytes], str]:
@@ -54,7 +54,7 @@ def ten_minutes(seed: int) -> tuple[list[dict[str, Any]], list[bytes], str]:
         sent.append(body)
         return 500 if b'"succeed"' in body else 200
 
-    simulator = Simulator(Settings(seed=seed, speed=1), clock=Clock(START), send=send)
+    simulator = Simulator(Settings(seed=seed, speed=1), clock=ClockState(START), send=send)
     control = Control.of(simulator)
     control.scenario("slow:20")
     task = simulator.create("a", body(callback_url=HOOK), "http://h", scenario=simulator.store.take_scenario("a", "create_task")[0]).task  # type: ignore[index]  # fmt: skip
@@ -99,6 +99,7 @@ def test_to_a_moment(control: Control) -> None:
         "now": START + 600_000,
         "time": "2026-01-01T00:10:00.000Z",
         "frozen": True,
+        "own": False,
         "events": [],
     }
     control.advance_to(START + 700_000)
@@ -149,7 +150,7 @@ def test_a_reset_ends_a_journey_that_is_under_way(make_api: Callable[..., Api], 
     assert reached.wait(20)
     resetter = threading.Thread(target=control.reset)
     resetter.start()
-    while not api.simulator.traveller.stopping:
+    while not api.simulator.traveller.stopping():
         pass
     later = threading.Thread(target=lambda: control.advance("1m"))  # waits for the reset, and is not lost
     later.start()
@@ -205,7 +206,7 @@ def test_the_same_seed_gives_the_same_bytes() -> None:
 
     def run(seed: int) -> list[Any]:
         receiver = Receiver()
-        simulator = Simulator(Settings(seed=seed), clock=Clock(START), send=receiver)
+        simulator = Simulator(Settings(seed=seed), clock=ClockState(START), send=receiver)
         control = Control.of(simulator)
         task = simulator.create("a", body(callback_url=HOOK, prompt="x"), "http://h").task
         events = control.advance("1m")

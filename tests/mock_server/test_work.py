@@ -14,7 +14,7 @@ import pytest
 from klingkit.mock_server.account_settings import AccountSettings
 from klingkit.mock_server.app import create_app
 from klingkit.mock_server.auth import account_name
-from klingkit.mock_server.clock import START, Clock
+from klingkit.mock_server.clock import START, ClockState
 from klingkit.mock_server.control.client import Control
 from klingkit.mock_server.serving.in_process import WsgiAnswer, call
 from klingkit.mock_server.settings import Settings
@@ -78,7 +78,7 @@ def test_ten_times_the_body_is_no_more_work(make: Callable[[int], Any]) -> None:
     """Beside what C does: reading JSON, and counting its brackets."""
     work = []
     for size in (3000, 3000, 30_000):  # the first time something may be imported or compiled
-        app = create_app(Simulator(Settings(), clock=Clock(START), send=lambda *_, timeout_ms: 200)).wsgi_app
+        app = create_app(Simulator(Settings(), clock=ClockState(START), send=lambda *_, timeout_ms: 200)).wsgi_app
         data = json.dumps(make(size)).encode()
         work.append(steps(lambda app=app, data=data: request(app, "POST", PATH, data)))  # type: ignore[misc]
 
@@ -88,7 +88,7 @@ def test_ten_times_the_body_is_no_more_work(make: Callable[[int], Any]) -> None:
 def kept(tasks: int) -> Simulator:
     """A simulator with tasks of one account that never end by themselves, and each with a callback that is due."""
     account = AccountSettings(progression="manual", concurrency=1_000_000, balance=None, quota=None)
-    simulator = Simulator(Settings(account=account), clock=Clock(START), send=lambda *_, timeout_ms: 200)
+    simulator = Simulator(Settings(account=account), clock=ClockState(START), send=lambda *_, timeout_ms: 200)
     Control.of(simulator, key="key").configure(balance="1000", quota="1000", requests=1_000_000)
     for number in range(tasks):
         scenario = {"prompt": "[[fail-moderation]]"} if number % 2 else {}
@@ -131,7 +131,7 @@ def test_the_next_callback_is_found_without_a_look_at_those_of_a_busy_account() 
 
         def look(store: Any = store) -> None:
             assert store.claim(START) is None
-            assert store.next_due() is None
+            assert store.next_due("") is None
 
         work.append(steps(look))
 
@@ -141,7 +141,7 @@ def test_the_next_callback_is_found_without_a_look_at_those_of_a_busy_account() 
 def test_tasks_that_have_ended_cost_nothing_in_health() -> None:
     work = []
     for tasks in (50, 50, 1000):
-        simulator = Simulator(Settings(instant=True), clock=Clock(START))
+        simulator = Simulator(Settings(instant=True), clock=ClockState(START))
         for _ in range(tasks):
             simulator.create("acct", body(), "http://host")
         assert Control.of(simulator).health()["tasks"]["succeed"] == tasks

@@ -199,4 +199,4 @@ def test_a_failing_case_costs_nothing() -> None:
             assert task_id_of(target.send(case.request, "key"))
             target.wait(60)
             simulator = target.simulator
-            assert simulator.store.spent(None, simulator.clock.now()) == 0, case.id
+            assert simulator.store.spent(None, simulator.clocks.now()) == 0, case.id

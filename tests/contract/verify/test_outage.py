@@ -182,7 +182,7 @@ def test_slots_are_waited_for_as_long_as_some_become_free() -> None:
     """Five slots, which nine pictures never find free, and tasks as long as the real ones: together longer than anybody waits."""
     target = right_target()
     target.callback_url = None
-    target.simulator.store.configure(account_name("key"), {"concurrency": 5}, target.simulator.clock.now())
+    target.simulator.store.configure(account_name("key"), {"concurrency": 5}, target.simulator.clocks.now())
     report = run(target)
 
     assert deviations(report) == set()

@@ -265,7 +265,7 @@ def test_a_service_without_room_is_asked_again() -> None:
     target = right_target()
     from klingkit.mock_server.auth import account_name
 
-    target.simulator.store.configure(account_name("key"), {"concurrency": 9}, target.simulator.clock.now())
+    target.simulator.store.configure(account_name("key"), {"concurrency": 9}, target.simulator.clocks.now())
 
     assert run(target).counted("inferred") == []
 

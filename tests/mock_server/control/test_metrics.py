@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as read_text
 
-from klingkit.mock_server.clock import START, Clock
+from klingkit.mock_server.clock import START, ClockState
 from klingkit.mock_server.control.client import Control
 from klingkit.mock_server.counts import MOST, Counts, shared_memory
 from klingkit.mock_server.settings import Settings
 from klingkit.mock_server.simulator import Simulator
-from tests.conftest import PATH, Api, body
+from tests.conftest import PATH, Api, Clock, body
 from tests.mock_server.test_callbacks import HOOK, Receiver
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def test_numbers_outlive_their_process() -> None:
 def test_the_sum_of_all_processes_is_shown(referee: OpenAPI) -> None:
     memories = [shared_memory(), shared_memory()]
     counts = [Counts(memory, memories) for memory in memories]
-    apis = [Api(Simulator(Settings(), clock=Clock(START), counts=each), referee) for each in counts]
+    apis = [Api(Simulator(Settings(), clock=ClockState(START), counts=each), referee) for each in counts]
     apis[0].create()
     for api in apis:
         api.create()

@@ -21,7 +21,7 @@ from klingkit.mock_server.control.document import control_document, control_oper
 from klingkit.mock_server.control.operations import ControlError, Operations
 from klingkit.mock_server.settings import Settings
 from klingkit.mock_server.simulator import Simulator
-from tests.conftest import PATH, Api, Running, b64, body, data_of, png, serving, subjects
+from tests.conftest import PATH, Api, Clock, Running, b64, body, data_of, png, serving, subjects
 from tests.mock_server.test_callbacks import HOOK, Receiver
 
 if TYPE_CHECKING:
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
     from openapi_core import OpenAPI
     from werkzeug.test import TestResponse
-
-    from klingkit.mock_server.clock import Clock
 
 
 def call(api: Api, method: str, path: str, body: Any = None, **headers: str) -> TestResponse:

@@ -12,14 +12,12 @@ import pytest
 from klingkit.mock_server.account_settings import AccountSettings
 from klingkit.mock_server.control.client import Control
 from klingkit.mock_server.control.operations import ControlError
-from tests.conftest import PATH, Api, body, data_of
+from tests.conftest import PATH, Api, Clock, body, data_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from werkzeug.test import TestResponse
-
-    from klingkit.mock_server.clock import Clock
 
 
 @pytest.fixture
