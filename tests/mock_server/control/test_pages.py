@@ -134,7 +134,8 @@ def test_money_and_slots_of_everybody_are_the_sum_of_all_accounts(api: Api, serv
     def sums() -> tuple[int, str]:
         accounts = server.accounts()
         spent = sum(
-            (api.simulator.store.spent(one["account"], api.simulator.clock.now()) for one in accounts), start=Decimal(0)
+            (api.simulator.store.spent(one["account"], api.simulator.clocks.machine()) for one in accounts),
+            start=Decimal(0),
         )
         return sum(one["slots_held"] for one in accounts), f"{spent:f}"
 
