@@ -9,22 +9,24 @@ import base64
 import hashlib
 import json
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, Protocol
 
 from klingkit.contract.import_lock import importing
 
 from .clocks import SERVER
 from .counts import ATTEMPTS
-from .deliveries import Attempt, Delivery, Sequel, sequel
+from .deliveries import Attempt, Delivery, Outcome, Sequel, sequel
 from .foreign_text import log, plain
 from .outbound import NotAllowedError, OutboundError, host_and_path
+from .store import StoreUnavailableError
 from .task_bodies import callback_body
 from .tasks import LONGEST_CALLBACK_URL, at_step
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Iterator
 
     from klingkit.contract import Contract
 
@@ -36,6 +38,12 @@ if TYPE_CHECKING:
 
 MAX_THREADS = 256
 """Started as they are needed. An account holds eight at most (`store/delivery_queue.py`), each for the time of an attempt."""
+LOOK_S = 0.15
+"""How often a process looks for what others have planned, where they share the state."""
+AWAY_S = 0.5
+"""After which a state that could not be reached is tried again."""
+AWAY_TIMES = 10
+"""How often what came of an attempt is tried to be kept; after that the callback is made again."""
 LONGEST_WAIT_S = 60.0
 """For attempts that have begun: an application in this process has no other bound."""
 LONGEST_SECRET = 500
@@ -81,6 +89,10 @@ class Callbacks:
         self._threads = 0
         self._watching = 0
         """Threads that make no attempt."""
+        self._news = 0
+        """How often there was a reason to look for what is due."""
+        self._claiming: set[object] = set()
+        """One for each thread that takes a delivery at the moment."""
         self._attempting: dict[str, str] = {}
         """Account of each attempt that has begun, by the id of its delivery."""
         self._held: list[str | None] = []
@@ -118,13 +130,16 @@ class Callbacks:
         if self.in_background:
             with self._changed:
                 self._watch()
-                self._changed.notify()
+                self._tell()
 
-    def deliver_due(self, whose: str = SERVER) -> list[tuple[Delivery, Attempt]]:
+    def deliver_due(
+        self, whose: str = SERVER, after_each: Callable[[], None] = lambda: None
+    ) -> list[tuple[Delivery, Attempt]]:
         """Make every attempt that is due now of an account, or (empty) of those that follow the server's clock; return them in order."""
         made = []
         while claimed := self._claim(only=whose):
             made.append((claimed[0], self._attempt(*claimed)))
+            after_each()
         return made
 
     def next_due(self, whose: str = SERVER) -> int | None:
@@ -132,8 +147,13 @@ class Callbacks:
         return self._store.next_due(whose)
 
     def run_in_background(self) -> None:
-        """Deliver as time goes by, from threads that start with the first callback and end with the process."""
+        """Deliver as time goes by, from threads that start with the first callback and end with the process.
+
+        Where the state is shared there are callbacks that others have planned.
+        """
         self.in_background = True
+        if self._store.leases.shared:
+            self.wake()
 
     @contextmanager
     def held(self, whose: str | None) -> Iterator[None]:
@@ -144,22 +164,34 @@ class Callbacks:
         with self._changed:
             self._held.append(whose)
         try:
-            self._settle(whose)
+            self.settle(whose)
             yield
         finally:
             with self._changed:
                 self._held.remove(whose)
-                self._changed.notify_all()
+                self._tell()
 
-    def _settle(self, whose: str | None) -> None:
+    def settle(self, whose: str | None) -> None:
         """Wait for the attempts that have begun, which are over in time; not for later ones."""
+        end = monotonic() + LONGEST_WAIT_S
         with self._changed:
+            claiming = set(self._claiming)
+            self._ended.wait_for(lambda: claiming.isdisjoint(self._claiming), LONGEST_WAIT_S)
             begun = {
                 delivery
                 for delivery, account in self._attempting.items()
                 if whose in {None, account, self._clocks.owner(account)}
             }
             self._ended.wait_for(lambda: begun.isdisjoint(self._attempting), LONGEST_WAIT_S)
+        elsewhere = self._store.leases.attempting(whose)
+        while elsewhere & self._store.leases.attempting(whose) and monotonic() < end:
+            with self._changed:
+                self._ended.wait(LOOK_S / 5)
+
+    def _tell(self) -> None:
+        """Tell whoever watches that something may be due."""
+        self._news += 1
+        self._changed.notify()
 
     def _watch(self) -> None:
         """Start a thread if none watches the clock."""
@@ -169,37 +201,65 @@ class Callbacks:
             threading.Thread(target=self._run, name=f"callbacks-{self._threads}", daemon=True).start()
 
     def _run(self) -> None:
+        """Watch, and make an attempt whenever one is due, while another thread watches; end when that one still does."""
         while True:
+            claimed = self._look()
+            if claimed is None:
+                continue
             with self._changed:
-                claimed = self._claim(without=self._held)
-                if claimed is None:
-                    self._changed.wait(self._pause())
-                    continue
                 self._watching -= 1
-                self._watch()  # this thread may be long: another one watches the clock meanwhile
-                self._changed.notify()
-            try:
+                self._watch()  # this thread may be long
+            with suppress(StoreUnavailableError):  # the log says so
                 self._attempt(*claimed)
-            finally:
-                with self._changed:
-                    self._watching += 1
+            with self._changed:
+                if self._watching:
+                    self._threads -= 1
+                    return
+                self._watching += 1
 
-    def _claim(self, *, only: str | None = None, without: Collection[str | None] = ()) -> tuple[Delivery, Task] | None:
+    def _look(self) -> tuple[Delivery, Task] | None:
+        """Take what is due; where nothing is, wait until something may be."""
+        news = self._news
+        try:
+            if claimed := self._claim():
+                return claimed
+            pause = self._pause()
+        except StoreUnavailableError:  # the log says so
+            pause = AWAY_S
         with self._changed:
-            if None in without:
-                return None
-            named = [whose for whose in without if whose is not None]
-            claimed = self._store.claim(self._clocks.machine(), only=only, without=named)
-            if claimed:
-                self._attempting[claimed[0].id] = claimed[0].account
+            if self._news == news:
+                self._changed.wait(pause)
+        return None
+
+    def _claim(self, *, only: str | None = None) -> tuple[Delivery, Task] | None:
+        """Take a delivery that is due, for who travels (`only`), else but for those who are held. It locks nobody out meanwhile."""
+        claiming, claimed = object(), None
+        with self._changed:
+            held = [] if only is not None else list(self._held)
+            self._claiming.add(claiming)
+        try:
+            if None not in held:
+                named = [whose for whose in held if whose is not None]
+                claimed = self._store.claim(self._clocks.machine(), only=only, without=named)
             return claimed
+        finally:
+            with self._changed:
+                if claimed:
+                    self._attempting[claimed[0].id] = claimed[0].account
+                self._claiming.discard(claiming)
+                self._ended.notify_all()
 
     def _pause(self) -> float | None:
         """Return for how many s of the machine's time nothing is due; None: until somebody wakes us."""
-        if None in self._held:
-            return None
-        wake = self._store.next_wake([whose for whose in self._held if whose is not None])
-        return None if wake is None else max(wake - self._clocks.machine(), 1) / 1000
+        shared = self._store.leases.shared
+        longest = LOOK_S if shared else None
+        held = list(self._held)
+        wake = None if None in held else self._store.next_wake([whose for whose in held if whose is not None])
+        if wake is None:
+            return longest
+        shortest_ms = 10 if shared else 1  # another process may be at it
+        pause = max(wake - self._clocks.machine(), shortest_ms) / 1000
+        return min(pause, longest) if longest else pause
 
     def _attempt(self, delivery: Delivery, task: Task) -> Attempt:
         """Try once, and note what came of it, for a delivery that was claimed."""
@@ -209,7 +269,7 @@ class Callbacks:
             with self._changed:
                 self._attempting.pop(delivery.id, None)
                 self._ended.notify_all()
-                self._changed.notify()
+                self._tell()
 
     def _try(self, delivery: Delivery, task: Task) -> Attempt:
         view = at_step(task, delivery.step)
@@ -232,8 +292,17 @@ class Callbacks:
         _log(where, attempt, follows, failures=failures, extra={"fields": fields})
         self._counts.add((ATTEMPTS, follows.outcome or "again"))
         retry_at = None if follows.pause_ms is None else attempt.at + follows.pause_ms
-        self._store.finish(delivery, attempt, retry_at=retry_at, outcome=follows.outcome)
+        self._finish(delivery, attempt, retry_at, follows.outcome)
         return attempt
+
+    def _finish(self, delivery: Delivery, attempt: Attempt, retry_at: int | None, outcome: Outcome) -> None:
+        """Keep what came of an attempt, patiently: it cannot be undone."""
+        for _ in range(AWAY_TIMES):
+            with suppress(StoreUnavailableError):
+                self._store.finish(delivery, attempt, retry_at=retry_at, outcome=outcome)
+                return
+            sleep(AWAY_S)
+        self._store.finish(delivery, attempt, retry_at=retry_at, outcome=outcome)
 
     def _send(self, delivery: Delivery, task: Task, view: Snapshot) -> Attempt:
         """Post the callback, unless the scenario loses it; its time is that of the receiver's answer."""

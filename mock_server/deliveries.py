@@ -65,3 +65,5 @@ class Delivery:
     outcome: Outcome = ""
     number: int = 0
     """In the order in which callbacks were planned; the store gives it."""
+    fence: int = 0
+    """Number of the claim of whoever attempts it; where the store is shared, a claim that has run out settles nothing."""

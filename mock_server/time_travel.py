@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import threading
-from collections import Counter, deque
+from collections import deque
 from contextlib import contextmanager
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from .agenda import just_after
 from .clock import LATEST
 from .clocks import SERVER
 from .tasks import snapshot
+from .turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -21,9 +20,8 @@ if TYPE_CHECKING:
     from .clocks import Clocks
     from .deliveries import Attempt, Delivery
     from .store import Store
+    from .turns import Journey
 
-LONGEST_S = 60.0
-"""Of the machine's time, for a journey on a server, where others wait for its end."""
 MAX_EVENTS = 100_000
 """In one journey: a receiver that makes a new task for each callback cannot keep it going for ever."""
 AT_ONCE = 100
@@ -31,10 +29,6 @@ AT_ONCE = 100
 
 Event = dict[str, Any]
 """`at` (ms), `event` (`status`, `attempt`, `expiry` or `window`), and what it is about."""
-
-
-class JourneyEndedError(Exception):
-    """A reset ended a journey before its destination."""
 
 
 class Traveller:
@@ -48,13 +42,7 @@ class Traveller:
         self._clocks = clocks
         self._store = store
         self._callbacks = callbacks
-        self._turn = threading.Condition()
-        self._busy: set[str | None] = set()
-        """Whose journey or reset is under way; None: a reset of all."""
-        self._closed = False
-        self.longest_s = LONGEST_S
-        self._resets: Counter[str | None] = Counter()
-        """How many are under way or wait: a journey that is under way ends where it is, and the next waits for all of them."""
+        self.turns = Turns(store.leases)
 
     def advance(self, ms: int, owner: str = SERVER) -> list[Event]:
         """Move a clock forward and return what happened on the way, in order.
@@ -82,73 +70,39 @@ class Traveller:
 
     def resume(self, owner: str = SERVER) -> None:
         """Let a clock run again; after a journey that is under way, since a clock that runs would overtake it."""
-        with self._taking_turn(owner):
+        with self.turns.journey(owner, bounded=False):
             self._clocks.resume(owner)
 
     @contextmanager
     def stopped(self, whose: str | None) -> Iterator[None]:
         """End the journeys of an account, or (None) all that are under way where they are, and let none begin meanwhile: they wait."""
-        with self._turn:
-            self._resets[whose] += 1
-        try:
-            with self._taking_turn(whose, is_reset=True), self._callbacks.held(whose):
-                yield
-        finally:
-            with self._turn:
-                self._resets[whose] -= 1
-                self._turn.notify_all()
+        with self.turns.reset(whose), self._callbacks.held(whose):
+            yield
 
     def close(self) -> None:
         """End journeys that are under way, and those that wait for their turn."""
-        with self._turn:
-            self._closed = True
-            self._turn.notify_all()
-
-    def stopping(self, owner: str = SERVER) -> bool:
-        """Tell whether a journey that is under way is to end where it is."""
-        return self._resets[None] > 0 or self._resets[owner] > 0
-
-    @contextmanager
-    def _taking_turn(self, whose: str | None, end: float | None = None, *, is_reset: bool = False) -> Iterator[None]:
-        def may_begin() -> bool:
-            if not is_reset and self.stopping(whose or SERVER):
-                return False
-            return not self._busy if whose is None else self._busy.isdisjoint({None, whose})
-
-        with self._turn:
-            left = None if end is None else max(0, end - monotonic())
-            if not self._turn.wait_for(lambda: self._closed or may_begin(), left):
-                self._check_time(end)
-            self._busy.add(whose)
-        try:
-            yield
-        finally:
-            with self._turn:
-                self._busy.discard(whose)
-                self._turn.notify_all()
+        self.turns.close()
 
     def _travel(
         self, destination: Callable[[int], int], owner: str, done: Callable[[], bool] | None = None
     ) -> list[Event]:
         clocks = self._clocks
-        end = monotonic() + self.longest_s if self._callbacks.in_background else None
-        with self._taking_turn(owner, end):
+        with self.turns.journey(owner, bounded=self._callbacks.in_background) as journey:
             clocks.check(destination(clocks.now(owner)), owner)
             now = clocks.freeze(owner)  # before attempts that have begun are waited for: that takes time
             moment = max(now, destination(now))
             with self._callbacks.held(owner):
-                return self._go(owner, now, moment, done, end)
+                return self._go(journey, now, moment, done)
 
-    def _go(self, owner: str, now: int, moment: int, done: Callable[[], bool] | None, end: float | None) -> list[Event]:
+    def _go(self, journey: Journey, now: int, moment: int, done: Callable[[], bool] | None) -> list[Event]:
         """Let the earliest of what is ahead happen, again and again: on the agenda or a callback, the agenda first."""
+        owner = journey.owner
         events: list[Event] = []
         place = just_after(now)
         agenda: deque[Due] = deque()
         known = -1
         while len(events) < MAX_EVENTS:
-            if self.stopping(owner):
-                raise JourneyEndedError("a reset has ended the journey before its destination; ask for it again")
-            self._check_time(end)
+            journey.check()
             if known != self._store.created or not agenda:  # a receiver of a callback may have made a task
                 known = self._store.created
                 agenda = deque(self._store.ahead(owner, place, AT_ONCE))
@@ -167,22 +121,13 @@ class Traveller:
             elif due is not None and due <= moment:
                 now = max(now, due)
                 self._clocks.move_to(now, owner)
-                events += [_attempt_event(*made) for made in self._callbacks.deliver_due(owner)]
+                made = self._callbacks.deliver_due(owner, journey.check)  # each may take its time
+                events += [_attempt_event(*each) for each in made]
                 agenda.clear()
             else:
                 break
         self._clocks.move_to(moment, owner)
         return events
-
-    def _check_time(self, end: float | None) -> None:
-        """Raise JourneyEndedError at the end of a journey's time, and when the simulator is closed."""
-        if self._closed:
-            raise JourneyEndedError("the simulator is closed")
-        if end is not None and monotonic() >= end:
-            raise JourneyEndedError(
-                f"the journey takes longer than {self.longest_s:g}s of the machine's time, and ended before its destination; "
-                "ask for it again, and it goes on from here"
-            )
 
     def _changes_ahead(self, owner: str, place: Place, agenda: Iterable[Due]) -> bool:
         """Tell whether a task changes by itself, further on than the agenda was read too."""

@@ -32,7 +32,7 @@ from ..scenario_choice import parse_for
 from ..scenarios import scenario_table
 from ..store import PAGE, TooManyError, UnknownCursorError
 from ..tasks import shortened
-from ..time_travel import JourneyEndedError
+from ..turns import JourneyEndedError
 from .bodies import clock_body, clock_health, delivery_body, entry_bodies, task_bodies
 from .document import control_document, control_operations, control_parameters, described
 from .metrics import exposition
@@ -339,6 +339,7 @@ class Operations:
             raise ControlError(f"delivery {delivery_id} is pending; only a settled one can be sent again")
         with simulator.callbacks.held(delivery.account):
             simulator.callbacks.deliver_due(delivery.account)
+        simulator.callbacks.settle(delivery.account)  # another process may have been faster
         return delivery_body(simulator.store.delivery(delivery_id) or delivery)
 
     def get_advice(self, account: str | None) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ from .accounts import AccountStates
 from .agenda import Agenda
 from .clock_states import ClockStates
 from .delivery_queue import DeliveryQueue
+from .leases import OneProcess
 from .memory_journal import MemoryJournal
 from .scenario_queues import ScenarioQueues
 from .store import PAGE, QueueEntry, RefusedError, StaleChanceError, TakenIdError, UnknownCursorError
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from ..settings import Settings
     from ..tasks import Task
     from .journal import Journal
+    from .leases import Leases
 
 OTHER_BYTES = 5000
 """What an account with settings, one that is only remembered, a window of requests and a queued scenario take together."""
@@ -54,6 +56,7 @@ class MemoryStore:
         self._settings = settings
         self._start = start or ClockState()
         self._share = settings.max_memory // 8
+        self.leases: Leases = OneProcess()
         self.journal: Journal = MemoryJournal(settings.max_journal, self._share)
         self.reset()
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ..scenario import Scenario
     from ..tasks import Task
     from .journal import Journal
+    from .leases import Leases
 
 
 PAGE = 1000
@@ -102,6 +103,11 @@ class Store(Protocol):
     @property
     def journal(self) -> Journal:
         """What came in and what went out."""
+        ...
+
+    @property
+    def leases(self) -> Leases:
+        """Whose turn it is, among the processes that share the state."""
         ...
 
     @property

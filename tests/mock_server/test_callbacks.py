@@ -531,7 +531,7 @@ def test_a_reset_waits_for_the_attempts_of_its_own_account(slow: Slow) -> None:
 
     resetter = threading.Thread(target=reset)
     resetter.start()
-    while not simulator.traveller.stopping(account_name("one")):
+    while not simulator.traveller.turns.stopping(account_name("one")):
         pass
     slow.go_on.set()
     resetter.join()

@@ -150,7 +150,7 @@ def test_a_reset_ends_a_journey_that_is_under_way(make_api: Callable[..., Api], 
     assert reached.wait(20)
     resetter = threading.Thread(target=control.reset)
     resetter.start()
-    while not api.simulator.traveller.stopping():
+    while not api.simulator.traveller.turns.stopping(""):
         pass
     later = threading.Thread(target=lambda: control.advance("1m"))  # waits for the reset, and is not lost
     later.start()
@@ -235,14 +235,14 @@ def test_a_journey_on_a_server_has_an_end(make_api: Callable[..., Api]) -> None:
     api = make_api(send=Receiver())
     control = Control.of(api.simulator)
     data_of(api.create(body(callback_url=HOOK)))
-    api.simulator.traveller.longest_s = 0.0
+    api.simulator.traveller.turns.longest_s = 0.0
     assert len(control.advance("2s")) > 0
     api.simulator.callbacks.run_in_background()
 
     with pytest.raises(ControlError, match="longer than 0s of the machine's time") as refused:
         control.advance("1h")
     assert refused.value.http == 409
-    api.simulator.traveller.longest_s = 60.0
+    api.simulator.traveller.turns.longest_s = 60.0
     assert [event.get("status") for event in control.advance("1h") if event["event"] == "status"][-1] == "succeed"
 
 

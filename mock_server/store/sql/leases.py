@@ -7,17 +7,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger, bindparam, delete, exists, func, insert, select, text, update
+from sqlalchemy import BigInteger, bindparam, delete, exists, func, insert, or_, select, text, update
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import FunctionElement
 
-from .tables import leases
+from .tables import Name, leases
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from .database import Database
+
 ATTEMPT, JOURNEY, RESET = "attempt", "journey", "reset"
 """Kinds of leases."""
+ALL = "*"
+"""The clock of a reset of everybody."""
+JOURNEY_MS = 20_000
+"""Of a journey, which is kept again and again, and of a reset: longer than one attempt takes, for which it waits."""
 CLAIMING = 7_521_151
 """The advisory lock, shared by all who claim, of whoever begins what nobody may claim beside; any number that others do not use."""
 
@@ -39,23 +45,71 @@ def _of_postgres(*_: Any, **__: Any) -> str:
     return "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"
 
 
-_l, _others = leases.c, leases.alias("others")
+_l, _others = leases.c, leases.alias("others").c
 _insert = insert(leases).values(ends_at=now_ms() + bindparam("lasts_ms")).returning(_l.fence)
 _drop_ended = delete(leases).where(_l.name == bindparam("the_name"), _l.ends_at <= now_ms())
 _find = select(_l.fence).where(_l.name == bindparam("the_name"))
-_resets = select(_l.fence).where(_l.kind == RESET, _l.ends_at > now_ms())
+_resets = select(_l.fence).where(
+    _l.kind == RESET, _l.ends_at > now_ms(), _l.clock.in_([bindparam("the_clock", type_=Name), ALL])
+)
 _keep = (
     update(leases)
     .where(_l.fence == bindparam("the_fence"))
-    .where(~exists().where(_others.c.kind == RESET, _others.c.ends_at > now_ms(), _others.c.fence != _l.fence))
+    .where(
+        ~exists().where(
+            _l.kind == JOURNEY,
+            _others.kind == RESET,
+            _others.ends_at > now_ms(),
+            or_(_others.clock == _l.clock, _others.clock == ALL),
+        )
+    )
     .values(ends_at=now_ms() + bindparam("lasts_ms"))
 )
 _give_back = delete(leases).where(_l.fence == bindparam("the_fence"))
-_travelled = select(_l.clock, _l.kind).where(_l.kind != ATTEMPT, _l.ends_at > now_ms())
-_under_way = select(_l.fence).where(_l.kind == ATTEMPT, _l.ends_at > now_ms())
-_under_way_of = _under_way.where(_l.clock == bindparam("the_clock"))
+_barred = select(_l.clock).where(_l.kind != ATTEMPT, _l.ends_at > now_ms())
+_alive = select(_l.fence).where(_l.kind == bindparam("the_kind"), _l.ends_at > now_ms())
+_alive_of = _alive.where(or_(_l.clock == bindparam("whose", type_=Name), _l.account == bindparam("whose", type_=Name)))
 _take_over = delete(leases).where(_l.kind == ATTEMPT, _l.ends_at <= now_ms()).returning(_l.name, _l.account)
 _first_end = select(func.min(_l.ends_at) - now_ms()).where(_l.kind == ATTEMPT)
+
+
+class SqlLeases:
+    """Journeys and resets of one process beside those of others."""
+
+    shared = True
+
+    def __init__(self, database: Database, holder: str) -> None:
+        self._database = database
+        self._holder = holder
+        self.journey_ms = JOURNEY_MS
+
+    def begin_journey(self, owner: str) -> int | None:
+        """Return the number of a journey by a clock; None while there is one already, or a reset that concerns it."""
+        return self._begin(JOURNEY, owner)
+
+    def begin_reset(self, whose: str | None) -> int | None:
+        """Return the number of a reset, which lets journeys end and none begin; None while there is the same."""
+        return self._begin(RESET, ALL if whose is None else whose)
+
+    def _begin(self, kind: str, clock: str) -> int | None:
+        name, holder, lasts_ms = f"{kind} {clock}", self._holder, self.journey_ms
+        return self._database.write(begin, kind, name, clock=clock, holder=holder, lasts_ms=lasts_ms)
+
+    def keep(self, lease: int) -> bool:
+        """Hold a lease for longer; False if it has run out and was taken over, or a reset lets it end."""
+        return self._database.write(keep, lease, self.journey_ms)
+
+    def give_back(self, lease: int) -> None:
+        """End a lease."""
+        self._database.write(give_back, lease)
+
+    def travelling(self, whose: str | None) -> bool:
+        """Tell whether there is a journey that a reset waits for."""
+        return bool(self._database.read(alive, JOURNEY, whose))
+
+    def attempting(self, whose: str | None) -> frozenset[int]:
+        """Return the claims of all attempts under way."""
+        return self._database.read(alive, ATTEMPT, whose)
 
 
 def begin(
@@ -67,7 +121,7 @@ def begin(
     connection.execute(_drop_ended, {"the_name": name})
     if connection.execute(_find, {"the_name": name}).first():
         return None
-    if kind == JOURNEY and connection.execute(_resets).first():
+    if kind == JOURNEY and connection.execute(_resets, {"the_clock": clock}).first():
         return None
     values = {"name": name, "kind": kind, "account": account, "clock": clock, "holder": holder, "lasts_ms": lasts_ms}
     fence: int = connection.execute(_insert, values).scalar_one()
@@ -75,27 +129,26 @@ def begin(
 
 
 def keep(connection: Connection, fence: int, lasts_ms: int) -> bool:
-    """Hold a lease for longer; False if it was taken over, or a reset wants everything to end."""
+    """Hold a lease for longer; False if it was taken over, or a reset lets the journey end."""
     return connection.execute(_keep, {"the_fence": fence, "lasts_ms": lasts_ms}).rowcount > 0
 
 
 def give_back(connection: Connection, fence: int) -> bool:
-    """End a lease; False if that has happened before."""
+    """End a lease; False if it was taken over."""
     return connection.execute(_give_back, {"the_fence": fence}).rowcount > 0
 
 
-def travelled(connection: Connection) -> set[str] | None:
-    """Return the owners of the clocks by which nobody may begin an attempt, but for who travels; None: all of them."""
-    found = connection.execute(_travelled).all()
-    return None if any(kind == RESET for _, kind in found) else {clock for clock, _ in found}
+def barred(connection: Connection) -> set[str] | None:
+    """Return the clocks by which nobody may begin an attempt, but for who travels; None: all of them."""
+    found = set(connection.execute(_barred).scalars())
+    return None if ALL in found else found
 
 
-def under_way(connection: Connection, clock: str | None) -> set[int]:
-    """Return the attempts under way by a clock (None: by any)."""
-    found = connection.execute(
-        _under_way if clock is None else _under_way_of, {} if clock is None else {"the_clock": clock}
-    )
-    return set(found.scalars())
+def alive(connection: Connection, kind: str, whose: str | None) -> frozenset[int]:
+    """Return what has begun and is neither over nor taken over, by the clock of `whose` or of that account (None: of anybody)."""
+    if whose is None:
+        return frozenset(connection.execute(_alive, {"the_kind": kind}).scalars())
+    return frozenset(connection.execute(_alive_of, {"the_kind": kind, "whose": whose}).scalars())
 
 
 def take_over(connection: Connection) -> list[tuple[str, str]]:

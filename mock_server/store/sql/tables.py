@@ -147,6 +147,7 @@ deliveries = Table(
     Column("step", Integer, nullable=False),
     Column("trigger", Integer, nullable=False),
     Column("due_at", BigInteger),
+    Column("status", String, nullable=False),
     Column("attempts", Text, nullable=False),  # as JSON
     Column("outcome", String, nullable=False),
     Column("head", Boolean, nullable=False),  # whether it is the first of its task that is pending
