@@ -27,6 +27,7 @@ from werkzeug.test import EnvironBuilder
 from klingkit.contract import Contract, load_contract
 from klingkit.mock_server.app import create_app
 from klingkit.mock_server.clock import START, ClockState
+from klingkit.mock_server.control.client import Control
 from klingkit.mock_server.settings import Settings
 from klingkit.mock_server.simulator import Simulator
 
@@ -172,6 +173,13 @@ class Running:
         self.url = match[0]
         self.host, _, port = self.url.removeprefix("http://").rpartition(":")
         self.port = int(port)
+
+    def wait_for_creates(self, number: int, key: str = "") -> None:
+        """Wait until a key, or anybody, has made so many tasks; to ask again and again costs what those who make them need."""
+        control, last = Control.over_http(self.url, key=key or None), 0
+        for _ in range(number):
+            found = control.wait_for_request(operation="create_task", status=200, after=last, timeout="20s")
+            last = found["number"]
 
     def stop(self, number: int = signal.SIGINT) -> str:
         """Send a signal, wait for the end, and return the log."""

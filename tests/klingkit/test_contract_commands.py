@@ -18,7 +18,6 @@ from click.testing import CliRunner
 from klingkit.cli import main
 from klingkit.contract import load_contract
 from klingkit.contract.cases.catalogue import build_cases
-from klingkit.mock_server.control.client import Control
 from tests.conftest import serving
 
 if TYPE_CHECKING:
@@ -106,8 +105,7 @@ def test_an_interrupted_command_reports_what_came_and_ends_with_130(tmp_path: Pa
         process = subprocess.Popen(
             [sys.executable, "-m", "klingkit", *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
-        while Control.over_http(slow.url).health()["tasks"]["processing"] < 10:
-            assert process.poll() is None
+        slow.wait_for_creates(10)
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate(timeout=20)
 

@@ -17,7 +17,6 @@ from click.testing import CliRunner
 from klingkit.cli import main
 from klingkit.contract.verify import report as forms
 from klingkit.contract.verify.run import Run
-from klingkit.mock_server.control.client import Control
 from tests.conftest import serving
 
 if TYPE_CHECKING:
@@ -37,14 +36,11 @@ def slow() -> Iterator[Running]:
 
 def started(slow: Running, key: str, *command: str, **options: object) -> subprocess.Popen[str]:
     """Start a command, and return when some of its tasks are being made."""
-    control = Control.over_http(slow.url)
-    before = sum(control.health()["tasks"].values())
     process: subprocess.Popen[str] = subprocess.Popen(
         [sys.executable, "-m", "klingkit", *command, "--budget", "1", "--key", key],
         **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **options},  # type: ignore[call-overload]
     )
-    while sum(control.health()["tasks"].values()) < before + 8:
-        assert process.poll() is None
+    slow.wait_for_creates(8, key)
     return process
 
 

@@ -15,7 +15,6 @@ import pytest
 from klingkit.contract.check import check_create
 from klingkit.contract.recordings.files import save
 from klingkit.contract.recordings.secret import Secret
-from klingkit.mock_server.control.client import Control
 from klingkit.mock_server.serving.in_process import in_process_target
 from tests.conftest import FEW_PLUGINS, serving
 from tests.wrong_targets import KEY, OTHER_KEY, recording_of
@@ -97,8 +96,7 @@ def test_an_interrupted_suite_ends_with_130(tmp_path: Path) -> None:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
-        while Control.over_http(slow.url).health()["tasks"]["processing"] < 10:
-            assert process.poll() is None
+        slow.wait_for_creates(10)
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=20)
 
