@@ -18,7 +18,8 @@ from ..control.routes import PREFIX
 from ..counts import CONNECTIONS
 from ..request_state import CRASH, FAULT
 from .connection import BODY_S, HANDED_OVER, LARGE
-from .faults import WireAnswer, WireFaults
+from .faults import WireFaults
+from .wire_answer import WireAnswer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable

@@ -20,7 +20,7 @@ from .environ import environ_of
 if TYPE_CHECKING:
     import asyncio
 
-    from .faults import WireAnswer
+    from .wire_answer import WireAnswer
 
 MAX_HEAD = 64 * 1024
 """Bytes of request line and headers."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from ..scenario import Fault
     from .connection import Connection
+    from .wire_answer import WireAnswer
 
     Receive = Callable[[], Awaitable[dict[str, Any]]]
     Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -21,21 +22,6 @@ DRIP_S = 0.005
 """Between two pieces of a drip, at least."""
 MOST_PIECES = 1000
 """Pieces a second of all drips together: so many cost others a few per cent of the time."""
-
-
-class WireAnswer(NamedTuple):
-    """What the application answered."""
-
-    http: int
-    headers: list[tuple[str, str]]
-    body: bytes
-    fault: Fault | None
-
-    @property
-    def start(self) -> dict[str, Any]:
-        """Status and headers, for ASGI."""
-        encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in self.headers]
-        return {"type": "http.response.start", "status": self.http, "headers": encoded}
 
 
 class WireFaults:
