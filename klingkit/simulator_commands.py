@@ -209,6 +209,14 @@ def serve_option(name: str, *names: str, **settings: Any) -> Callable[[Any], Any
     show_default=True,
     help="What is kept takes at most so much: journal, tasks, callbacks, accounts and pictures; the oldest goes first.",
 )
+@serve_option(
+    "--state",
+    metavar="URL",
+    callback=not_empty,
+    help="Keep the state in a database, so that it is there after a restart: sqlite:///kling.db, or "
+    "postgresql+psycopg://user@host/db, better in the environment if it has a password. In memory if not given.",
+)
+@serve_option("--state-reset", is_flag=True, help="Forget the state that is kept there, and begin anew.")
 @serve_option("--public-url", help="Begin result URLs with this, not with the host that the client used.")
 @serve_option("--fetch-inputs", is_flag=True, help="Fetch pictures given by URL, from loopback and private addresses.")
 @serve_option(
@@ -290,6 +298,8 @@ def serve(
     callback_retries: str,
     recording: str | None,
     no_control: bool,
+    state: str | None,
+    state_reset: bool,
     **options: Any,
 ) -> None:
     """Run the simulator on a port, until Ctrl-C. Log lines go to stderr."""
@@ -330,13 +340,30 @@ def serve(
         keys=frozenset(keys),
         access_keys=both_keys,
         public_url=public_url.rstrip("/") if public_url else None,
+        state=state,
         **options,
     )
+    if state_reset and state is None:
+        raise WrongUsage("--state-reset: there is no state to forget without --state")
     try:
         listener = bound(host, port)
     except CannotListenError as error:
         raise CommandFailed(str(error)) from error
+    if state is not None:
+        settings = replace(settings, seed=prepared(settings, anew=state_reset))
     run(settings, listener)
+
+
+def prepared(settings: Settings, *, anew: bool) -> int:
+    """See to it that there is a state that can be used, before any process does, and return its seed."""
+    from klingkit.mock_server.clock import ClockState
+    from klingkit.mock_server.store import UnusableStateError
+    from klingkit.mock_server.store.sql.opening import prepare
+
+    try:
+        return prepare(settings, ClockState(), anew=anew)
+    except UnusableStateError as error:
+        raise WrongUsage(f"--state: {error}") from None
 
 
 def check_workers(number: int) -> None:

@@ -26,15 +26,17 @@ from .auth import account_of, authenticate, check_enabled
 from .body import read_json_object
 from .clocks import clock_text
 from .control.routes import PREFIX, control_routes
+from .counts import STORE_ERRORS
 from .field_hints import unknown_fields
 from .foreign_pages import refusal_for_api
 from .foreign_text import BUG, header_value, log
 from .handlers import HANDLERS, Call
 from .how_known import of_error, of_success
 from .journal import SHORT
-from .request_state import CRASH, FAULT, STATE, HttpAnswer, RequestState
+from .request_state import CRASH, FAULT, NOBODY, STATE, HttpAnswer, RequestState
 from .scenario_choice import read_prefer
 from .simulator import Chosen
+from .store import StoreUnavailableError
 from .task_bodies import SHAPES
 
 if TYPE_CHECKING:
@@ -100,7 +102,7 @@ def _answered(simulator: Simulator, paths: ApiPaths, environ: WSGIEnvironment) -
     """Answer a request of the API, whatever comes of it."""
     state = _begin(simulator, environ)
     try:
-        answer = _route(simulator, state, paths)
+        answer = _fail(simulator, state, state.problem) if state.problem else _route(simulator, state, paths)
     except Exception as error:  # noqa: BLE001 - a bug of ours is an answer too
         answer = _fail(simulator, state, error)
     return _finish(simulator, state, answer)
@@ -109,11 +111,16 @@ def _answered(simulator: Simulator, paths: ApiPaths, environ: WSGIEnvironment) -
 def _begin(simulator: Simulator, environ: WSGIEnvironment) -> RequestState:
     """Find the contract of the request's path."""
     path = environ["PATH_INFO"]
+    problem: Exception | None = None
+    try:
+        simulator.store.refresh()
+    except StoreUnavailableError as error:
+        problem = error
     # Before it is known who asks, what holds for everybody counts.
     served = simulator.contracts.at(path)
     contract = simulator.contracts.of(served, simulator.store.settings(""))
     of_api = not path.startswith(PREFIX)
-    return RequestState(environ, time.time(), of_api, served, contract)
+    return RequestState(environ, time.time(), of_api, served, contract, problem=problem)
 
 
 def _route(simulator: Simulator, state: RequestState, paths: ApiPaths) -> HttpAnswer:
@@ -180,7 +187,7 @@ def _find_account(simulator: Simulator, state: RequestState) -> None:
 def _identify(simulator: Simulator, state: RequestState) -> None:
     """Give the request its ids, and the time of who asks: of nobody that of the server."""
     state.id_bits = simulator.ids.of_request(state.account)
-    owner, clock = simulator.store.clock(state.account)
+    owner, clock = simulator.store.clock("" if state.account == NOBODY else state.account)
     now = clock.at(simulator.clocks.machine())
     state.clock_state = clock
     if not clock.untouched:
@@ -318,9 +325,20 @@ def _fail(simulator: Simulator, state: RequestState, error: Exception) -> HttpAn
         error = _too_large(simulator, state)
     if isinstance(error, ApiError):
         return _refuse(simulator, state, error)
+    if isinstance(error, StoreUnavailableError):
+        return _refuse_for_now(simulator, state)
     state.environ[CRASH] = error
     log.error(BUG, exc_info=error, extra={"fields": {"request_id": state.request_id}})
     return _refuse(simulator, state, ApiError(state.contract.errors["5000"]))
+
+
+def _refuse_for_now(simulator: Simulator, state: RequestState) -> HttpAnswer:
+    """Answer that the state cannot be used as if an upstream was down, of which no more is known than the status. The log says why."""
+    simulator.counts.add((STORE_ERRORS,))
+    if not state.request_id:
+        state.account = NOBODY  # whose clock cannot be read either
+    errors = state.contract.errors
+    return _refuse(simulator, state, ApiError(replace(errors.get("upstream_failed", errors["5001"]), http=503)))
 
 
 def _refuse(simulator: Simulator, state: RequestState, error: ApiError) -> HttpAnswer:
@@ -408,7 +426,9 @@ def _finish(simulator: Simulator, state: RequestState, answer: HttpAnswer) -> Ht
 
 
 def _begin_beside(simulator: Simulator) -> None:
-    request.environ[STATE] = _begin(simulator, request.environ)
+    state = request.environ[STATE] = _begin(simulator, request.environ)
+    if state.problem:
+        raise state.problem
 
 
 def _fail_beside(simulator: Simulator, error: Exception) -> Response | HTTPException:
@@ -416,6 +436,9 @@ def _fail_beside(simulator: Simulator, error: Exception) -> Response | HTTPExcep
     state: RequestState = request.environ[STATE]
     if isinstance(error, NotFound):
         return _of_flask(_wrong_path(simulator, state))
+    if isinstance(error, StoreUnavailableError):
+        simulator.counts.add((STORE_ERRORS,))
+        return Response(_encode({"error": str(error)}), 503, mimetype="application/json")
     if isinstance(error, HTTPException) and not isinstance(error, RequestEntityTooLarge):
         return error
     return _of_flask(_fail(simulator, state, error))

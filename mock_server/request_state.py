@@ -53,6 +53,8 @@ class RequestState:
     """How the clock goes by which it is answered."""
     clock: str = ""
     """The same as header, journal and log show it, where it is not the machine's time."""
+    problem: Exception | None = None
+    """Why it cannot be answered as it should."""
     account: str = NOBODY
     operation: str = ""
     raw: bytes = b""

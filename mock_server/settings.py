@@ -58,3 +58,5 @@ class Settings:
     """Tasks kept; the oldest is dropped first."""
     max_memory: int = 256 * MEGABYTE
     """Of all that is kept together: journal, tasks, callbacks, accounts, queues and pictures (`store/memory.py` has the shares)."""
+    state: str | None = field(default=None, repr=False)
+    """URL of the database that keeps the state (`store/sql/address.py`), which may hold a password; None: memory."""

@@ -74,7 +74,7 @@ class Simulator:
         self.counts = counts or Counts()
         self.settings = settings or Settings()
         self._start = clock or ClockState()
-        self.store: Store = MemoryStore(self.settings, self._start)
+        self.store = _store(self.settings, self._start)
         self.clocks = Clocks(self.store)
         self._is_recorded = False
         self._of_no_use: Exception | None = None
@@ -325,7 +325,7 @@ class Simulator:
     def close(self) -> None:
         """End everything that waits: the server stops."""
         self.traveller.close()
-        self.store.journal.close()
+        self.store.close()
 
     def _outbound(self, allowed: frozenset[str], option: str) -> Outbound:
         return Outbound(allowed, option, own_ports=self.own_ports, own_url=self.settings.public_url)
@@ -431,6 +431,15 @@ class Simulator:
             log.warning("%s: could not be fetched, %s", host_and_path(picture.url), error)
             return picture, False
         return replace(picture, data=data), True
+
+
+def _store(settings: Settings, start: ClockState) -> Store:
+    """Return what keeps the state. Raises UnusableStateError."""
+    if settings.state is None:
+        return MemoryStore(settings, start)
+    from .store.sql.opening import open_store  # noqa: PLC0415 - who keeps it in memory does not wait for SQLAlchemy
+
+    return open_store(settings, start)
 
 
 def _with_recording(contract: Contract, folder: str, now: int) -> Contract:

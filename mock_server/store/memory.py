@@ -60,6 +60,13 @@ class MemoryStore:
         self.journal: Journal = MemoryJournal(settings.max_journal, self._share)
         self.reset()
 
+    def refresh(self) -> None:
+        """Nobody else changes anything."""
+
+    def close(self) -> None:
+        """Let nobody wait any more."""
+        self.journal.close()
+
     def reset(self) -> None:
         """Forget everything."""
         with self._lock:

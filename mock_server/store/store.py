@@ -120,6 +120,14 @@ class Store(Protocol):
         """How many tasks there have been."""
         ...
 
+    def refresh(self) -> None:
+        """Look whether another process has changed settings, clocks, seeds or queues; a request does that when it begins."""
+        ...
+
+    def close(self) -> None:
+        """Let nobody wait any more, and give back what is held: the server stops."""
+        ...
+
     def reset(self) -> None:
         """Forget everything, clocks and seeds too."""
         ...

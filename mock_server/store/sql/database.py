@@ -40,6 +40,7 @@ SQLITE_BUSY = 5
 class _Attempt:
     """How far an attempt has come."""
 
+    connected: bool = False
     reused: bool = False
     transaction: RootTransaction | None = None
     committing: bool = False
@@ -111,16 +112,19 @@ class Database:
             try:
                 return self._once(side, attempt, work, arguments, named)
             except BusyError as error:
-                raise self._unavailable(side, str(error), began) from None
+                raise self._unavailable([side], str(error), began) from None
             except DBAPIError as error:
                 if not self._is_to_blame(error):
                     raise
                 repeats += 1
                 if not self._may_repeat(side, attempt, error, repeats):
-                    raise self._unavailable(side, _first_line(error), began) from None
+                    # Where there is no server, none of them has to find that out by itself.
+                    sides = [side] if attempt.connected else [self._reader, self._writer, self._noter]
+                    raise self._unavailable(sides, _first_line(error), began) from None
 
     def _once(self, side: _Side, attempt: _Attempt, work: Callable[..., Result], arguments: Any, named: Any) -> Result:
         connection, attempt.reused = side.connections.take()
+        attempt.connected = True
         try:
             if side is not self._reader:
                 attempt.transaction = _begin(connection)
@@ -155,16 +159,18 @@ class Database:
             return True
         return False
 
-    def _unavailable(self, side: _Side, reason: str, began: float) -> StoreUnavailableError:
+    def _unavailable(self, sides: list[_Side], reason: str, began: float) -> StoreUnavailableError:
         """Note that the state is away, and return what says so."""
         now = time.monotonic()
-        side.problem = f"the state at {shown(self.url)} cannot be used: {plain(reason)}"
-        side.rests_until = now + min(max(now - began, SHORTEST_REST_S), LONGEST_REST_S)
+        problem = f"the state at {shown(self.url)} cannot be used: {plain(reason)}"
+        for side in sides:
+            side.problem = problem
+            side.rests_until = now + min(max(now - began, SHORTEST_REST_S), LONGEST_REST_S)
         with self._lock:
             first, self._away = not self._away, True
         if first and self.serves:
-            log.error("%s; requests are answered 503 until it can", side.problem)
-        return StoreUnavailableError(side.problem)
+            log.error("%s; requests are answered 503 until it can", problem)
+        return StoreUnavailableError(problem)
 
     def _note_back(self) -> None:
         with self._lock:

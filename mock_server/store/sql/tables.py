@@ -29,8 +29,15 @@ state = Table(
     f"{PREFIX}state",
     metadata,
     Column("version", Integer, nullable=False),
-    Column("generation", BigInteger, nullable=False),
-    # Goes up whenever something is changed that every process keeps a copy of: settings, clocks, seeds, and what a reset changes.
+    Column("generation", BigInteger, nullable=False),  # goes up with whatever `copies.py` keeps a copy of
+    Column("resets", BigInteger, nullable=False),
+    Column("settings", Text),  # JSON of what was changed of the server's
+    Column("seed", BigInteger, nullable=False),
+    Column("first_seed", BigInteger, nullable=False),  # to which a reset goes back
+    Column("queued", BigInteger, nullable=False),  # scenarios that wait
+    Column(
+        "most_ever", BigInteger, nullable=False
+    ),  # the largest number of tasks of those that are forgotten altogether
 )
 """One row."""
 
@@ -44,33 +51,67 @@ totals = Table(
 """Running sums, so that nothing has to be counted. A process of PostgreSQL adds to a shard of its own, since whoever adds to a row
 holds it until its transaction ends; the sum is that of all shards."""
 
+# Accounts
+
 accounts = Table(
     f"{PREFIX}accounts",
     metadata,
     Column("account", Name, primary_key=True),
-    Column("settings", Text),  # JSON of what it has of its own; of the account `""`: what was changed of the server's
-    Column("charged", BigInteger, nullable=False, server_default="0"),  # money is in millionths
-    Column("refunded", BigInteger, nullable=False, server_default="0"),
-    Column("slots", Integer, nullable=False, server_default="0"),
-    Column("tasks", Integer, nullable=False, server_default="0"),  # that are kept
-    Column("made", BigInteger, nullable=False, server_default="0"),  # tasks that there have been
-    Column("own_clock", Boolean, nullable=False, server_default="0"),
-    Column("idle", BigInteger),  # order in which it came to have nothing but a past
+    Column("listed", Boolean, nullable=False),  # whether it has made a task or has settings of its own
+    Column("settings", Text),  # JSON of what it has of its own
+    Column("charged", BigInteger, nullable=False),  # money is in millionths
+    Column("refunded", BigInteger, nullable=False),
+    Column("slots", Integer, nullable=False),
+    Column("tasks", Integer, nullable=False),  # that are kept
+    Column("made", BigInteger, nullable=False),  # tasks, since its seed was set
+    Column("ever", BigInteger, nullable=False),  # tasks
+    Column("own_clock", Boolean, nullable=False),
+    Column("idle", BigInteger, nullable=False),  # order in which they came to have nothing but a past
 )
-Index(
-    f"{PREFIX}accounts_idle",
-    accounts.c.idle,
-    sqlite_where=accounts.c.idle.is_not(None),
-    postgresql_where=accounts.c.idle.is_not(None),
+_idle = (accounts.c.tasks == 0) & accounts.c.settings.is_(None) & ~accounts.c.own_clock
+Index(f"{PREFIX}accounts_idle", accounts.c.idle, sqlite_where=_idle, postgresql_where=_idle)
+_configured = accounts.c.settings.is_not(None)
+Index(f"{PREFIX}accounts_configured", accounts.c.account, sqlite_where=_configured, postgresql_where=_configured)
+
+past = Table(
+    f"{PREFIX}past",
+    metadata,
+    Column("number", Number, primary_key=True),
+    Column("account", Name, nullable=False, unique=True),
+    Column("ever", BigInteger, nullable=False),
+)
+"""How many tasks the accounts had made that are forgotten."""
+
+chances = Table(
+    f"{PREFIX}chances",
+    metadata,
+    Column("number", Number, primary_key=True),
+    Column("account", Name, nullable=False, unique=True),
+    Column("seed", BigInteger),  # its own; None: the server's
+    Column("draws", BigInteger, nullable=False),  # how often it has left to chance what belongs to no task
 )
 
 windows = Table(
     f"{PREFIX}windows",
     metadata,
-    Column("account", Name, primary_key=True),
+    Column("number", Number, primary_key=True),
+    Column("account", Name, nullable=False, unique=True),
     Column("ends_at", BigInteger, nullable=False, index=True),
     Column("count", Integer, nullable=False),
 )
+"""In which requests are counted."""
+
+queues = Table(
+    f"{PREFIX}queues",
+    metadata,
+    Column("account", Name, primary_key=True),  # "" stands for all
+    Column("operation", String, primary_key=True),
+    Column("place", BigInteger, primary_key=True),
+    Column("scenario", Text, nullable=False),
+    Column("turns", BigInteger, nullable=False),
+)
+
+# Tasks
 
 tasks = Table(
     f"{PREFIX}tasks",
@@ -81,30 +122,23 @@ tasks = Table(
     Column("path", String, nullable=False),
     Column("external", String),  # hash of its external id while that is taken; None: it has none, or let it go
     Column("data", Text, nullable=False),  # the task as JSON
+    Column("clock", Name, nullable=False),  # whose clock it runs on: "" is the server's
+    Column("status", String, nullable=False),  # under which it is counted
     Column("slots", Integer, nullable=False),
     Column("refund", BigInteger, nullable=False),  # what comes back at its end
-    Column("holds", Boolean, nullable=False),  # whether it still holds slots and refund
+    Column("holds", Boolean, nullable=False),  # whether it still holds both
     Column(
         "ends_at", BigInteger
     ),  # when it lets go of them; None: when a query or somebody's hand brings it to its end
-    Column("clock", Name, nullable=False),  # whose clock it runs on: "" is the server's
-    Column("status", String, nullable=False),  # under which it is counted
-    Column("next_at", BigInteger),  # when it has another one; None: not by itself
-    Column("polls", Integer, nullable=False, server_default="0"),
-    Column("end_seen", Boolean, nullable=False, server_default="0"),
-    Column("fetched", Boolean, nullable=False, server_default="0"),
+    Column("polls", Integer, nullable=False),  # as far as they matter to it
+    Column("end_seen", Boolean, nullable=False),
+    Column("fetched", Boolean, nullable=False),
     Column("size", Integer, nullable=False),
     UniqueConstraint("account", "path", "external"),
+    sqlite_autoincrement=True,
 )
 Index(f"{PREFIX}tasks_of_account", tasks.c.account, tasks.c.number)
 Index(f"{PREFIX}tasks_of_path", tasks.c.account, tasks.c.path, tasks.c.number)
-Index(
-    f"{PREFIX}tasks_next",
-    tasks.c.clock,
-    tasks.c.next_at,
-    sqlite_where=tasks.c.next_at.is_not(None),
-    postgresql_where=tasks.c.next_at.is_not(None),
-)
 Index(
     f"{PREFIX}tasks_holding",
     tasks.c.account,
@@ -112,6 +146,32 @@ Index(
     sqlite_where=tasks.c.holds,
     postgresql_where=tasks.c.holds,
 )
+Index(
+    f"{PREFIX}tasks_ending", tasks.c.clock, tasks.c.ends_at, sqlite_where=tasks.c.holds, postgresql_where=tasks.c.holds
+)
+
+agenda = Table(
+    f"{PREFIX}agenda",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),  # of the task
+    Column("step", Integer, primary_key=True, autoincrement=False),
+    Column("clock", Name, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("by_polls", Boolean, nullable=False),  # a step that queries bring about
+    Column("status", String),  # that begins then; None: it is counted already, or there is none
+)
+"""What lies ahead of tasks."""
+Index(f"{PREFIX}agenda_ahead", agenda.c.clock, agenda.c.at, agenda.c.number, agenda.c.step)
+Index(
+    f"{PREFIX}agenda_by_polls",
+    agenda.c.clock,
+    agenda.c.at,
+    sqlite_where=agenda.c.by_polls,
+    postgresql_where=agenda.c.by_polls,
+)
+_uncounted = agenda.c.status.is_not(None)
+Index(f"{PREFIX}agenda_uncounted", agenda.c.clock, agenda.c.at, sqlite_where=_uncounted, postgresql_where=_uncounted)
 
 inputs = Table(
     f"{PREFIX}inputs",
@@ -124,16 +184,6 @@ inputs = Table(
     UniqueConstraint("task_id", "number"),
 )
 """Pictures that were sent as bytes."""
-
-queues = Table(
-    f"{PREFIX}queues",
-    metadata,
-    Column("account", Name, primary_key=True),  # "" stands for all
-    Column("operation", String, primary_key=True),
-    Column("place", BigInteger, primary_key=True),
-    Column("scenario", Text, nullable=False),
-    Column("turns", BigInteger, nullable=False),
-)
 
 # Callbacks
 

@@ -6,14 +6,16 @@ import os
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, func, select, text
+from sqlalchemy import Integer, bindparam, func, select
+from sqlalchemy.dialects.postgresql import insert  # SQLite says ON CONFLICT in the same words
 
 from .tables import totals
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sqlalchemy import Connection, TextClause
+    from sqlalchemy import Connection
+    from sqlalchemy.sql.dml import ReturningInsert
 
 SHARDS = 16
 
@@ -33,15 +35,21 @@ def add(connection: Connection, changes: Mapping[str, int]) -> dict[str, int]:
 
 
 @cache
-def _adding(number: int, *, several: bool) -> TextClause:
-    table = totals.name
-    rows = ", ".join(f"(:shard, :name{row}, :change{row})" for row in range(number))
-    others = f" + (SELECT coalesce(sum(value), 0) FROM {table} AS o WHERE o.name = {table}.name AND o.shard <> :shard)"  # noqa: S608
-    return text(
-        f"INSERT INTO {table} (shard, name, value) VALUES {rows} "  # noqa: S608 - of our own names
-        f"ON CONFLICT (shard, name) DO UPDATE SET value = {table}.value + excluded.value "
-        f"RETURNING name, value{others if several else ''}"
+def _adding(number: int, *, several: bool) -> ReturningInsert[Any]:
+    shard = bindparam("shard", type_=Integer)
+    new = insert(totals).values(
+        [{"shard": shard, "name": bindparam(f"name{row}"), "value": bindparam(f"change{row}")} for row in range(number)]
     )
+    adding = new.on_conflict_do_update(
+        index_elements=["shard", "name"], set_={"value": totals.c.value + new.excluded.value}
+    )
+    if not several:
+        return adding.returning(totals.c.name, totals.c.value)
+    other = totals.alias()
+    others = select(func.coalesce(func.sum(other.c.value), 0)).where(
+        other.c.name == totals.c.name, other.c.shard != shard
+    )
+    return adding.returning(totals.c.name, totals.c.value + others.scalar_subquery())
 
 
 _all = select(totals.c.name, func.sum(totals.c.value)).group_by(totals.c.name)

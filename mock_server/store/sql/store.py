@@ -1,0 +1,441 @@
+"""All state of the simulator in a database, which several processes may share. Bounded as in memory."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from ...account_settings import AccountSettings
+from ...cache import ByteCache
+from ...clock import Machine
+from ..memory import OTHER_BYTES
+from ..store import PAGE, QueueEntry, StaleChanceError, UnknownCursorError
+from . import (
+    accounts,
+    agenda,
+    chances,
+    changing_clocks,
+    claims,
+    clocks,
+    copies,
+    deliveries,
+    inputs,
+    queues,
+    resetting,
+    room,
+    tasks,
+    totals,
+    windows,
+)
+from .codec import fields_from_json, task_from_json
+from .copies import kept
+from .journal import SqlJournal
+from .leases import SqlLeases
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from decimal import Decimal
+
+    from sqlalchemy import Connection, Row
+
+    from ...agenda import Due, Place
+    from ...chance import ChanceState
+    from ...clock import ClockState
+    from ...deliveries import Attempt, Delivery, Outcome
+    from ...scenario import Scenario
+    from ...settings import Settings
+    from ...tasks import Task
+    from ..task_records import Record
+    from .database import Database
+
+CATCH_UP_EVERY = 500
+"""Tasks, after which those are counted anew that have changed meanwhile, so that nobody who asks has to wait for many."""
+LONGEST_MANGLED = 25
+"""Digits of an id that may have passed through a float."""
+
+
+class SqlStore:
+    """The state by concern. Each method is one transaction; what a process keeps a copy of is read anew by `refresh`.
+
+    Result pictures are this process's own: any other draws the same.
+    """
+
+    def __init__(self, database: Database, settings: Settings, start: ClockState) -> None:
+        self._database = database
+        self._settings = settings
+        self._start = start
+        self._share = settings.max_memory // 8
+        self._most = self._share // OTHER_BYTES
+        self._machine = Machine().now
+        self._holder = f"{os.getpid()}-{uuid.uuid4().hex}"
+        self.leases = SqlLeases(database, self._holder)
+        self.journal = SqlJournal(database, settings.max_journal, self._share)
+        self._copies = copies.copies_of(database.read(copies.read))
+        self.results = ByteCache(self._share)
+
+    def refresh(self) -> None:
+        """Look whether another process has changed what this one keeps a copy of."""
+        now = self._database.read(copies.read)
+        before = self._copies.of
+        if now.resets != before.resets:
+            self.results = ByteCache(self._share)
+        if now.generation != before.generation:
+            self._copies = copies.copies_of(now)
+        else:
+            self._copies.of = now
+
+    def close(self) -> None:
+        """Let nobody wait any more, and close the connections."""
+        self.journal.close()
+        self._database.close()
+
+    @property
+    def created(self) -> int:
+        """How many tasks there have been."""
+        return self._database.read(totals.one, "created")
+
+    def reset(self) -> None:
+        """Forget everything, clocks and seeds too."""
+        self._database.write(resetting.everything, self._start)
+        self.refresh()
+
+    def reset_account(self, account: str) -> None:
+        """Forget everything of one account, its clock and its seed too, but not how many tasks it has ever made."""
+        while self._database.write(room.drop_of_account, account, self._most):
+            pass
+        self._database.write(resetting.account, account, self._most)
+        self.refresh()
+
+    # Tasks
+
+    def add(
+        self,
+        task: Task,
+        now: int,
+        deliveries: list[Delivery],
+        *,
+        freed_by: str = "",
+        inputs: Mapping[int, bytes] | None = None,
+        expected: ChanceState | None = None,
+    ) -> bool:
+        """Keep a new task with its callbacks, and drop the oldest if there are too many; tell whether one was dropped."""
+        number, clock, sums = self._database.write(
+            self._add,
+            task,
+            now,
+            deliveries,
+            freed_by=freed_by,
+            pictures=inputs or {},
+            expected=expected,
+            limits=self.settings(task.account),
+        )
+        if number % CATCH_UP_EVERY == 0:
+            self._count_changes(clock, now)
+            self._give_back(clock, now)
+        return self._make_room(sums)
+
+    def _add(
+        self,
+        connection: Connection,
+        task: Task,
+        now: int,
+        new: list[Delivery],
+        *,
+        freed_by: str,
+        pictures: Mapping[int, bytes],
+        expected: ChanceState | None,
+        limits: AccountSettings,
+    ) -> tuple[int, str, dict[str, int]]:
+        row = accounts.take(connection, task.account, task)
+        if expected and (expected.made, expected.ever) != (row.made - 1, row.ever - 1):
+            raise StaleChanceError
+        tasks.check_external_id(connection, task, now, freed_by)
+        accounts.check_limits(connection, task, row, limits, now)
+        clock = task.account if row.own_clock else ""
+        number, changes = tasks.add(connection, task, clock)
+        deliveries.add(connection, new, clock)
+        if pictures:
+            changes[inputs.BYTES] = inputs.add(connection, task.task_id, pictures, 3 * self._share)
+        changes |= {"created": 1, "charged": accounts.millionths(task.cost), "slots": task.n}
+        return number, clock, totals.add(connection, changes)
+
+    def _make_room(self, sums: dict[str, int]) -> bool:
+        """Drop the oldest tasks, and pictures that were sent, while there is too much; tell whether a task was dropped."""
+        if sums.get(inputs.BYTES, 0) > 3 * self._share:
+            self._database.write(inputs.make_room, 3 * self._share)
+        bounds = self._settings.max_tasks, 2 * self._share
+        if not room.is_needed(sums, *bounds):
+            return False
+        while self._database.write(room.drop_oldest, *bounds, self._most):
+            pass
+        return True
+
+    def get(self, task_id: str) -> Task | None:
+        """Return a task of any account."""
+        row = self._database.read(tasks.row_of, task_id)
+        return task_from_json(row.data) if row else None
+
+    def input(self, task_id: str, number: int) -> bytes | None:
+        """Return the bytes of a picture that a task was made from; None if they are not known, or not kept any more."""
+        return self._database.read(inputs.get, task_id, number)
+
+    def record(self, task_id: str) -> Record | None:
+        """Return a task with what happened to it."""
+        row = self._database.read(tasks.row_of, task_id)
+        return self._records([row])[0] if row else None
+
+    def tasks(self, account: str | None = None, *, after: str = "", limit: int = PAGE) -> list[Task]:
+        """Return at most `limit` tasks of an account or of all, oldest first, after that of an id. Raises UnknownCursorError."""
+        return [task_from_json(row.data) for row in self._rows(account, after, limit)]
+
+    def records(self, account: str | None = None, *, after: str = "", limit: int = PAGE) -> list[Record]:
+        """Return the same with what happened to them. Raises UnknownCursorError."""
+        return self._records(self._rows(account, after, limit))
+
+    def _rows(self, account: str | None, after: str, limit: int) -> Sequence[Row[Any]]:
+        last = self._database.read(tasks.row_of, after) if after else None
+        if after and (last is None or account not in {None, task_from_json(last.data).account}):
+            raise UnknownCursorError(after)
+        return self._database.read(tasks.after, account, last.number if last else 0, limit)
+
+    def _records(self, rows: Sequence[Row[Any]]) -> list[Record]:
+        told = self.deliveries_of(row.task_id for row in rows)
+        return [
+            replace(tasks.record_of(row), deliveries=[delivery.id for delivery in told.get(row.task_id, ())])
+            for row in rows
+        ]
+
+    def find(self, account: str, path: str, external_task_id: str) -> str:
+        """Return the id of the task that an account has made at a path with an external id; empty if there is none."""
+        return self._database.read(tasks.find, account, path, external_task_id) if external_task_id else ""
+
+    def page(self, account: str, path: str, first: int, size: int, *, oldest_first: bool = False) -> list[Task]:
+        """Return `size` tasks that an account has made at a path, but for the `first`, from the newest on or from the oldest."""
+        return self._database.read(tasks.page, account, path, first, size, oldest_first=oldest_first)
+
+    def near_id(self, account: str, task_id: str) -> str:
+        """Return the id of a task of the account that becomes the given one when it passes through a float; else empty."""
+        if not (task_id.isascii() and task_id.isdigit() and len(task_id) < LONGEST_MANGLED):
+            return ""
+        near = self._database.read(tasks.near, account, task_id)
+        return "" if near == task_id else near
+
+    def count_statuses(self, machine: int) -> dict[str, int]:
+        """Return how many tasks have which status, each by the clock of its account."""
+        for clock, now in [("", self._now("", machine)), *self._database.read(agenda.clocks_of_uncounted, machine)]:
+            self._count_changes(clock, now)
+        sums = self._database.read(totals.everything)
+        statuses = {status: sums[name] for name in sums if (status := agenda.status_of(name))}
+        return {status: number for status, number in statuses.items() if number}
+
+    def _count_changes(self, clock: str, now: int) -> None:
+        if self._database.read(agenda.has_uncounted, clock, now):
+            while self._database.write(agenda.count_some, clock, now):
+                pass
+
+    def count_tasks(self) -> int:
+        """Return how many tasks are kept."""
+        return self._database.read(totals.one, "tasks")
+
+    def poll(self, task_id: str, account: str, now: int) -> Task | None:
+        """Count a query of a task and move the task if queries do that; return it, or None if it is not visible."""
+        task = self.get(task_id)
+        if task is None or task.account != account:
+            return None
+        return self._database.write(tasks.poll, task_id, now) if tasks.sees_every_query(task) else task
+
+    def move(self, task_id: str, now: int) -> Task | None:
+        """Bring a task one step further along its plan, if there is one more; None if there is no such task."""
+        return self._database.write(tasks.move, task_id, now)
+
+    def see_end(self, task_id: str) -> bool:
+        """Note that a query shows the end; tell whether an earlier one did."""
+        seen = self._copies.ends_seen
+        earlier = task_id in seen or self._database.note(tasks.see_end, task_id)
+        return kept(seen, task_id, lambda: True) and earlier
+
+    def mark_fetched(self, task_id: str) -> None:
+        """Note that a result picture was fetched."""
+        self._database.note(tasks.mark_fetched, task_id)
+
+    # Time and chance
+
+    def clock(self, account: str) -> tuple[str, ClockState]:
+        """Return the clock owner that an account follows, and how that clock goes."""
+        if account == "":  # is there always, also where the database is not
+            return self._copies.clocks[""]
+        return kept(self._copies.clocks, account, lambda: self._database.read(clocks.followed, account))
+
+    def _now(self, account: str, machine: int) -> int:
+        return self.clock(account)[1].at(machine)
+
+    def change_clock(self, owner: str, machine: int, change: Callable[[ClockState], ClockState]) -> ClockState:
+        """Change a clock as `change` says of how it goes, at once, and return how it goes then. Raises TooManyError, and what `change` does."""
+        if owner:
+            self._count_changes("", self._now("", machine))
+        state = self._database.write(changing_clocks.change, owner, change, self._most)
+        self.refresh()
+        return state
+
+    def own_clocks(self) -> int:
+        """Return how many accounts have a clock of their own."""
+        return self._database.read(clocks.own)
+
+    def ahead(self, owner: str, after: Place, limit: int, *, changes_only: bool = False) -> list[Due]:
+        """Return at most `limit` of what lies ahead of the accounts that follow a clock, in order, from a place on."""
+        found = self._database.read(agenda.after, owner, after, limit, changes_only=changes_only)
+        if changes_only:
+            return found
+        return sorted([*found, *self._database.read(windows.after, owner, after, limit)])[:limit]
+
+    def chance(self, account: str) -> ChanceState:
+        """Return from what the next task of an account is drawn."""
+        own = kept(self._copies.seeds, account, lambda: self._database.read(chances.seed_of, account))
+        return self._database.read(chances.state_of, account, own, self._copies.of.seed)
+
+    def put_seed(self, account: str, seed: int) -> None:
+        """Begin all chance of an account, or (empty) of all without a seed of their own, anew. Raises TooManyError."""
+        self._database.write(chances.put_seed, account, seed, self._most)
+        self.refresh()
+
+    def next_draw(self, account: str) -> int:
+        """Count what an account leaves to chance that belongs to no task; return how often it had since its chance began."""
+        return self._database.write(chances.next_draw, account, self._most)
+
+    # Accounts
+
+    def settings(self, account: str) -> AccountSettings:
+        """Return what holds for an account: its own settings, else the server's."""
+        return self._own_settings(account)[1]
+
+    def default_source(self, account: str, name: str) -> str:
+        """Tell whether a setting of an account is its own (`account`) or the server's (`server`)."""
+        return "account" if name in self._own_settings(account)[0] else "server"
+
+    def _own_settings(self, account: str) -> tuple[dict[str, Any], AccountSettings]:
+        copies_now = self._copies
+
+        def read() -> tuple[dict[str, Any], AccountSettings]:
+            server = fields_from_json(AccountSettings, copies_now.of.settings)
+            own = self._database.read(accounts.settings, account) if account else {}
+            return own, replace(self._settings.account, **{**server, **own})
+
+        return kept(copies_now.settings, account, read)
+
+    def configure(self, account: str | None, changes: dict[str, Any], now: int) -> None:
+        """Set what holds for an account, or (None) for every account without a setting of its own. Raises TooManyError."""
+        if account is None:
+            self._database.write(accounts.configure_server, changes)
+        else:
+            self._database.write(accounts.configure, account, changes, now, self._most)
+        self.refresh()
+
+    def spent(self, account: str | None, machine: int) -> Decimal:
+        """What an account, or (None) everybody, has paid, less what came back."""
+        if account is None:
+            sums = self._settled_sums(machine)
+            return accounts.amount(sums.get("charged", 0) - sums.get("refunded", 0))
+        row = self._settled(account, machine)
+        return accounts.amount(row.charged - row.refunded if row else 0)
+
+    def slots(self, account: str | None, machine: int) -> int:
+        """How many slots the tasks of an account, or (None) of everybody, hold."""
+        if account is None:
+            return self._settled_sums(machine).get("slots", 0)
+        row = self._settled(account, machine)
+        return row.slots if row else 0
+
+    def _settled(self, account: str, machine: int) -> accounts.Held | None:
+        now = self._now(account, machine)
+        if self._database.read(accounts.has_ended, account, now):
+            self._database.write(accounts.settle, account, now)
+        return self._database.read(accounts.held, account)
+
+    def _settled_sums(self, machine: int) -> dict[str, int]:
+        for clock, now in [("", self._now("", machine)), *self._database.read(accounts.clocks_of_ended, machine)]:
+            self._give_back(clock, now)
+        return self._database.read(totals.everything)
+
+    def _give_back(self, clock: str, now: int) -> None:
+        while self._database.write(accounts.settle_some, clock, now):
+            pass
+
+    def count_request(self, account: str, now: int) -> bool:
+        """Count a request in its window; False if there have been too many."""
+        limits = self.settings(account)
+        return limits.requests is None or self._database.note(windows.count_request, account, limits, now, self._most)
+
+    def accounts(self, *, after: str = "", limit: int = PAGE) -> list[str]:
+        """Return at most `limit` accounts that have made a task or have settings of their own, after one. Raises UnknownCursorError."""
+        if after and not self._database.read(accounts.is_listed, after):
+            raise UnknownCursorError(after)
+        return self._database.read(accounts.names, after, limit)
+
+    # Queued scenarios
+
+    def queue_scenario(self, account: str, operation_id: str, scenario: Scenario, times: int) -> None:
+        """Let a scenario apply to the next requests for an operation, of one account or (empty) of all. Raises TooManyError."""
+        self._database.write(queues.add, account, operation_id, scenario, times, most=self._most)
+        self.refresh()
+
+    def take_scenario(self, account: str, operation_id: str) -> tuple[Scenario, str] | None:
+        """Use up one turn of the first scenario in the queue of the account, else of all; with the queue's account."""
+        if not self._copies.of.queued:
+            return None
+        return self._database.write(queues.take, account, operation_id)
+
+    def give_back_scenario(self, owner: str, operation_id: str, scenario: Scenario) -> None:
+        """Put a turn back that did not come to pass."""
+        self._database.write(queues.give_back, owner, operation_id, scenario)
+
+    def queued(self, account: str) -> list[tuple[str, QueueEntry]]:
+        """Return operation and entry of all that an account (empty: all) has queued."""
+        return self._database.read(queues.waiting, account)
+
+    # Deliveries
+
+    def claim(
+        self, machine: int, *, only: str | None = None, without: Collection[str] = ()
+    ) -> tuple[Delivery, Task] | None:
+        """Take the delivery that has been due the longest by the clock of its account, with its task; `finish` gives it back."""
+        delivery = self._database.write(claims.claim, machine, holder=self._holder, only=only, without=without)
+        task = self.get(delivery.task_id) if delivery else None
+        return (delivery, task) if delivery and task else None
+
+    def next_due(self, only: str) -> int | None:
+        """Return the time of the next attempt by the clock of an account, or (empty) of those that follow the server's; None if there is none."""
+        return self._database.read(claims.next_due, only, self._machine())
+
+    def next_wake(self, without: Collection[str] = ()) -> int | None:
+        """Return the machine's time of the next attempt of all; it may lie in the past. None if no clock comes to one by itself."""
+        return self._database.read(claims.next_wake, self._machine(), without)
+
+    def finish(self, delivery: Delivery, attempt: Attempt, *, retry_at: int | None, outcome: Outcome) -> None:
+        """Note an attempt of a claimed delivery: another one follows at `retry_at`, or it is settled as `outcome`."""
+        self._database.write(deliveries.finish, delivery, attempt, retry_at=retry_at, outcome=outcome)
+
+    def resend(self, delivery_id: str) -> bool:
+        """Make a settled delivery due once more; False if there is none of that id, or it is pending."""
+        return self._database.write(deliveries.resend, delivery_id)
+
+    def deliveries(self, account: str | None = None, *, after: str = "", limit: int = PAGE) -> list[Delivery]:
+        """Return at most `limit` callbacks of an account or of all, oldest first, after that of an id. Raises UnknownCursorError."""
+        return self._database.read(deliveries.page, account, after, limit)
+
+    def deliveries_of(self, task_ids: Iterable[str]) -> dict[str, list[Delivery]]:
+        """Return the callbacks of each of these tasks that has some, in the order in which they are made."""
+        return self._database.read(deliveries.of_tasks, list(task_ids))
+
+    def pending(self, limit: int) -> list[str]:
+        """Return the ids of at most `limit` tasks of which a callback is pending."""
+        return self._database.read(deliveries.pending, limit)
+
+    def delivery(self, delivery_id: str) -> Delivery | None:
+        """Return one delivery."""
+        return self._database.read(deliveries.get, delivery_id)
+
+    def delivery_counts(self) -> dict[str, int]:
+        """Return how many deliveries there are, by outcome."""
+        return self._database.read(deliveries.counts)
