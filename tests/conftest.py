@@ -148,8 +148,8 @@ def clock() -> Clock:
 def make_api(clock: Clock, referee: OpenAPI) -> Callable[..., Api]:
     """Make an Api over a simulator with settings of its own and a virtual clock."""
 
-    def make(send: Any = None, **options: Any) -> Api:
-        simulator = Simulator(Settings(**options), clock=ClockState(START), send=send)
+    def make(send: Any = None, start: int | None = START, **options: Any) -> Api:
+        simulator = Simulator(Settings(**options), clock=ClockState(start), send=send)
         clock.simulators.append(simulator)
         return Api(simulator, referee)
 

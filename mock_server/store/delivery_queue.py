@@ -10,7 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from ..clocks import SERVER
-from .line import Line
+from .line import SLACK, Line
 from .store import UnknownCursorError
 
 if TYPE_CHECKING:
@@ -306,27 +306,18 @@ class DeliveryQueue:
             return
         owner = self._clocks.owner(account)
         heap = self._due.setdefault(owner, [])
-        if len(heap) > 2 * len(self._accounts) + 64:
-            heap = self._due[owner] = list(
-                filter(
-                    None,
-                    (
-                        self._first_of(name)
-                        for name in {entry[2] for entry in heap}
-                        if self._clocks.owner(name) == owner
-                    ),
-                )
-            )
-            heapq.heapify(heap)
         entry = (*state.due[0][:2], account)
-        if not heap or entry < heap[0]:
-            heapq.heappush(heap, entry)
+        is_first = not heap or entry < heap[0]
+        heapq.heappush(heap, entry)
+        if len(heap) > 2 * len(self._accounts) + SLACK:
+            names = {name for _, _, name in heap if self._clocks.owner(name) == owner}
+            self._due[owner] = list(filter(None, map(self._first_of, names)))
+            heapq.heapify(self._due[owner])
+        if is_first:
             self._push_owner(owner)
-        else:
-            heapq.heappush(heap, entry)
 
     def _push_owner(self, owner: str) -> None:
-        if len(self._wakes) > 2 * len(self._due) + 64:
+        if len(self._wakes) > 2 * len(self._due) + SLACK:
             self._wakes = list(filter(None, (self._wake(name, ()) for name in list(self._due))))
             heapq.heapify(self._wakes)
         if wake := self._wake(owner, ()):

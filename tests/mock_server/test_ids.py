@@ -47,9 +47,9 @@ class IdMachine(RuleBasedStateMachine):
             assert self._send("GET", f"{PATH}/{task['task_id']}", key)["code"] == 0
         Control.of(self.simulator, key=key).account()
 
-    @rule(seed=st.integers(0, 2))
-    def reseed(self, seed: int) -> None:
-        Control.of(self.simulator).seed(seed)
+    @rule(key=st.none() | KEYS, seed=st.integers(0, 2))
+    def reseed(self, key: str | None, seed: int) -> None:
+        Control.of(self.simulator, key=key).seed(seed)
 
     @rule(key=KEYS)
     def reset_account(self, key: str) -> None:
@@ -61,13 +61,17 @@ class IdMachine(RuleBasedStateMachine):
         if self.stands:  # where the clock stands again where it began, the same run gives the same ids
             self.handed_out.clear()
 
-    @rule(by=st.sampled_from(["0s", "1ms", "1m"]))
-    def advance(self, by: str) -> None:
-        Control.of(self.simulator).advance(by)
+    @rule(key=st.none() | KEYS, by=st.sampled_from(["0s", "1ms", "1m"]))
+    def advance(self, key: str | None, by: str) -> None:
+        Control.of(self.simulator, key=key).advance(by)
 
-    @rule()
-    def freeze(self) -> None:
-        Control.of(self.simulator).freeze()
+    @rule(key=st.none() | KEYS)
+    def freeze(self, key: str | None) -> None:
+        Control.of(self.simulator, key=key).freeze()
+
+    @rule(key=st.none() | KEYS)
+    def resume(self, key: str | None) -> None:
+        Control.of(self.simulator, key=key).resume()
 
     @invariant()
     def no_id_twice(self) -> None:
