@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from os import urandom
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -16,7 +17,7 @@ from .cache import Workshop
 from .callbacks import Callbacks
 from .chance import between, share, spread
 from .clock import ClockState
-from .clocks import Clocks
+from .clocks import SERVER, Clocks
 from .contracts import Contracts, create_path
 from .counts import Counts
 from .foreign_text import log
@@ -86,7 +87,13 @@ class Simulator:
         self.secrets = dict(self.settings.access_keys)
         """Secret key by access key."""
         self.started = time.monotonic()
-        self.ids = Ids(self.settings.seed, epoch_ms=self.contract.task_id_epoch_ms, shift=self.contract.task_id_shift)
+        self._seed = self.store.chance(SERVER).seed  # of a state that was kept, its own
+        self.ids = Ids(
+            self._seed,
+            epoch_ms=self.contract.task_id_epoch_ms,
+            shift=self.contract.task_id_shift,
+            apart=urandom(16) if self.settings.state else b"",
+        )
         self._workshop = Workshop()
         self._warned_of_drops = False
         self.find_questions: Callable[[Contract, Mapping[str, Any]], tuple[str, ...]] | None = None
@@ -302,7 +309,7 @@ class Simulator:
             if self._start.standing is None:
                 self.ids.go_on()
             else:  # where it stood at the start: the same run again gives the same ids again
-                self.ids.begin(self.settings.seed)
+                self.ids.begin(self._seed)
             self._warned_of_drops = False
 
     def _recorded(self, contract: Contract) -> Contract:

@@ -224,7 +224,7 @@ def test_two_accounts_travel_side_by_side(make_api: Callable[..., Api], journey:
     assert not told
     resetter = threading.Thread(target=team.one.reset)
     resetter.start()
-    while not team.api.simulator.traveller.stopping(account_name("one")):
+    while not team.api.simulator.traveller.turns.stopping(account_name("one")):
         pass
     go_on.set()
     traveller.join()
@@ -237,7 +237,12 @@ def test_two_accounts_travel_side_by_side(make_api: Callable[..., Api], journey:
 
 def test_an_account_that_gets_its_own_clock_leaves_the_journey_of_the_server(make_api: Callable[..., Api]) -> None:
     """It happens in the middle of it: what comes after belongs to the account alone."""
-    api = make_api(send=lambda *_, timeout_ms: mine.freeze() and 200, speed=1)
+
+    def send(*_: Any, timeout_ms: int) -> int:
+        mine.freeze()
+        return 200
+
+    api = make_api(send=send, speed=1)
     mine = Control.of(api.simulator, key="key")
     data_of(api.create(body(callback_url=HOOK)))
     data_of(api.create(key="other"))
@@ -253,7 +258,8 @@ def test_an_account_that_gets_its_own_clock_leaves_the_journey_of_the_server(mak
 
 def test_clocks_and_seeds_are_bounded() -> None:
     simulator = Simulator(Settings(max_memory=8 * 5000 * 2))
-    for act in (lambda control: control.freeze(), lambda control: control.seed(1)):
+    acts: list[Callable[[Control], Any]] = [lambda control: control.freeze(), lambda control: control.seed(1)]
+    for act in acts:
         for key in ("one", "two"):
             act(Control.of(simulator, key=key))
         with pytest.raises(ControlError, match=r"2 accounts have .* of their own; a reset makes room"):
