@@ -76,6 +76,7 @@ def _counted(counts: Counter[Key]) -> Iterator[Metric]:
         HistogramMetricFamily,
     )
 
+    counts.setdefault((STORE_ERRORS,), 0)
     counters = {what: CounterMetricFamily(*texts[:2], labels=texts[2]) for what, texts in COUNTERS.items()}
     durations: dict[str, list[float]] = defaultdict(lambda: [0.0] * len(CLASSES))
     for (what, *labels), number in counts.items():

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as read_text
 
@@ -105,6 +108,20 @@ def test_who_may_not_steer_may_not_watch(make_api: Callable[..., Api]) -> None:
     assert scrape(api, "s3cret", Host="other").status_code == 403
     assert scrape(make_api(control=False)).status_code == 404
     assert "/_mock/metrics" in api.send("GET", "/_mock/", key=None).text
+
+
+def test_a_scraper_that_is_told_what_the_readme_says_gets_what_it_says(make_api: Callable[..., Api]) -> None:
+    text = (Path(__file__).parents[3] / "README.md").read_text()
+    (block,) = re.findall(r"```yaml\n(scrape_configs:.*?)```", text, re.DOTALL)
+    (job,) = yaml.safe_load(block)["scrape_configs"]
+    api = make_api(control_token=job["authorization"]["credentials"], allow_host=frozenset({"kling"}))
+    api.create(body(n=0))
+    headers = {"Host": job["static_configs"][0]["targets"][0]}
+    answer = api.send("GET", job["metrics_path"], key=job["authorization"]["credentials"], headers=headers)
+
+    assert answer.status_code == 200
+    for name in re.findall(r"`(klingkit_\w+)`", text.partition("### Watch it")[2].partition("###")[0]):
+        assert f"# HELP {name} " in answer.text, name
 
 
 def counted(counts: Counts) -> list[dict[tuple[str, ...], float]]:
