@@ -101,3 +101,17 @@ def test_no_text_makes_a_line_too_long() -> None:
     fields = {"path": long, "rule": long, "scenario": long, "warnings": [long[:1000]] * 50}
 
     assert len(json_line(0, "INFO", long, fields, long)) <= LONGEST + 1
+
+
+def test_what_libraries_and_threads_say_is_json_too() -> None:
+    code = (
+        "import logging, threading; from klingkit.mock_server.serving.log_handler import log_to_stderr\n"
+        "log_to_stderr('json'); logging.getLogger('of another').warning('two\\nlines %s', '\\x1b[31m')\n"
+        "threading.Thread(target=lambda: 1 / 0).start()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+
+    other, bug = map(json.loads, done.stderr.splitlines())
+    assert (other["level"], other["message"]) == ("warning", "two\\nlines \\x1b[31m")
+    assert (bug["level"], bug["message"]) == ("error", "a bug in klingkit: please report it")
+    assert bug["traceback"].endswith("ZeroDivisionError: division by zero")
