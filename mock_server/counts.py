@@ -78,7 +78,7 @@ class Counts:
     def add_duration(self, operation: str, seconds: float) -> None:
         """Count a duration in its class."""
         self.add((DURATIONS, operation, CLASSES[bisect_left(BOUNDS_S, seconds)]))
-        self.add((SECONDS, operation), seconds)
+        self.add((SECONDS, operation), max(0.0, seconds))  # somebody may set the machine's time
 
     def of_processes(self) -> Iterator[tuple[int, dict[Key, float]]]:
         """Yield the id and the numbers of each process of the server."""

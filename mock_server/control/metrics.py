@@ -113,6 +113,7 @@ def _held(health: dict[str, Any], journal_dropped: int) -> Iterator[Metric]:
     clock = health["clock"]
     yield GaugeMetricFamily("klingkit_journal_dropped", "Requests that the journal keeps no more.", journal_dropped)
     yield GaugeMetricFamily("klingkit_clock_frozen", "1 if the server's clock stands still.", int(clock["frozen"]))
+    yield GaugeMetricFamily("klingkit_account_clocks", "Accounts with a clock of their own.", clock["own_clocks"])
     yield GaugeMetricFamily(
         "klingkit_clock_moved_seconds", "By how much it is ahead of the machine's time.", clock["moved_ms"] / 1000
     )

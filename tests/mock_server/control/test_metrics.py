@@ -52,6 +52,7 @@ def test_it_counts_what_happened(make_api: Callable[..., Api], clock: Clock) -> 
         api.create(body(n=n, callback_url=HOOK))
     api.query("1")
     Control.of(api.simulator).advance_to("idle")
+    Control.of(api.simulator, key="other").freeze()
     found = numbers(api)
 
     assert found["klingkit_requests_total", ("cometapi", "create_task", "200")] == 2
@@ -65,7 +66,7 @@ def test_it_counts_what_happened(make_api: Callable[..., Api], clock: Clock) -> 
     assert found["klingkit_callback_attempts_total", ("again",)] == 1
     assert found["klingkit_callback_attempts_total", ("delivered",)] == found["klingkit_callbacks", ("delivered",)] == 6
     assert found["klingkit_journal_dropped", ()] == 2
-    assert found["klingkit_clock_frozen", ()] == 1
+    assert found["klingkit_clock_frozen", ()] == found["klingkit_account_clocks", ()] == 1
     assert found["process_resident_memory_bytes", ("0",)] > 1e6
 
 
