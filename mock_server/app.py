@@ -25,7 +25,7 @@ from .api_paths import ApiPaths
 from .auth import account_of, authenticate, check_enabled
 from .body import read_json_object
 from .clocks import clock_text
-from .control.routes import PREFIX, control_routes
+from .control.routes import METRICS_PATH, PREFIX, control_routes
 from .counts import STORE_ERRORS
 from .field_hints import unknown_fields
 from .foreign_pages import refusal_for_api
@@ -427,7 +427,7 @@ def _finish(simulator: Simulator, state: RequestState, answer: HttpAnswer) -> Ht
 
 def _begin_beside(simulator: Simulator) -> None:
     state = request.environ[STATE] = _begin(simulator, request.environ)
-    if state.problem:
+    if state.problem and state.path != METRICS_PATH:
         raise state.problem
 
 
