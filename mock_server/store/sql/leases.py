@@ -22,6 +22,8 @@ ATTEMPT, JOURNEY, RESET = "attempt", "journey", "reset"
 """Kinds of leases."""
 ALL = "*"
 """The clock of a reset of everybody."""
+ATTEMPT_MS = 20_000
+"""For which an attempt is left to its holder: twice as long as one takes at most."""
 JOURNEY_MS = 20_000
 """Of a journey, which is kept again and again, and of a reset: longer than one attempt takes, for which it waits."""
 CLAIMING = 7_521_151
@@ -80,7 +82,9 @@ class SqlLeases:
 
     def __init__(self, database: Database, holder: str) -> None:
         self._database = database
-        self._holder = holder
+        self.holder = holder
+        """Name of this process."""
+        self.attempt_ms = ATTEMPT_MS
         self.journey_ms = JOURNEY_MS
 
     def begin_journey(self, owner: str) -> int | None:
@@ -92,7 +96,7 @@ class SqlLeases:
         return self._begin(RESET, ALL if whose is None else whose)
 
     def _begin(self, kind: str, clock: str) -> int | None:
-        name, holder, lasts_ms = f"{kind} {clock}", self._holder, self.journey_ms
+        name, holder, lasts_ms = f"{kind} {clock}", self.holder, self.journey_ms
         return self._database.write(begin, kind, name, clock=clock, holder=holder, lasts_ms=lasts_ms)
 
     def keep(self, lease: int) -> bool:
