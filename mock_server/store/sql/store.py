@@ -88,6 +88,7 @@ class SqlStore:
     def close(self) -> None:
         """Let nobody wait any more, and close the connections."""
         self.journal.close()
+        self.leases.close()
         self._database.close()
 
     @property
@@ -403,12 +404,13 @@ class SqlStore:
             wake = self._database.read(claims.next_wake, machine, without)
             if wake is None or wake > machine:
                 return None
-        holder, lasts_ms = self.leases.holder, self.leases.attempt_ms
+        holder, lasts_ms = self.leases.holder, self.leases.lease_ms
         delivery = self._database.write(
             claims.claim, machine, holder=holder, lasts_ms=lasts_ms, only=only, without=without
         )
         if delivery is None:
             return None
+        self.leases.hold_attempt(delivery.fence)
         task = self.get(delivery.task_id)
         if task is None:  # it was dropped a moment ago
             self.leases.give_back(delivery.fence)
@@ -426,6 +428,7 @@ class SqlStore:
     def finish(self, delivery: Delivery, attempt: Attempt, *, retry_at: int | None, outcome: Outcome) -> None:
         """Note an attempt of a claimed delivery: another one follows at `retry_at`, or it is settled as `outcome`."""
         self._database.write(deliveries.finish, delivery, attempt, retry_at=retry_at, outcome=outcome)
+        self.leases.let_go(delivery.fence)
 
     def resend(self, delivery_id: str) -> bool:
         """Make a settled delivery due once more; False if there is none of that id, or it is pending."""

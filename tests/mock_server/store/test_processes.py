@@ -18,6 +18,7 @@ from klingkit.mock_server.deliveries import Attempt
 from klingkit.mock_server.settings import Settings
 from klingkit.mock_server.simulator import Simulator
 from klingkit.mock_server.store.delivery_queue import MAX_AT_ONCE
+from klingkit.mock_server.store.sql import held
 from klingkit.mock_server.store.sql.leases import SqlLeases
 from tests.conftest import Api, body, data_of
 
@@ -190,7 +191,7 @@ def test_a_callback_is_taken_over_from_a_process_that_died(processes: Processes)
     dead, alive = processes.start("dead", instant=True), processes.start("alive", instant=True)
     dead.create(body(callback_url=HOOK))
     machine = dead.simulator.clocks.machine()
-    leases_of(dead).attempt_ms = 0
+    leases_of(dead).lease_ms = 0
     late, _ = dead.simulator.store.claim(machine, only="") or pytest.fail("nothing was due")
     alive.simulator.callbacks.deliver_due()
     dead.simulator.store.finish(late, Attempt(START, 500, "answered 500"), retry_at=START, outcome="")
@@ -206,6 +207,20 @@ def test_a_callback_is_left_to_the_process_that_makes_it(processes: Processes) -
     claimed = one.simulator.store.claim(one.simulator.clocks.machine(), only="")
 
     assert claimed
+    assert two.simulator.callbacks.deliver_due() == []
+
+
+def test_who_lives_keeps_what_it_has(processes: Processes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(held, "BEAT_S", 0.01)
+    one, two = processes.start("one", instant=True), processes.start("two", instant=True)
+    one.create(body(callback_url=HOOK))
+    leases_of(one).lease_ms = 0
+    claimed, _ = one.simulator.store.claim(one.simulator.clocks.machine(), only="") or pytest.fail("nothing was due")
+    has_run_out = leases_of(two).attempting("") == set()
+    leases_of(one).lease_ms = 60_000
+    wait_until(lambda: leases_of(two).attempting("") == {claimed.fence})
+
+    assert has_run_out
     assert two.simulator.callbacks.deliver_due() == []
 
 
@@ -263,7 +278,7 @@ def test_one_process_at_a_time_travels_by_a_clock(processes: Processes) -> None:
 
 def test_a_journey_is_taken_over_from_a_process_that_died(processes: Processes) -> None:
     dead, alive = processes.start("dead"), processes.start("alive")
-    leases_of(dead).journey_ms = 0
+    leases_of(dead).lease_ms = 0
     lease = leases_of(dead).begin_journey("")
     Control.of(alive.simulator).advance("1m")
 
