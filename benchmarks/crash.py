@@ -20,9 +20,10 @@ from rich.table import Table
 
 from benchmarks.crashing.checks import check, settle
 from benchmarks.crashing.ledger import Ledger
-from benchmarks.crashing.load import BALANCE, LIMITED, Client, Connection, finish
+from benchmarks.crashing.load import BALANCE, LIMITED, Client, finish
 from benchmarks.crashing.receiver import Receiver
 from benchmarks.crashing.server import Server
+from klingkit.mock_server.control.client import Control
 
 MOST_SHOWN = 30
 END_S = 60.0
@@ -85,10 +86,9 @@ def main(
         try:
             for server in servers:
                 server.start()
-            connection = Connection(servers, random.Random(seed))
-            connection.ask("POST", "/_mock/reset", "")
+            Control.over_http(servers[0].url).reset()
             for account in LIMITED:
-                connection.ask("PATCH", "/_mock/account", account, {"balance": BALANCE})
+                Control.over_http(servers[0].url, key=account).configure(balance=BALANCE)
             load = [Client(f"{each}", str(seed), servers, ledger, receiver.url, pause, stop) for each in range(clients)]
             threads = [threading.Thread(target=client.run, daemon=True) for client in load]
             for thread in threads:

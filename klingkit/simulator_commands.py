@@ -133,7 +133,7 @@ def serve_option(name: str, *names: str, **settings: Any) -> Callable[[Any], Any
     default=DEFAULTS.workers,
     type=click.IntRange(1, 64),
     show_default=True,
-    help="Processes that serve; one that dies is replaced.",
+    help="Processes that serve; more than one needs --state. One that dies is replaced.",
 )
 @serve_option(
     "--contract",
@@ -312,7 +312,7 @@ def serve(
     both_keys = pairs(access_keys, secret_keys)
     refuse_idle(contract)
     if workers > 1:
-        check_workers(workers)
+        check_workers(workers, state)
     if public_url is not None and not re.match(r"https?://[^/?#\s]", public_url):
         raise WrongUsage(f"--public-url {public_url!r} does not begin with http:// or https:// and a host")
     account = AccountSettings(
@@ -366,13 +366,15 @@ def prepared(settings: Settings, *, anew: bool) -> int:
         raise WrongUsage(f"--state: {error}") from None
 
 
-def check_workers(number: int) -> None:
+def check_workers(number: int, state: str | None) -> None:
     """Refuse several processes where they cannot be, or would not be one server."""
     if not hasattr(os, "fork"):
         raise WrongUsage(f"--workers {number}: this system cannot fork a process; serve with one")
-    raise WrongUsage(
-        f"--workers {number}: what is kept in memory is of one process, so that a query of a task would find it in one and not in another"
-    )
+    if state is None:
+        raise WrongUsage(
+            f"--workers {number}: what is kept in memory is of one process, so that a query would find a task in one and not in another; "
+            "give them state that they share, such as --state sqlite:///kling.db"
+        )
 
 
 def assumed(assume: tuple[str, ...], answers: str | None, served: str) -> tuple[tuple[str, str], ...]:

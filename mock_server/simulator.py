@@ -332,7 +332,6 @@ class Simulator:
     def close(self) -> None:
         """End everything that waits: the server stops."""
         self.traveller.close()
-        self.callbacks.close()
         self.store.close()
 
     def _outbound(self, allowed: frozenset[str], option: str) -> Outbound:

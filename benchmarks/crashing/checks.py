@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from klingkit.mock_server.auth import account_name
 from klingkit.mock_server.control.client import Control
 
-from .load import ACCOUNTS
+from .load import ACCOUNTS, TRAVELLER
 
 if TYPE_CHECKING:
     from .ledger import Ledger, Order
@@ -125,7 +125,8 @@ def _check_journal(entries: list[dict[str, Any]], tasks: dict[str, dict[str, Any
     creates = {entry["task_id"]: entry for entry in entries if entry["method"] == "POST" and entry["status"] == 200}
     for task_id in creates.keys() - tasks.keys():
         ledger.broken(f"the journal has a create of task {task_id}, which is not there")
-    since = entries[0]["at"] + MARGIN_MS if entries else 0
+    by_the_machine = [entry["at"] for entry in entries if entry["account"] != account_name(TRAVELLER)]
+    since = min(by_the_machine, default=0) + MARGIN_MS
     for order in ledger.acknowledged():
         if order.acknowledged_at * 1000 > since and order.task_id not in creates:
             ledger.broken(f"task {order.task_id} was acknowledged, and the journal does not know of it")

@@ -34,6 +34,8 @@ class Order:
     """The furthest that an answer has shown."""
     shown_at: float = 0.0
     """When it came, on the monotonic clock."""
+    over_since: float = 0.0
+    """When a journey was answered that must have ended it; 0 if none was."""
 
 
 @dataclass(slots=True)
@@ -78,6 +80,8 @@ class Ledger:
             went_back = RANK[status] < RANK[order.status] or (RANK[order.status] == ENDED and status != order.status)
             if went_back and asked_at > order.shown_at:  # else the two queries crossed
                 self.broken(f"task {order.task_id} went from {order.status} back to {status}")
+            if RANK[status] < ENDED and 0 < order.over_since < asked_at:
+                self.broken(f"task {order.task_id} is {status} after a journey past its end")
             if not went_back:
                 order.status, order.shown_at = status, time.monotonic()
 

@@ -23,6 +23,8 @@ ACCOUNTS = [f"crash-{number}" for number in range(8)]
 LIMITED = ACCOUNTS[:3]
 """Whose balance is small."""
 BALANCE = "3"
+TRAVELLER = ACCOUNTS[-1]
+"""Which moves a clock of its own."""
 ANSWER_S = 20.0
 BACK_OFF_S = 0.02
 MOST_AT_WORK = 6000
@@ -88,7 +90,7 @@ class Client:
 
     def run(self) -> None:
         """Go on until it is to stop."""
-        actions = [self.create] * 5 + [self.poll] * 8 + [self.look] * 2 + [self.repeat] + [self.top_up]
+        actions = [self.create] * 5 + [self.poll] * 8 + [self.look] * 2 + [self.repeat, self.top_up, self.travel]
         while not self.stop.is_set():
             try:
                 self.random.choice(actions)()
@@ -161,7 +163,7 @@ class Client:
             self.query(order)
 
     def query(self, order: Order) -> bool:
-        """Query a task; tell whether an answer came."""
+        """Query a task; tell whether there is nothing more to learn of it."""
         asked_at = time.monotonic()
         answer = self.connection.ask("GET", f"{PATH}/{order.task_id}", order.account)
         if answer is None or answer.status == 503:
@@ -169,9 +171,9 @@ class Client:
         self.ledger.count("polls answered")
         if answer.status != 200:
             self.ledger.broken(f"task {order.task_id} was acknowledged, and a query says {answer.status} {answer.body}")
-            return False
+            return True
         self.ledger.see(order, answer.body["data"]["task_status"], asked_at)
-        return True
+        return RANK[order.status] == ENDED
 
     def look(self) -> None:
         """Look at a task by the control API: what is recorded as delivered there must not be delivered again."""
@@ -189,6 +191,17 @@ class Client:
         """Give a limited account money."""
         self.connection.ask("PATCH", "/_mock/account", self.random.choice(LIMITED), {"balance": BALANCE})
 
+    def travel(self) -> None:
+        """Move the clock of an account: when that is answered, all tasks that it knew of have ended."""
+        known = [order for order in self.ledger.acknowledged() if order.account == TRAVELLER and not order.by_polls]
+        answer = self.connection.ask("POST", "/_mock/clock/advance", TRAVELLER, {"by": "10m"})
+        if answer and answer.status == 200:
+            self.ledger.count("journeys")
+            for order in known:
+                order.over_since = order.over_since or time.monotonic()
+        elif answer and answer.status not in {409, 503}:
+            self.ledger.broken(f"a journey was answered {answer.status}: {answer.body}")
+
     def _some_task(self) -> Order | None:
         """Return a task that was acknowledged, rather one of the last."""
         with self.ledger.lock:
@@ -198,9 +211,14 @@ class Client:
 
 
 def finish(client: Client, due: float) -> None:
-    """Poll each task until it has ended."""
+    """Let each clock go on, and poll each task until it has ended."""
+    while not (answer := client.connection.ask("POST", "/_mock/clock/resume", TRAVELLER)) or answer.status != 200:
+        if time.monotonic() > due:
+            client.ledger.broken(f"the clock of {TRAVELLER} does not go on: {answer}")
+            return
+        time.sleep(0.1)
     left = client.ledger.acknowledged()
-    while left := [order for order in left if not client.query(order) or RANK[order.status] < ENDED]:
+    while left := [order for order in left if not client.query(order)]:
         if time.monotonic() > due:
             client.ledger.broken(f"{len(left)} tasks have not ended, such as {left[0].task_id} ({left[0].status})")
             return

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..contracts import Contracts
 from ..simulator import Simulator
+from ..store import StoreUnavailableError
 from .banner import banner
 from .log_handler import log_to_stderr
 from .server import serve_one
@@ -44,7 +45,8 @@ def serve(settings: Settings, listener: socket.socket) -> None:
         served = Contracts(settings.contract, assume=settings.assume).served
         ended_by = Workers(settings, listener).run(lambda: _print(banner(served, settings, address, port)))
         simulator = Simulator(settings)
-    _say_goodbye(simulator, ended_by)
+    with suppress(StoreUnavailableError):  # the log has said so
+        _say_goodbye(simulator, ended_by)
 
 
 def _print(greeting: str) -> None:
@@ -64,17 +66,20 @@ def _allow_many_connections() -> None:
 
 
 def _say_goodbye(simulator: Simulator, ended_by: str) -> None:
+    """Say what ends with the server; what is kept as state does not."""
     log = logging.getLogger("klingkit")
-    number = simulator.store.count_tasks()
+    store, is_kept = simulator.store, simulator.settings.state is not None
     if ended_by == "SIGHUP":  # nobody asked for it: a terminal was closed
-        log.warning("stopped by SIGHUP, and with it %d tasks; `nohup` keeps it running", number)
-    spent = simulator.store.spent(None, simulator.clocks.machine())
-    if spent:
+        lost = "" if is_kept else f", and with it {store.count_tasks()} tasks"
+        log.warning("stopped by SIGHUP%s; `nohup` keeps it running", lost)
+    if spent := store.spent(None, simulator.clocks.machine()):
         log.info(
-            "this run would have cost %.2f %s",
+            "%s would have cost %.2f %s",
+            "all tasks of this state" if is_kept else "this run",
             spent,
             " and ".join(dict.fromkeys(contract.currency for contract in simulator.contracts.served)),
         )
-    if pending := simulator.store.delivery_counts()["pending"]:
-        tasks = ", ".join(simulator.store.pending(MOST_NAMED))
-        log.warning("%d callbacks are still pending, of task %s", pending, tasks)
+    if pending := store.delivery_counts()["pending"]:
+        tasks = ", ".join(store.pending(MOST_NAMED))
+        later = ", and are made when this state is served" if is_kept else ""
+        log.warning("%d callbacks are still pending, of task %s%s", pending, tasks, later)

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from ..counts import Counts, shared_memory
 from ..simulator import Simulator
-from ..store import StoreUnavailableError
+from ..store import StoreUnavailableError, UnusableStateError
 from .server import BACKLOG, SIGNALS, STOP_SECONDS, serve_one
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ class Workers:
         counts = Counts(place.counted, [each.counted for each in self._places])
         try:
             simulator = Simulator(self._settings, counts=counts)
-        except StoreUnavailableError as error:
+        except (StoreUnavailableError, UnusableStateError) as error:
             log.error("worker %d cannot serve: %s", os.getpid(), error)  # noqa: TRY400 - a line is enough
             sys.exit(1)
         simulator.started = self._began
