@@ -34,7 +34,7 @@ from .task_view import TaskView
 from .virtual_clock import VirtualClock, delivering
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from decimal import Decimal
     from pathlib import Path
 
@@ -77,20 +77,28 @@ class Kling(ABC):
             recording=recording,
         )
         self.simulator = Simulator(settings, clock=ClockState(START), send=self._send)
-        self._hosts = hosts_of(*self.simulator.contracts.served)
+        self._served = self.simulator.contracts.served
+        self._hosts = hosts_of(*self._served)
         self._app = create_app(self.simulator)
+        self._stand_ready()
+        self._begin("")
+
+    def _stand_ready(self) -> None:
         self._errors = RaisedErrors()
         self.clock = VirtualClock(lambda: self.control)
-        self._begin()
 
-    def _begin(self) -> None:
-        self.control = Control.of(self.simulator, key=self._account_key)
+    def _begin(self, name: str) -> None:  # noqa: ARG002 - for those who need a name
+        """Begin a test of that name."""
+        self.control = self._take_control()
         self._account = account_name(self._account_key) if self._account_key else None
         self._application: Any = None
         self._received = ReceivedCallbacks()
         self._errors.take()
         self._elsewhere: list[str] = []
         self._patches = ExitStack()
+
+    def _take_control(self) -> Control:
+        return Control.of(self.simulator, key=self._account_key)
 
     @property
     def _account_key(self) -> str | None:
@@ -113,13 +121,17 @@ class Kling(ABC):
         plain_generation: bool | None = None,
         assume: Mapping[str, str] | None = None,
         answers: str | Path | None = None,
+        name: str = "",
     ) -> Iterator[Self]:
         """Lend it to a test, with base URL and key in the environment; afterwards everything is as it was before.
 
-        Meanwhile no connection leaves this process for the hosts of any contract, by whatever library.
+        A test of the same name gets the same key, and so the same ids. Meanwhile no connection leaves this process for the hosts
+        of any contract, by whatever library.
         Raises ValueError for an option that cannot be used; at the end, what the simulator or a receiver raised.
         """
-        self._begin()
+        if seed is not None and not isinstance(seed, int):
+            raise ValueError(f"seed: {seed!r:.60} is not a whole number")
+        self._begin(name)
         options = {
             "scenario": scenario,
             "progression": progression,
@@ -128,14 +140,9 @@ class Kling(ABC):
             "assume": self._assumed(assume, answers),
         }
         with ExitStack() as stack:
-            stack.callback(self.simulator.reset)
-            if chosen := {name: value for name, value in options.items() if value is not None}:
-                at_the_caller(lambda: Control.of(self.simulator).configure(**chosen))
-            if seed is not None:
-                if not isinstance(seed, int):
-                    raise ValueError(f"seed: {seed!r:.60} is not a whole number")
-                self.simulator.ids.begin(seed)
-            self.simulator.store.put_seed(self._owner, self.simulator.settings.seed if seed is None else seed)
+            stack.callback(self._reset)
+            chosen = {option: value for option, value in options.items() if value is not None}
+            at_the_caller(lambda: self._set_up(chosen, 0 if seed is None else seed))
             stack.enter_context(environment(**self._variables()))
             stack.enter_context(no_connection_to(every_host(), self._refused))
             stack.enter_context(self._open())
@@ -153,14 +160,13 @@ class Kling(ABC):
 
         from klingkit.contract.answers import load_answers
 
-        served = self.simulator.contracts.served
-        found = load_answers(Path(answers), served[0].name if len(served) == 1 else "all")
+        found = load_answers(Path(answers), self._served[0].name if len(self._served) == 1 else "all")
         return {**dict(found.assume), **(assume or {})}
 
     def _variables(self) -> dict[str, str]:
         """Return the environment variables that lead code to the simulator, for each contract that it serves."""
         found: dict[str, str] = {}
-        for contract in self.simulator.contracts.served:
+        for contract in self._served:
             url = self._url_of(contract)
             if contract.jwt:
                 found |= {"KLING_BASE_URL": url, "KLING_API_KEY": self.key}
@@ -215,7 +221,7 @@ class Kling(ABC):
 
     def _let_pass(self, ms: int) -> None:
         if not delivering.get():
-            self.simulator.traveller.advance(ms, self._owner)
+            self._advance(ms)
 
     def client(self) -> KlingClient:
         """Return our client on this simulator; it waits on the virtual clock."""
@@ -224,10 +230,10 @@ class Kling(ABC):
         return KlingClient(
             self.key,
             self.url,
-            contract=self.simulator.contract.name,
+            contract=self._served[0].name,
             sleep=self.sleep,
-            monotonic=lambda: self.simulator.clocks.now(self._owner) / 1000,
-            rng=random.Random(self.simulator.store.chance(self._owner).seed),  # noqa: S311 - the same in each run
+            monotonic=lambda: self.control.clock()["now"] / 1000,
+            rng=random.Random(self.control.health()["seed"]),  # noqa: S311 - the same in each run
         )
 
     # What has happened
@@ -285,7 +291,7 @@ class Kling(ABC):
         """
         __tracebackhide__ = True
         if status is not None:
-            statuses = self.simulator.contract.lifecycle.transitions
+            statuses = self._served[0].lifecycle.transitions
             at_the_caller(lambda: check_known("status", status, statuses))
 
         def found() -> Callback | None:
@@ -294,7 +300,7 @@ class Kling(ABC):
         deadline = time.monotonic() + timeout
         while True:
             self._deliver()
-            self.simulator.traveller.run_until(lambda: found() is not None or bool(self._errors), self._owner)
+            self._run_until(lambda: found() is not None or bool(self._errors))
             left = deadline - time.monotonic()
             if found() or self._errors or left <= 0:
                 break
@@ -358,18 +364,40 @@ class Kling(ABC):
         """Return what came in lines, the last of them if there are many, and a hint at what came for another account."""
         if len(lines) > MOST_LINES:
             lines = [f"... {len(lines) - MOST_LINES} before these", *lines[-MOST_LINES:]]
-        others = sum(
-            self._account not in {None, entry.account}
-            for entry in self.simulator.store.journal.entries()
-            if entry.account
-        )
+        others = self._requests_of_others()
         hint = f"requests with another key than COMETAPI_KEY, which are of another account: {others}"
         return "\n  ".join([titled(title, lines), *([hint] if others else [])])
 
     def _deliver(self) -> None:
         """Deliver what is due now."""
         if not delivering.get():
-            self.simulator.traveller.advance(0, self._owner)
+            self._advance(0)
+
+    # What is asked of the simulator beside its control API
+
+    def _set_up(self, options: Json, seed: int) -> None:
+        self.simulator.ids.begin(seed)
+        self.simulator.store.put_seed(self._owner, seed)
+        if options:
+            Control.of(self.simulator).configure(**options)
+
+    def _reset(self) -> None:
+        self.simulator.reset()
+
+    def _advance(self, ms: int) -> None:
+        self.simulator.traveller.advance(ms, self._owner)
+
+    def _run_until(self, done: Callable[[], bool]) -> None:
+        self.simulator.traveller.run_until(done, self._owner)
+
+    @property
+    def keeps_all(self) -> bool:
+        """Whether all requests are still in the journal."""
+        return not self.simulator.store.journal.dropped
+
+    def _requests_of_others(self) -> int:
+        entries = self.simulator.store.journal.entries()
+        return sum(self._account not in {None, entry.account} for entry in entries if entry.account)
 
     def _send(self, url: str, body: bytes, headers: dict[str, str], *, timeout_ms: int) -> int:
         token = delivering.set(True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import warnings
+from hashlib import sha256
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
 
     from klingkit.contract import Contract
     from klingkit.mock_server.serving.in_process import WsgiAnswer
+
+
+def key_of(name: str) -> str:
+    """Return what in a key stands for the name of a test."""
+    return sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 class InProcess(Kling):
@@ -74,9 +80,9 @@ class OnPort(Kling):
         self._server = ThreadServer(self._app, self.simulator, self._errors.add)
         self.url = self._server.url
 
-    def _begin(self) -> None:
-        self.key = f"klingkit-test-{next(self._numbers)}"
-        super()._begin()
+    def _begin(self, name: str) -> None:
+        self.key = f"klingkit-test-{key_of(name) if name else next(self._numbers)}"
+        super()._begin(name)
 
     @property
     def _account_key(self) -> str | None:

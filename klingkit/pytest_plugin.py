@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from .kling import Kling
     from .kling_kinds import InProcess, OnPort
+    from .kling_on_server import OnServer
 
 OPTIONS = {
     "scenario": "Default scenario of creates; `klingkit scenarios` lists them.",
@@ -69,6 +70,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="The contract of kling_mock and kling_server in this run, where no marker names another: over klingkit_contract.",
     )
     group.addoption(
+        "--klingkit-server",
+        metavar="URL",
+        help="A running `klingkit serve` that kling_server uses, in place of one of its own: each test has an account of its own there, "
+        "with its own clock. Its token, if it has one, is taken from KLINGKIT_CONTROL_TOKEN.",
+    )
+    group.addoption(
         "--klingkit-coverage",
         action="store_true",
         help="Print which behaviour of the service the tests met, and which never.",
@@ -97,12 +104,29 @@ def pytest_configure(config: pytest.Config) -> None:
     minimum = config.getoption("klingkit_coverage_min")
     if minimum is not None and not 0 <= minimum <= 100:  # nan is neither
         raise pytest.UsageError(f"--klingkit-coverage-min {minimum}: give a percentage from 0 to 100")
+    if config.getoption("klingkit_server"):
+        _check_server(config)
     try:
         closed = config.getini(NO_REAL_SERVICE)
     except (ValueError, pytest.UsageError) as error:  # by the version of pytest
         raise pytest.UsageError(f"{NO_REAL_SERVICE}: {error}; write true or false") from None
     if closed:
         _close_the_real_service(config)
+
+
+def _check_server(config: pytest.Config) -> None:
+    """Raise UsageError for a server that cannot be used."""
+    if _wants_coverage(config):
+        raise pytest.UsageError("--klingkit-coverage looks into simulators of its own: leave out --klingkit-server")
+    from .kling_on_server import NoServerError, served_at
+
+    problem = ""
+    try:
+        served_at(config.getoption("klingkit_server"))
+    except NoServerError as error:
+        problem = str(error)
+    if problem:
+        raise pytest.UsageError(f"--klingkit-server {problem}")
 
 
 def _close_the_real_service(config: pytest.Config) -> None:
@@ -188,6 +212,21 @@ def _kling_on_port() -> Iterator[Callable[[str | None, str | None], OnPort]]:
         yield make
 
 
+@pytest.fixture(scope="session")
+def _kling_on_server(request: pytest.FixtureRequest) -> Callable[[str | None, str | None], OnServer]:
+    from .kling_on_server import OnServer
+
+    url = request.config.getoption("klingkit_server")
+
+    @cache
+    def make(recording: str | None, contract: str | None) -> OnServer:
+        if recording:
+            raise ValueError("a recording answers in a simulator of its own: leave out --klingkit-server")
+        return OnServer(url, contract)
+
+    return make
+
+
 @pytest.fixture
 def kling_mock(request: pytest.FixtureRequest, _kling_where: str | None) -> Iterator[Kling]:
     """Let a simulator in this process answer what the code under test asks of the service with requests, httpx or aiohttp.
@@ -199,8 +238,9 @@ def kling_mock(request: pytest.FixtureRequest, _kling_where: str | None) -> Iter
 
 @pytest.fixture
 def kling_server(request: pytest.FixtureRequest, _kling_where: str | None) -> Iterator[Kling]:
-    """Run a simulator on a port, for subprocesses; COMETAPI_BASE_URL and COMETAPI_KEY lead there."""
-    yield from _lend(request, "_kling_on_port", _kling_where)
+    """Run a simulator on a port, for subprocesses, or use that of --klingkit-server; COMETAPI_BASE_URL and COMETAPI_KEY lead there."""
+    shared = request.config.getoption("klingkit_server")
+    yield from _lend(request, "_kling_on_server" if shared else "_kling_on_port", _kling_where)
 
 
 @pytest.fixture
@@ -223,12 +263,12 @@ def _lend(request: pytest.FixtureRequest, fixture: str, recording: str | None) -
         problem = ""
         try:
             kling: Kling = request.getfixturevalue(fixture)(recording, contract)
-            stack.enter_context(kling.used(**options))
+            stack.enter_context(kling.used(**options, name=request.node.nodeid))
             if _wants_coverage(request.config):
                 from .resting_on import questions_of
 
                 kling.simulator.find_questions = questions_of
-        except (ValueError, RuntimeError, BrokenRecordingError) as error:
+        except (ValueError, RuntimeError, OSError, BrokenRecordingError) as error:
             problem = str(error)
         if problem:  # here, since pytest shows what is being handled when something fails
             pytest.fail(f"{request.fixturename} of {request.node.nodeid}: {problem}", pytrace=False)
@@ -332,7 +372,7 @@ def _warn_of_unused(item: pytest.Item, kling: Kling) -> None:
     """
     __tracebackhide__ = True
     queued = kling.control.scenarios()["queued"]
-    if not queued or kling.simulator.store.journal.dropped:  # what is not kept any more may have met it
+    if not queued or not kling.keeps_all:  # what is not kept any more may have met it
         return
     from klingkit.mock_server.handlers import CREATES
 

@@ -42,7 +42,7 @@ class ReceivedCallbacks:
         """Return the first that fits and was answered 2xx."""
         fitting = (
             callback
-            for callback in self._callbacks
+            for callback in self.all()
             if status in {None, callback.status} and task_id in {None, callback.task_id}
         )
         return next((callback for callback in fitting if 200 <= callback.http_status < 300), None)

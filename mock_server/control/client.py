@@ -124,6 +124,11 @@ class Control:
         """Return the last requests that fit: operation, task_id, request_id, rule, status, after (a number)."""
         return self._pages("list_journal", "number", wanted)
 
+    def dropped(self) -> int:
+        """Return how many older requests are not kept any more, of whatever account."""
+        dropped: int = self._object("list_journal", {"limit": 1})["dropped"]
+        return dropped
+
     def wait_for_request(self, *, timeout: str = "5s", **wanted: Any) -> Json:
         """Return the first request that fits, waiting for it; raises ControlError if none comes."""
         return self._object("wait_for_request", body={"timeout": timeout, **wanted})

@@ -190,7 +190,7 @@ def test_server(number, kling_server):
     seen[-1] += (first,)
     if number == 2:
         urls, keys, times, threads, ids = map(set, zip(*seen))
-        assert (len(urls), len(keys), len(times), len(ids)) == (1, 3, 1, 1)
+        assert (len(urls), len(keys), len(times), len(ids)) == (1, 3, 1, 3)
 """
     run(pytester, tests, "-p", "no:randomly").assert_outcomes(passed=3)
 
@@ -407,7 +407,7 @@ def test(kling_mock):
 def test_an_exception_in_the_simulator_fails_the_test_that_caused_it(pytester: pytest.Pytester, fixture: str) -> None:
     tests = f"""
 def test_cause({fixture}):
-    del {fixture}.simulator.ids._seed
+    del {fixture}.simulator.store._agenda
     assert create({fixture}.url + "/kling/v1/images/generations")["code"] == 5000
 
 def test_other({fixture}):
@@ -416,7 +416,7 @@ def test_other({fixture}):
     result = run(pytester, tests, "-p", "no:randomly")
 
     result.assert_outcomes(failed=1, passed=1)
-    result.stdout.fnmatch_lines(["E*AttributeError: *_seed*", "*ids.py*"])
+    result.stdout.fnmatch_lines(["E*AttributeError: *_agenda*", "*memory.py*"])
 
 
 @pytest.mark.usefixtures("few_plugins")
@@ -756,7 +756,7 @@ def test_coverage_of_behaviour_is_printed_and_written(pytester: pytest.Pytester,
     result.stdout.fnmatch_lines(
         [
             "statuses: 4 of 4",
-            "  met: submitted (5), processing (1), succeed (1), failed (1)",
+            "  met: submitted (5), processing (2), succeed (1), failed (1)",
             "ends: 2 of *",
             "  met: succeed (1), moderation (1)",
             "  never: *, urls-none, urls-expired",
@@ -770,8 +770,9 @@ def test_coverage_of_behaviour_is_printed_and_written(pytester: pytest.Pytester,
             "how well the contract cometapi is known in what was met: * documented, * recorded, * inferred, * unknown",
             "  inferred: *rule n.maximum, text*callback.sequence*",
             "  unknown: callbacks retryAfterMs",
-            "  tests that rest on that: 2",
+            "  tests that rest on that: 3",
             "    *::test_one: promise callback.sequence; lifecycle processing; callbacks retryAfterMs",
+            "    *::test_three: lifecycle processing",
             "    *::test_two: question list-errors; *rule n.maximum, limit*",
             "*% of the behaviour of the service was met",
         ]
