@@ -200,9 +200,15 @@ class Callbacks:
             self._watching += 1
             threading.Thread(target=self._run, name=f"callbacks-{self._threads}", daemon=True).start()
 
+    def close(self) -> None:
+        """Begin no more attempts in the background."""
+        with self._changed:
+            self.in_background = False
+            self._changed.notify_all()
+
     def _run(self) -> None:
         """Watch, and make an attempt whenever one is due, while another thread watches; end when that one still does."""
-        while True:
+        while self.in_background:
             claimed = self._look()
             if claimed is None:
                 continue
@@ -264,6 +270,7 @@ class Callbacks:
     def _attempt(self, delivery: Delivery, task: Task) -> Attempt:
         """Try once, and note what came of it, for a delivery that was claimed."""
         try:
+            self._store.refresh()
             return self._try(delivery, task)
         finally:
             with self._changed:

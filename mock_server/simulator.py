@@ -332,6 +332,7 @@ class Simulator:
     def close(self) -> None:
         """End everything that waits: the server stops."""
         self.traveller.close()
+        self.callbacks.close()
         self.store.close()
 
     def _outbound(self, allowed: frozenset[str], option: str) -> Outbound:

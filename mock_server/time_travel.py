@@ -88,6 +88,7 @@ class Traveller:
     ) -> list[Event]:
         clocks = self._clocks
         with self.turns.journey(owner, bounded=self._callbacks.in_background) as journey:
+            self._store.refresh()  # the turn may have come late
             clocks.check(destination(clocks.now(owner)), owner)
             now = clocks.freeze(owner)  # before attempts that have begun are waited for: that takes time
             moment = max(now, destination(now))

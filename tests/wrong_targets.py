@@ -33,6 +33,18 @@ KEY, OTHER_KEY = "sesame-open-1234", "sesame-open-5678"
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 
 
+@cache
+def light(choice: str = "cometapi") -> Contract:
+    """A contract, but for smaller pictures."""
+    document = copy.deepcopy(load_contract(choice).document)
+    document["x-image"]["maxMegabytes"] = 1
+    return Contract(document)
+
+
+CONTRACT = light()
+"""The contract, but for smaller pictures: those of 10 MB take half of the time of a run. Both sides of one keep it."""
+
+
 class AlteredExchange:
     """One request on its way: what was sent, and the answer, which a test may change."""
 
@@ -78,11 +90,12 @@ class AlteredExchange:
 def wrong_target(
     change: Callable[[AlteredExchange], object] = lambda _: None,
     before: Callable[[AlteredExchange], object] = lambda _: None,
+    contract: Contract = CONTRACT,
     **settings: Any,
 ) -> SimulatorTarget:
     """Return a simulator whose answers, or whose requests, go through the hands of a test."""
     settings = {"keys": frozenset({KEY, OTHER_KEY}), "speed": SPEED, **settings}
-    simulator = Simulator(Settings(**settings), clock=ClockState(START), send=lambda *_, **__: 204)
+    simulator = Simulator(Settings(**settings), contract=contract, clock=ClockState(START), send=lambda *_, **__: 204)
     right = create_app(simulator).wsgi_app
 
     def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -105,26 +118,16 @@ def wrong_target(
     return target
 
 
-def report_of(target: Target, **options: Any) -> Report:
+def report_of(target: Target, contract: Contract = CONTRACT, **options: Any) -> Report:
     """Send the cases as `klingkit record` does."""
     given = {"key": KEY, "other_key": OTHER_KEY, "budget": Decimal(9), "run": "klingkit-0a1b2c", **options}
-    return verify(target, load_contract(), Options(keep=True, **given))
+    return verify(target, contract, Options(keep=True, **given))
 
 
 def recording_of(target: Target | None = None, **options: Any) -> Recording:
     return record(report_of(target or wrong_target(), **options), NOW)
 
 
-@cache
-def light(choice: str = "cometapi") -> Contract:
-    """A contract, but for smaller pictures."""
-    document = copy.deepcopy(load_contract(choice).document)
-    document["x-image"]["maxMegabytes"] = 1
-    return Contract(document)
-
-
-CONTRACT = light()
-"""The contract, but for smaller pictures: those of 10 MB take half of the time of a run. Both sides of one keep it."""
 FREE = Options(key="key", any_key=True)
 PAID = Options(key="key", other_key="other", budget=Decimal(5), any_key=True)
 PRICE = CONTRACT.price_per_picture

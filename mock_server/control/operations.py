@@ -82,6 +82,7 @@ class Operations:
                 arguments[name] = _integer(name, value, known[name])
         if "requestBody" in operation:
             arguments = {**arguments, **self._valid(operation_id, operation, body)}
+        self._simulator.store.refresh()
         method: Callable[..., Any] = getattr(self, operation_id)
         return method(account, **arguments)
 

@@ -12,7 +12,6 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from klingkit.contract import load_contract
 from klingkit.contract.evidence import Evidence
 from klingkit.contract.judge.deviation import DEVIATION_KINDS, Deviation
 from klingkit.contract.markdown import code, prose
@@ -20,7 +19,7 @@ from klingkit.contract.recordings.drift import Drift, DriftRow, compare
 from klingkit.contract.recordings.drift_report import as_markdown as drift_markdown
 from klingkit.contract.verify.report import as_markdown
 from klingkit.contract.verify.results import Report, Result
-from tests.wrong_targets import PAID, recording_of, right_target, run
+from tests.wrong_targets import CONTRACT, PAID, recording_of, right_target, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -111,7 +110,7 @@ def test_the_rule_that_a_recording_blames_is_code(right: Recording) -> None:
     key, answer = next(iter(right.answers["accepted"].items()))
     refused = replace(answer, http=400, body={"code": 1, "message": "no"}, task=[], blamed="@user | [x](y) `")
     other = replace(right, answers={"accepted": {key: refused}})
-    text = drift_markdown(compare(right, other, load_contract(), "n.maximum"))
+    text = drift_markdown(compare(right, other, CONTRACT, "n.maximum"))
     assert "| `@user ¦ [x](y) '` |" in text
     assert_only_what_is_ours(text, 6, 1)
 

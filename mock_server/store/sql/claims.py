@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from ...deliveries import Delivery
 
 SERVER = ""
-LEASE_MS = 20_000
-"""Of an attempt: twice as long as one takes at most."""
-
 _d, _c = table.c, callers.c
 _whose = bindparam("whose", type_=Name)
 _idle = _c.attempts < MAX_AT_ONCE
@@ -71,7 +68,7 @@ def claim(
     machine: int,
     *,
     holder: str,
-    lasts_ms: int = LEASE_MS,
+    lasts_ms: int,
     only: str | None = None,
     without: Collection[str] = (),
 ) -> Delivery | None:

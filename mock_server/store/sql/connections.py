@@ -25,6 +25,7 @@ class Connections:
         self._engine = engine
         self._idle: LifoQueue[Connection | None] = LifoQueue()
         """None stands for one that is not open."""
+        self._closed = False
         for _ in range(CONNECTIONS):
             self._idle.put(None)
 
@@ -44,7 +45,10 @@ class Connections:
 
     def give_back(self, connection: Connection) -> None:
         """Let somebody else use a connection."""
-        self._idle.put(connection)
+        if self._closed:
+            self.drop(connection)
+        else:
+            self._idle.put(connection)
 
     def drop(self, connection: Connection) -> None:
         """Close a connection, whatever it has come to."""
@@ -53,6 +57,11 @@ class Connections:
         with suppress(SQLAlchemyError):
             connection.close()
         self._idle.put(None)
+
+    def close(self) -> None:
+        """Close what nobody uses, and what is in use when it is given back."""
+        self._closed = True
+        self.close_idle()
 
     def close_idle(self) -> None:
         """Close what nobody uses."""

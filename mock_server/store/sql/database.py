@@ -98,9 +98,9 @@ class Database:
         return self._run(self._noter, work, arguments, named)
 
     def close(self) -> None:
-        """Close every connection that nobody uses."""
+        """Close every connection, one in use as soon as it is not."""
         for side in (self._reader, self._writer, self._noter):
-            side.connections.close_idle()
+            side.connections.close()
 
     def _run(self, side: _Side, work: Callable[..., Result], arguments: Any, named: Any) -> Result:
         began = time.monotonic()

@@ -11,6 +11,7 @@ from sqlalchemy import BigInteger, bindparam, delete, exists, func, insert, or_,
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import FunctionElement
 
+from .held import Held
 from .tables import Name, leases
 
 if TYPE_CHECKING:
@@ -22,8 +23,10 @@ ATTEMPT, JOURNEY, RESET = "attempt", "journey", "reset"
 """Kinds of leases."""
 ALL = "*"
 """The clock of a reset of everybody."""
-JOURNEY_MS = 20_000
-"""Of a journey, which is kept again and again, and of a reset: longer than one attempt takes, for which it waits."""
+LEASE_MS = 5000
+"""For which nobody takes over from a holder that is silent; who lives renews what it holds every second."""
+LONGEST_ATTEMPT_S, LONGEST_JOURNEY_S = 30.0, 120.0
+"""Up to which that is done, and so longer than any takes."""
 CLAIMING = 7_521_151
 """The advisory lock, shared by all who claim, of whoever begins what nobody may claim beside; any number that others do not use."""
 
@@ -65,6 +68,11 @@ _keep = (
     )
     .values(ends_at=now_ms() + bindparam("lasts_ms"))
 )
+_renew = (
+    update(leases)
+    .where(_l.fence.in_(bindparam("fences", expanding=True)))
+    .values(ends_at=now_ms() + bindparam("lasts_ms"))
+)
 _give_back = delete(leases).where(_l.fence == bindparam("the_fence"))
 _barred = select(_l.clock).where(_l.kind != ATTEMPT, _l.ends_at > now_ms())
 _alive = select(_l.fence).where(_l.kind == bindparam("the_kind"), _l.ends_at > now_ms())
@@ -80,8 +88,10 @@ class SqlLeases:
 
     def __init__(self, database: Database, holder: str) -> None:
         self._database = database
-        self._holder = holder
-        self.journey_ms = JOURNEY_MS
+        self.holder = holder
+        """Name of this process."""
+        self.lease_ms = LEASE_MS
+        self._held = Held(lambda fences: database.write(renew, fences, self.lease_ms))
 
     def begin_journey(self, owner: str) -> int | None:
         """Return the number of a journey by a clock; None while there is one already, or a reset that concerns it."""
@@ -92,16 +102,32 @@ class SqlLeases:
         return self._begin(RESET, ALL if whose is None else whose)
 
     def _begin(self, kind: str, clock: str) -> int | None:
-        name, holder, lasts_ms = f"{kind} {clock}", self._holder, self.journey_ms
-        return self._database.write(begin, kind, name, clock=clock, holder=holder, lasts_ms=lasts_ms)
+        name, holder, lasts_ms = f"{kind} {clock}", self.holder, self.lease_ms
+        fence = self._database.write(begin, kind, name, clock=clock, holder=holder, lasts_ms=lasts_ms)
+        if fence is not None:
+            self._held.hold(fence, LONGEST_JOURNEY_S)
+        return fence
 
     def keep(self, lease: int) -> bool:
         """Hold a lease for longer; False if it has run out and was taken over, or a reset lets it end."""
-        return self._database.write(keep, lease, self.journey_ms)
+        return self._database.write(keep, lease, self.lease_ms)
 
     def give_back(self, lease: int) -> None:
         """End a lease."""
+        self.let_go(lease)
         self._database.write(give_back, lease)
+
+    def hold_attempt(self, lease: int) -> None:
+        """Keep the claim of an attempt that begins, until `let_go`."""
+        self._held.hold(lease, LONGEST_ATTEMPT_S)
+
+    def let_go(self, lease: int) -> None:
+        """Keep a lease no longer: it is over, or runs out."""
+        self._held.let_go(lease)
+
+    def close(self) -> None:
+        """Keep nothing any more."""
+        self._held.close()
 
     def travelling(self, whose: str | None) -> bool:
         """Tell whether there is a journey that a reset waits for."""
@@ -131,6 +157,11 @@ def begin(
 def keep(connection: Connection, fence: int, lasts_ms: int) -> bool:
     """Hold a lease for longer; False if it was taken over, or a reset lets the journey end."""
     return connection.execute(_keep, {"the_fence": fence, "lasts_ms": lasts_ms}).rowcount > 0
+
+
+def renew(connection: Connection, fences: list[int], lasts_ms: int) -> None:
+    """Hold leases for longer, as far as nobody has taken over."""
+    connection.execute(_renew, {"fences": fences, "lasts_ms": lasts_ms})
 
 
 def give_back(connection: Connection, fence: int) -> bool:

@@ -69,8 +69,7 @@ class SqlStore:
         self._share = settings.max_memory // 8
         self._most = self._share // OTHER_BYTES
         self._machine = Machine().now
-        self._holder = f"{os.getpid()}-{uuid.uuid4().hex}"
-        self.leases = SqlLeases(database, self._holder)
+        self.leases = SqlLeases(database, f"{os.getpid()}-{uuid.uuid4().hex}")
         self.journal = SqlJournal(database, settings.max_journal, self._share)
         self._copies = copies.copies_of(database.read(copies.read))
         self.results = ByteCache(self._share)
@@ -89,6 +88,7 @@ class SqlStore:
     def close(self) -> None:
         """Let nobody wait any more, and close the connections."""
         self.journal.close()
+        self.leases.close()
         self._database.close()
 
     @property
@@ -400,9 +400,22 @@ class SqlStore:
         self, machine: int, *, only: str | None = None, without: Collection[str] = ()
     ) -> tuple[Delivery, Task] | None:
         """Take the delivery that has been due the longest by the clock of its account, with its task; `finish` gives it back."""
-        delivery = self._database.write(claims.claim, machine, holder=self._holder, only=only, without=without)
-        task = self.get(delivery.task_id) if delivery else None
-        return (delivery, task) if delivery and task else None
+        if only is None:  # who only looks takes no turn from those who write
+            wake = self._database.read(claims.next_wake, machine, without)
+            if wake is None or wake > machine:
+                return None
+        holder, lasts_ms = self.leases.holder, self.leases.lease_ms
+        delivery = self._database.write(
+            claims.claim, machine, holder=holder, lasts_ms=lasts_ms, only=only, without=without
+        )
+        if delivery is None:
+            return None
+        self.leases.hold_attempt(delivery.fence)
+        task = self.get(delivery.task_id)
+        if task is None:  # it was dropped a moment ago
+            self.leases.give_back(delivery.fence)
+            return None
+        return delivery, task
 
     def next_due(self, only: str) -> int | None:
         """Return the time of the next attempt by the clock of an account, or (empty) of those that follow the server's; None if there is none."""
@@ -415,6 +428,7 @@ class SqlStore:
     def finish(self, delivery: Delivery, attempt: Attempt, *, retry_at: int | None, outcome: Outcome) -> None:
         """Note an attempt of a claimed delivery: another one follows at `retry_at`, or it is settled as `outcome`."""
         self._database.write(deliveries.finish, delivery, attempt, retry_at=retry_at, outcome=outcome)
+        self.leases.let_go(delivery.fence)
 
     def resend(self, delivery_id: str) -> bool:
         """Make a settled delivery due once more; False if there is none of that id, or it is pending."""

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from klingkit import recording_commands
 from klingkit.cli import main
+from klingkit.contract import load_contract
 from klingkit.contract.recordings.drift import DRIFT_KINDS, Drift, DriftRow, compare
 from klingkit.contract.recordings.drift_report import LONGEST, as_json, as_markdown
 from klingkit.contract.recordings.files import save
@@ -24,7 +25,7 @@ from klingkit.contract.recordings.secret import Secret
 from klingkit.contract.verify.selection import Options
 from tests.stand_in_faults import FAULTS
 from tests.stand_in_target import stand_in_target
-from tests.wrong_targets import KEY, NOW, OTHER_KEY, AlteredExchange, recording_of, wrong_target
+from tests.wrong_targets import CONTRACT, KEY, NOW, OTHER_KEY, AlteredExchange, recording_of, wrong_target
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +43,12 @@ GATEWAY = {"message": "no (request id: abc)", "type": "comet_api_error", "code":
 def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("COMETAPI_KEY", "KLINGKIT_OTHER_KEY"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="module")
+def contract() -> Contract:
+    """As the recordings keep it, with smaller pictures."""
+    return CONTRACT
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +73,7 @@ def drift_of(contract: Contract, right: Recording, rule: str | None, **hands: An
 
 
 def recording_of_stand_in(*faults: str) -> Recording:
-    target = stand_in_target(keys=(KEY, OTHER_KEY))
+    target = stand_in_target(keys=(KEY, OTHER_KEY), megabytes=1)
     target.callback_url = None
     for fault in faults:
         FAULTS[fault][0](target.service)
@@ -376,7 +383,7 @@ ANSWERS = st.builds(
 
 
 @given(one=ANSWERS, two=ANSWERS)
-@settings(max_examples=150)
+@settings(max_examples=50)
 def test_no_row_has_two_cells_that_are_equal(
     one: dict[str, Any], two: dict[str, Any], right: Recording, contract: Contract
 ) -> None:
@@ -476,7 +483,10 @@ def folder(right: Recording, tmp_path: Path) -> Path:
     return tmp_path / "rec"
 
 
-def test_the_simulator_agrees_with_its_recording_offline(folder: Path) -> None:
+def test_the_simulator_agrees_with_its_recording_offline(tmp_path: Path) -> None:
+    """With pictures of 10 MB, as both have them."""
+    folder, whole = tmp_path / "rec", load_contract()
+    save(recording_of(wrong_target(contract=whole), contract=whole), folder, [Secret("the key", KEY)])
     result = run("drift", "simulator", str(folder))
     assert result.exit_code == 0, result.output
     assert re.fullmatch(
@@ -544,7 +554,7 @@ def test_a_url_is_asked_for_free_unless_there_is_a_budget(server: Running) -> No
 
 
 def test_the_budget_is_for_both_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    targets = [wrong_target(), wrong_target()]
+    targets = [wrong_target(contract=load_contract()) for _ in range(2)]
     budgets = []
     asked = iter(targets)
     real_ask = recording_commands.Asked.ask
