@@ -148,14 +148,14 @@ def verify(
     service was unavailable, or a report could not be written; 70 if klingkit itself has failed; 130, 143 or 129 after a Ctrl-C,
     SIGTERM or SIGHUP. What was tested until then is reported in each case but 2.
     """
-    from klingkit.contract.verify import report as forms
-
     keep_this_folder_clean()
     files = report_files(reports)
     target, options = prepare(url, contract, real=real or plan, **given)
     if plan:
         print_plan(contract, options, target.url)
         return
+    from klingkit.contract.verify import report as forms
+
     with receiver(target):
         report = run(target, contract, options, signals)
     report.fail_on = fail_on

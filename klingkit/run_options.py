@@ -81,9 +81,6 @@ def key_options(command: Any) -> Any:
 
 def keys_of(contract: Contract, **said: str | None) -> dict[str, Any]:
     """Return with what a service is asked: what is said, else what the environment has for its contract; no key goes to another service."""
-    from klingkit.client import InputError
-    from klingkit.client.credentials import SignedCredential
-
     if contract.jwt is None:
         if said.get("access_key") or said.get("secret_key"):
             raise WrongUsage(f"the contract {contract.name} takes a key; --access-key and --secret-key are for kling")
@@ -94,6 +91,9 @@ def keys_of(contract: Contract, **said: str | None) -> dict[str, Any]:
     secret_key = said.get("secret_key") or os.environ.get("KLING_SECRET_KEY") or ""
     if not (access_key or secret_key):
         return {"key": os.environ.get("KLING_API_KEY"), "pair": None}
+    from klingkit.client import InputError
+    from klingkit.client.credentials import SignedCredential
+
     try:
         return {"key": SignedCredential(access_key, secret_key, time.time).bearer(), "pair": (access_key, secret_key)}
     except InputError as error:
