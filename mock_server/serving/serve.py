@@ -33,7 +33,7 @@ MOST_NAMED = 20
 def serve(settings: Settings, listener: socket.socket) -> None:
     """Serve on a socket of `bound` until SIGINT, SIGTERM or SIGHUP, with as many processes as are wanted. Log lines go to stderr."""
     log_to_stderr(settings.log_format)
-    _allow_many_connections()
+    allow_many_connections()
     address, port = listener.getsockname()[:2]
     if settings.workers == 1:
         simulator = Simulator(settings)
@@ -55,7 +55,7 @@ def _print(greeting: str) -> None:
         sys.stdout.flush()
 
 
-def _allow_many_connections() -> None:
+def allow_many_connections() -> None:
     """Let this process have as many open files as it may: of 256, where a shell allows no more, others would use up all."""
     if resource is None:
         return

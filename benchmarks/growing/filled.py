@@ -1,0 +1,67 @@
+"""A simulator that holds much already, served on a port: `python -m benchmarks.growing.filled PORT --tasks 1000000`."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+import time
+from typing import Any
+
+import click
+
+from klingkit.mock_server.auth import account_name
+from klingkit.mock_server.serving.log_handler import log_to_stderr
+from klingkit.mock_server.serving.serve import allow_many_connections
+from klingkit.mock_server.serving.server import serve_one
+from klingkit.mock_server.settings import Settings
+from klingkit.mock_server.simulator import Simulator
+
+BODY = {"subject_image_list": [{"subject_image": "https://example.com/a.png"}] * 2, "prompt": "two friends", "n": 1}
+ONE = "growth-one"
+"""Key of the account that has half of the tasks."""
+OTHERS = 1000
+"""Accounts that share the other half, unless there are more keys."""
+
+
+def fill(simulator: Simulator, tasks: int, keys: int, pending: int, hook: str) -> None:
+    """Make tasks: every second one of one account, and under each contract in turn; the last so many with callbacks."""
+    accounts = [account_name(f"growth-{number}") for number in range(keys)]
+    for number in range(tasks):
+        account = account_name(ONE) if number % 2 and keys == OTHERS else accounts[number // 2 % keys]
+        body = {**BODY, "external_task_id": f"order-{number}"}
+        if tasks - number <= pending:
+            body["callback_url"] = hook
+        contract = simulator.contracts.served[number // 2 % len(simulator.contracts.served)]
+        simulator.create(
+            account, contract.requests["create_task"].defaults | body, "http://127.0.0.1", contract=contract
+        )
+
+
+@click.command()
+@click.argument("port", type=int)
+@click.option("--tasks", default=1000)
+@click.option("--keys", default=OTHERS)
+@click.option("--pending", default=0, help="Tasks with callbacks.")
+@click.option("--hook", default="http://127.0.0.1:9/", help="Where these go.")
+@click.option("--state")
+def main(port: int, *, tasks: int, keys: int, pending: int, hook: str, state: str | None) -> None:
+    """Fill a simulator, print in JSON how long that took, and serve it."""
+    log_to_stderr("text")
+    options: dict[str, Any] = {"state": state} if state else {}
+    simulator = Simulator(Settings(contract="all", max_tasks=2_000_000, max_memory=64 * 1024**3, **options))
+    began = time.monotonic()
+    fill(simulator, tasks, keys, pending, hook)
+    allow_many_connections()
+    listener = socket.create_server(("127.0.0.1", port))
+    filled_s = round(time.monotonic() - began, 1)
+
+    def greet() -> None:
+        sys.stdout.write(json.dumps({"filled_s": filled_s}) + "\n")
+        sys.stdout.flush()
+
+    serve_one(simulator, listener, greet)
+
+
+if __name__ == "__main__":
+    main()
