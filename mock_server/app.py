@@ -324,7 +324,7 @@ def _fail(simulator: Simulator, state: RequestState, error: Exception) -> HttpAn
     if isinstance(error, RequestEntityTooLarge):
         error = _too_large(simulator, state)
     if isinstance(error, ApiError):
-        return _refuse(simulator, state, error)
+        return _refuse(simulator, state, error.with_traceback(None))  # which holds the body, and itself with it
     if isinstance(error, StoreUnavailableError):
         return _refuse_for_now(simulator, state)
     state.environ[CRASH] = error

@@ -28,12 +28,15 @@ def read_json_object(raw: bytes, contract: Contract) -> dict[str, Any]:
     limit = contract.rules["body.depth"].params["maxDepth"]
     if raw.count(b"[") + raw.count(b"{") > limit and _is_deeper(raw, limit):
         raise ApiError(contract.rules["body.depth"])
+    kind: str | None = None
     try:
         value = _decoded(raw.decode("utf-8"))
         if SURROGATE.search(raw):
             json.dumps(value, ensure_ascii=False).encode("utf-8")  # raises on a lone surrogate
     except (ValueError, RecursionError) as error:
-        raise ApiError(contract.questions.known(contract.rules["body.json"], _kind(raw, error))) from error
+        kind = _kind(raw, error)
+    if kind is not None:  # not raised from the error, which holds the whole body
+        raise ApiError(contract.questions.known(contract.rules["body.json"], kind))
     if not isinstance(value, dict):
         raise ApiError(contract.rules["body.object"])
     return value

@@ -19,6 +19,7 @@ from ..counts import CONNECTIONS
 from ..request_state import CRASH, FAULT
 from .connection import BODY_S, HANDED_OVER, LARGE
 from .faults import WireFaults
+from .trimming import Trimming
 from .wire_answer import WireAnswer
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class Bridge:
         self._faults = WireFaults()
         self._drawing = ThreadPoolExecutor(2, "drawing")  # apart: one draws, one gives what is drawn, or waits for it
         self._uploads = Uploads(UPLOADED_LIMITS * simulator.settings.max_body)
+        self._trimming = Trimming(self._computing)
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request; if the server stops before, the connection ends, and no answer is made up."""
@@ -95,6 +97,7 @@ class Bridge:
 
     def close(self) -> None:
         """Begin nothing more."""
+        self._trimming.close()
         self._computing.shutdown(wait=False, cancel_futures=True)
         self._blocking.shutdown(wait=False, cancel_futures=True)
         self._drawing.shutdown(wait=False, cancel_futures=True)
@@ -140,16 +143,15 @@ class Bridge:
 
     def at_once(self, environ: dict[str, Any], body: bytes) -> WireAnswer | None:
         """Answer a request whose body is whole; None if that may take long or wait."""
-        if self._pool(environ, body):
-            return None
-        environ["wsgi.input"] = BytesIO(body)
-        return self._call(environ)
+        return None if self._pool(environ, body) else self._call(environ, body)
 
     async def _answer(self, environ: dict[str, Any], body: bytes) -> WireAnswer:
-        environ["wsgi.input"] = BytesIO(body)
         if pool := self._pool(environ, body):
-            return await asyncio.get_running_loop().run_in_executor(pool, self._call, environ)
-        return self._call(environ)
+            answer = await asyncio.get_running_loop().run_in_executor(pool, self._call, environ, body)
+            if max(len(body), len(answer.body)) > LARGE:
+                self._trimming.soon()
+            return answer
+        return self._call(environ, body)
 
     def _pool(self, environ: dict[str, Any], body: bytes) -> ThreadPoolExecutor | None:
         """Return the threads for what computes long or blocks."""
@@ -160,7 +162,14 @@ class Bridge:
             return self._blocking
         return self._computing if len(body) > LARGE else None
 
-    def _call(self, environ: dict[str, Any]) -> WireAnswer:
+    def _call(self, head: dict[str, Any], body: bytes) -> WireAnswer:
+        environ = {**head, "wsgi.input": BytesIO(body)}
+        try:
+            return self._answer_to(environ)
+        finally:
+            environ.clear()  # what was put into it holds it in turn, and the body with it, until somebody collects garbage
+
+    def _answer_to(self, environ: dict[str, Any]) -> WireAnswer:
         started: list[Any] = []
 
         def start_response(status: str, headers: list[tuple[str, str]], _: object = None) -> None:

@@ -197,6 +197,7 @@ class Connection(HttpToolsProtocol):
         self._look_again()
         self._bridge.count_connections(-1)
         super().connection_lost(exc)
+        self.cycle = self.scope = None  # type: ignore[assignment]  # they hold it in turn
 
     @property
     def _bridge(self) -> Any:
