@@ -180,7 +180,7 @@ def test_the_tables_of_the_handle_name_what_there_is() -> None:
     with klingkit.mock() as kling:
         assert [name for name in names if not hasattr(kling, name)] == []
         public = {name for name in dir(kling) if not name.startswith("_")}
-    internal = {"url", "key", "simulator", "control", "used", "client", "sleep", "raise_errors", "report"}
+    internal = {"url", "key", "simulator", "control", "used", "client", "sleep", "raise_errors", "report", "keeps_all"}
     assert public - set(names) == internal
 
 
@@ -336,7 +336,7 @@ def test_the_table_of_the_contracts_is_how_the_client_speaks_them() -> None:
             assert KlingClient(contract=name).contract == name
 
 
-def test_accounts_share_the_clock_and_nothing_else() -> None:
+def test_accounts_share_nothing_not_even_the_clock() -> None:
     pictures = ["https://example.com/anna.png", "https://example.com/ben.png"]
     with serving("--speed", "1") as running:
         one, other = (Control.over_http(running.url, key=key) for key in ("one", "other"))
@@ -346,9 +346,12 @@ def test_accounts_share_the_clock_and_nothing_else() -> None:
             task = client.create(pictures)
             assert not one.tasks()
             one.advance("2m")
-            one.reset()
+            assert client.get(task.task_id).status == "submitted"
+            other.advance("2m")
             assert client.get(task.task_id).status == "succeed"
-        assert other.clock()["frozen"]
+            one.reset()
+        assert [control.clock()["own"] for control in (one, other)] == [False, True]
+        assert not Control.over_http(running.url).clock()["frozen"]
 
 
 def test_another_container_reaches_it_by_its_name() -> None:

@@ -99,7 +99,7 @@ class Control:
         return self._list("queue_scenario", body={"scenario": name, "times": times, "operation": operation})
 
     def clock(self) -> Json:
-        """Tell the time: `now` (ms), `time`, `frozen`."""
+        """Tell the time: `now` (ms), `time`, `frozen`, and whether the clock is the account's `own`."""
         return self._object("get_clock")
 
     def freeze(self) -> Json:
@@ -150,11 +150,11 @@ class Control:
         return self._object("get_evidence", {"contract": contract} if contract else {})
 
     def seed(self, seed: int) -> None:
-        """Begin all randomness anew."""
+        """Begin all chance anew, of the account or of all that have no seed of their own."""
         self._call("set_seed", {}, {"seed": seed})
 
     def reset(self) -> None:
-        """Forget everything of the account, without a key everything; complete when it returns."""
+        """Forget everything of the account, its clock and seed too; without a key everything. Complete when it returns."""
         self._call("reset", {}, None)
 
     def _object(self, operation_id: str, arguments: Json | None = None, body: Json | None = None) -> Json:

@@ -366,7 +366,7 @@ class Operations:
         return as_json(chosen, aspects_of(chosen))
 
     def set_seed(self, account: str | None, *, seed: int) -> dict[str, Any]:
-        """Begin all randomness anew."""
+        """Begin all chance anew, of an account or of all."""
         self._change(lambda: self._simulator.store.put_seed(account or SERVER, seed))
         return self.get_health(account)
 
