@@ -40,6 +40,8 @@ MAX_THREADS = 256
 """Started as they are needed. An account holds eight at most (`store/delivery_queue.py`), each for the time of an attempt."""
 LOOK_S = 0.15
 """How often a process looks for what others have planned, where they share the state."""
+BUSY_S = 0.01
+"""After which is looked again for what was due, and was taken or is being changed by somebody else."""
 AWAY_S = 0.5
 """After which a state that could not be reached is tried again."""
 AWAY_TIMES = 10
@@ -227,9 +229,10 @@ class Callbacks:
         """Take what is due; where nothing is, wait until something may be."""
         news = self._news
         try:
-            if claimed := self._claim():
-                return claimed
             pause = self._pause()
+            if pause == 0 and (claimed := self._claim()):
+                return claimed
+            pause = BUSY_S if pause == 0 else pause  # another thread or process was faster
         except StoreUnavailableError:  # the log says so
             pause = AWAY_S
         with self._changed:
@@ -257,15 +260,13 @@ class Callbacks:
 
     def _pause(self) -> float | None:
         """Return for how many s of the machine's time nothing is due; None: until somebody wakes us."""
-        shared = self._store.leases.shared
-        longest = LOOK_S if shared else None
+        longest = LOOK_S if self._store.leases.shared else None
         held = list(self._held)
         wake = None if None in held else self._store.next_wake([whose for whose in held if whose is not None])
         if wake is None:
             return longest
-        shortest_ms = 10 if shared else 1  # another process may be at it
-        pause = max(wake - self._clocks.machine(), shortest_ms) / 1000
-        return min(pause, longest) if longest else pause
+        pause = max(wake - self._clocks.machine(), 0) / 1000
+        return pause if longest is None else min(pause, longest)
 
     def _attempt(self, delivery: Delivery, task: Task) -> Attempt:
         """Try once, and note what came of it, for a delivery that was claimed."""

@@ -400,10 +400,6 @@ class SqlStore:
         self, machine: int, *, only: str | None = None, without: Collection[str] = ()
     ) -> tuple[Delivery, Task] | None:
         """Take the delivery that has been due the longest by the clock of its account, with its task; `finish` gives it back."""
-        if only is None:  # who only looks takes no turn from those who write
-            wake = self._database.read(claims.next_wake, machine, without)
-            if wake is None or wake > machine:
-                return None
         holder, lasts_ms = self.leases.holder, self.leases.lease_ms
         delivery = self._database.write(
             claims.claim, machine, holder=holder, lasts_ms=lasts_ms, only=only, without=without
