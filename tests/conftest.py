@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import zlib
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from io import BytesIO
 from typing import IO, TYPE_CHECKING, Any
 
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from werkzeug.test import TestResponse
+
+    from tests.states import States
 
 # A pytest run inside of this one takes out of `sys.modules` what it was the first to import. A library that is imported again
 # afterwards does not know the exceptions of its first copy, so these are imported before, also where others import them late.
@@ -144,16 +146,56 @@ def clock() -> Clock:
     return Clock()
 
 
+EVERYWHERE = ("memory", "sqlite", "postgresql")
+"""Where a state can be kept."""
+
+
+@pytest.fixture(scope="session")
+def states(tmp_path_factory: pytest.TempPathFactory) -> Iterator[States]:
+    from tests.states import States
+
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "alone")
+    with closing(States(tmp_path_factory.mktemp("states"), worker)) as found:
+        yield found
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run tests that are marked `everywhere` with the state in each place where it can be kept."""
+    if "kept_in" in metafunc.fixturenames and metafunc.definition.get_closest_marker("everywhere"):
+        metafunc.parametrize("kept_in", EVERYWHERE, indirect=True)
+
+
 @pytest.fixture
-def make_api(clock: Clock, referee: OpenAPI) -> Callable[..., Api]:
+def kept_in(request: pytest.FixtureRequest) -> str:
+    """Where the state of the simulators of a test lies."""
+    return getattr(request, "param", "memory")
+
+
+@pytest.fixture
+def new_state(kept_in: str, request: pytest.FixtureRequest) -> Iterator[Callable[..., str | None]]:
+    """Return what gives a new state at each call: `Settings.state`."""
+    if kept_in == "memory":
+        yield lambda *_, **__: None
+        return
+    states: States = request.getfixturevalue("states")
+    yield lambda *arguments, **named: states.new(kept_in, *arguments, **named)
+    states.take_back()
+
+
+@pytest.fixture
+def make_api(clock: Clock, referee: OpenAPI, new_state: Callable[..., str | None]) -> Iterator[Callable[..., Api]]:
     """Make an Api over a simulator with settings of its own and a virtual clock."""
 
     def make(send: Any = None, start: int | None = START, **options: Any) -> Api:
+        options.setdefault("state", new_state(options.get("seed", 0), ClockState(start)))
         simulator = Simulator(Settings(**options), clock=ClockState(start), send=send)
         clock.simulators.append(simulator)
         return Api(simulator, referee)
 
-    return make
+    yield make
+    for simulator in clock.simulators:
+        if simulator.settings.state:
+            simulator.close()
 
 
 @pytest.fixture

@@ -145,9 +145,9 @@ class Operations:
             "contract": self._contracts(account)[0].name,
             "plain_generation": settings.plain_generation,
             "assume": dict(settings.assume),
-            "balance": None if settings.balance is None else f"{settings.balance - used:f}",
-            "quota": None if settings.quota is None else f"{settings.quota - used:f}",
-            "spent": f"{spent:f}",
+            "balance": None if settings.balance is None else _text(settings.balance - used),
+            "quota": None if settings.quota is None else _text(settings.quota - used),
+            "spent": _text(spent),
             "currency": " and ".join(dict.fromkeys(found.currency for found in self._contracts(account))),
             "concurrency": settings.concurrency,
             "slots_held": store.slots(account, machine),
@@ -480,6 +480,11 @@ def _paging(what: str) -> Iterator[None]:
     except UnknownCursorError as error:
         text = f"after: there is no {what} {str(error)[:60]!r}, or not any more; begin again without it"
         raise ControlError(text, 404) from None
+
+
+def _text(amount: Decimal) -> str:
+    """Return an amount as text, the same one wherever it was added up."""
+    return f"{amount.normalize():f}"
 
 
 def _amount(name: str, value: str | float) -> Decimal:

@@ -79,6 +79,7 @@ def test_numbers_that_readers_disagree_about_are_texts() -> None:
 
 
 @pytest.mark.parametrize("after", [0, 1, 50])
+@pytest.mark.everywhere
 def test_whoever_waits_sees_what_comes_after_a_reset(api: Api, after: int) -> None:
     journal, waits = api.simulator.store.journal, threading.Event()
     found: list[Entry | None] = []
@@ -133,6 +134,7 @@ def test_a_fingerprint_is_the_same_in_every_process() -> None:
     assert fingerprint(b'{"n": 1}', b'{"n": 1}', "a=1") != fingerprint(b'{"n": 1}', b'{"n": 1}', "a=2")
 
 
+@pytest.mark.everywhere
 def test_the_polls_of_a_task_are_the_queries_that_the_journal_has(make_api: Callable[..., Api]) -> None:
     """Also those that did not show it yet; and no more than it has."""
     api = make_api(max_journal=4)

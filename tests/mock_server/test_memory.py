@@ -145,4 +145,4 @@ def test_money_of_accounts_whose_tasks_were_dropped_is_still_counted() -> None:
         simulator.create(f"acct-{number}", body(), "http://host")
 
     assert len(simulator.store.accounts()) < 100
-    assert Control.of(simulator).account()["spent"] == "6.6500"
+    assert Control.of(simulator).account()["spent"] == "6.65"

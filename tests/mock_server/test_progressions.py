@@ -6,6 +6,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from itertools import pairwise
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -147,7 +148,7 @@ class Service(RuleBasedStateMachine):
     )
     def start(self, progression: str, balance: Decimal | None, slots: int | None) -> None:
         account = AccountSettings(progression=progression, balance=balance, concurrency=slots)
-        self.simulator = Simulator(Settings(account=account), clock=ClockState(START))
+        self.simulator = Simulator(Settings(account=account, state=self.new_state()), clock=ClockState(START))
         self.control = Control.of(self.simulator)
         self.balance, self.slots = balance, slots
         self.seen: dict[str, Snapshot] = {}
@@ -229,6 +230,32 @@ class Service(RuleBasedStateMachine):
         assert len(data["task_result"].get("images", ())) == (view.task.n if view.status == "succeed" else 0)
         assert bool(data.get("task_status_msg")) == (view.status == "failed")
 
+    def new_state(self) -> str | None:
+        """Where the state is kept: in memory."""
+        return None
 
-Service.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+    def teardown(self) -> None:
+        self.simulator.close()
+
+
 TestService = Service.TestCase
+TestService.settings = settings(max_examples=60, stateful_step_count=30)
+
+
+class ServiceOnSqlite(Service):
+    """The same with the state in a database."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = TemporaryDirectory()
+
+    def new_state(self) -> str | None:
+        return f"sqlite:///{self.folder.name}/state.db"
+
+    def teardown(self) -> None:
+        super().teardown()
+        self.folder.cleanup()
+
+
+TestServiceOnSqlite = ServiceOnSqlite.TestCase
+TestServiceOnSqlite.settings = settings(max_examples=15, stateful_step_count=25)

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+pytestmark = pytest.mark.everywhere
+
+
 @pytest.fixture
 def control(api: Api) -> Control:
     return Control.of(api.simulator)

@@ -14,7 +14,7 @@ from ...foreign_text import log, plain
 from ..store import StoreUnavailableError
 from .address import SQLITE, shown
 from .connections import BusyError, Connections
-from .engines import LOCK_S, engines
+from .engines import CONNECTIONS, LOCK_S, engines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,8 +66,9 @@ class Database:
         self.url = url
         self.is_sqlite = url.drivername == SQLITE
         reading, writing, noting = engines(url)
-        self._reader, self._writer = _Side(Connections(reading)), _Side(Connections(writing))
-        self._noter = self._writer if noting is writing else _Side(Connections(noting))
+        self._reader = _Side(Connections(reading, CONNECTIONS))
+        self._writer = _Side(Connections(writing, 1 if self.is_sqlite else CONNECTIONS))
+        self._noter = self._writer if noting is writing else _Side(Connections(noting, CONNECTIONS))
         self._lock = threading.Lock()
         self._away = False
         self.serves = False

@@ -189,10 +189,10 @@ def page(connection: Connection, account: str | None, after: str, limit: int) ->
     """Return at most `limit` callbacks of an account or of all, oldest first, after that of an id. Raises UnknownCursorError."""
     found = select(deliveries).order_by(_d.number).limit(limit)
     if after:
-        number = connection.execute(select(_d.number).where(_d.id == after)).scalar()
-        if number is None:
+        last = connection.execute(select(_d.number, _d.account).where(_d.id == after)).first()
+        if last is None or account not in {None, last.account}:
             raise UnknownCursorError(after)
-        found = found.where(_d.number > number)
+        found = found.where(_d.number > last.number)
     if account is not None:
         found = found.where(_d.account == account)
     return [read(row) for row in connection.execute(found)]

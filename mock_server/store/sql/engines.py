@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import create_engine, event
+from sqlalchemy import NullPool, create_engine, event
 
 from ..store import UnusableStateError
 from .address import SQLITE
@@ -22,7 +22,7 @@ LOCK_S = 3
 ANSWER_S = 8
 """For a server that says nothing at all, not even that a statement took too long."""
 CONNECTIONS = 5
-"""For reading and for writing, in each process."""
+"""For each way of using the database, in each process; one for writing to SQLite, where one writes at a time anyway."""
 
 
 def engines(url: URL) -> tuple[Engine, Engine, Engine]:
@@ -44,9 +44,7 @@ def engines(url: URL) -> tuple[Engine, Engine, Engine]:
 def _sqlite(url: URL, *, wait_s: float, begin: str = "") -> Engine:
     engine = create_engine(
         url,
-        pool_size=CONNECTIONS,
-        max_overflow=0,
-        pool_timeout=LOCK_S,
+        poolclass=NullPool,
         # The driver begins no transaction of its own, and does not wait for locks by its rough steps where we do that.
         connect_args={"isolation_level": None, "check_same_thread": False, "timeout": wait_s},
     )
@@ -70,9 +68,7 @@ def _sqlite(url: URL, *, wait_s: float, begin: str = "") -> Engine:
 def _postgres(url: URL, *, synchronous: bool = True, **options: Any) -> Engine:
     engine = create_engine(
         url,
-        pool_size=CONNECTIONS,
-        max_overflow=0,
-        pool_timeout=LOCK_S,
+        poolclass=NullPool,
         connect_args={"connect_timeout": CONNECT_S, "application_name": "klingkit"},
         **options,
     )

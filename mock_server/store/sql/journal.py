@@ -110,7 +110,7 @@ class SqlJournal:
 
     def polls_of(self, task_id: str) -> list[tuple[int, int]]:
         """Return time in ms and number of each query of a task, oldest first."""
-        return self._database.read(_polls_of, task_id)
+        return self._database.read(_polls_of, self._limit, task_id)
 
     def wait_for(self, matches: Callable[[Entry], bool], timeout: float, after: int = 0) -> Entry | None:
         """Return the first entry with a number above `after` that matches, waiting for at most `timeout` s of the machine's time.
@@ -206,18 +206,22 @@ def _read_state(connection: Connection) -> Row[Any]:
 
 
 def _entries(connection: Connection, shown: int, account: str | None, after: int, limit: int | None) -> list[Entry]:
-    hidden = _read_state(connection).kept - shown
-    if hidden > 0:
-        first = connection.execute(_shown_from, {"hidden": hidden}).scalar()
-        after = max(after, (first or 0) - 1)
+    after = max(after, _first_shown(connection, shown) - 1)
     found = _after if limit is None else _after.limit(limit)
     if account is not None:
         found = found.where(_j.account == account)
     return [_read(row) for row in connection.execute(found, {"after": after})]
 
 
-def _polls_of(connection: Connection, task_id: str) -> list[tuple[int, int]]:
-    return [(at, number) for at, number in connection.execute(_polls, {"the_task": task_id})]
+def _first_shown(connection: Connection, shown: int) -> int:
+    """Return the number of the oldest entry that has not become too old, but stays until it goes with others."""
+    hidden = _read_state(connection).kept - shown
+    return (connection.execute(_shown_from, {"hidden": hidden}).scalar() or 0) if hidden > 0 else 0
+
+
+def _polls_of(connection: Connection, shown: int, task_id: str) -> list[tuple[int, int]]:
+    first = _first_shown(connection, shown)
+    return [(at, number) for at, number in connection.execute(_polls, {"the_task": task_id}) if number >= first]
 
 
 def _read(row: Row[Any]) -> Entry:

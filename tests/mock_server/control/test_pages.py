@@ -43,6 +43,7 @@ def pages(ask: Callable[..., list[dict[str, Any]]], name: str, limit: int) -> li
     ("operation", "name"),
     [("tasks", "task_id"), ("deliveries", "id"), ("accounts", "account"), ("journal", "number")],
 )
+@pytest.mark.everywhere
 def test_pages_show_everything_once_in_order(server: Control, operation: str, name: str, limit: int) -> None:
     ask = getattr(server, operation)
     everything = ask()
@@ -53,6 +54,7 @@ def test_pages_show_everything_once_in_order(server: Control, operation: str, na
     assert len({one[name] for one in everything}) == len(everything) > 2
 
 
+@pytest.mark.everywhere
 def test_a_key_pages_through_its_own(api: Api, server: Control) -> None:
     mine = Control.of(api.simulator, key="key-1")
     expected = [task for task in server.tasks() if task["account"] == mine.account()["account"]]
@@ -91,6 +93,7 @@ def test_a_page_that_there_cannot_be_is_refused(api: Api, server: Control, path:
     assert says in response.json["error"]  # type: ignore[index]
 
 
+@pytest.mark.everywhere
 def test_a_key_cannot_go_on_after_what_is_of_another(api: Api, server: Control) -> None:
     other = Control.of(api.simulator, key="key-0")
     mine = Control.of(api.simulator, key="key-1")
