@@ -4,21 +4,55 @@ from __future__ import annotations
 
 import io
 import sys
-from typing import Any
+from collections.abc import Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from . import (
-    assumption_commands,
-    client_commands,
-    contract_commands,
-    contract_documents,
-    evidence_commands,
-    recording_commands,
-    simulator_commands,
-)
 from .command_errors import CommandFailed
 from .ending import give_up, is_of_output, say, unwritten
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, MutableMapping
+
+
+PLACES = {
+    "serve": "simulator_commands",
+    "scenarios": "simulator_commands",
+    "advice": "simulator_commands",
+    "listen": "simulator_commands",
+    "contract": "contract_documents",
+    "assumptions": "assumption_commands",
+    "probe": "assumption_commands",
+    "evidence": "evidence_commands",
+    "rules": "contract_commands",
+    "cases": "contract_commands",
+    "verify": "contract_commands",
+    "mutants": "contract_commands",
+    "record": "recording_commands",
+    "drift": "recording_commands",
+    "submit": "client_commands",
+    "get": "client_commands",
+    "wait": "client_commands",
+    "list": "client_commands:list_tasks",
+}
+"""Module of each command, and its name there if that is another."""
+
+
+class Lazily(Mapping[str, click.Command]):
+    """The commands by name, each imported when it is asked for: who serves waits for none of the others."""
+
+    def __getitem__(self, name: str) -> click.Command:
+        module, _, attribute = PLACES[name].partition(":")
+        command: click.Command = getattr(import_module(f".{module}", __package__), attribute or name)
+        return command
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(PLACES)
+
+    def __len__(self) -> int:
+        return len(PLACES)
 
 
 class Commands(click.Group):
@@ -41,33 +75,14 @@ class Commands(click.Group):
             sys.exit(CommandFailed.exit_code)
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Commands,
+    commands=cast("MutableMapping[str, click.Command]", Lazily()),
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(package_name="klingkit")
 def main() -> None:
     """Simulate Kling's Multi-Image to Image API, and use it."""
     for stream in (sys.stdout, sys.stderr):  # a text that the encoding has no letters for ends no command
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-
-
-for command in (
-    simulator_commands.serve,
-    simulator_commands.scenarios,
-    simulator_commands.advice,
-    simulator_commands.listen,
-    contract_documents.contract,
-    assumption_commands.assumptions,
-    assumption_commands.probe,
-    evidence_commands.evidence,
-    contract_commands.rules,
-    contract_commands.cases,
-    contract_commands.verify,
-    contract_commands.mutants,
-    recording_commands.record,
-    recording_commands.drift,
-    client_commands.submit,
-    client_commands.get,
-    client_commands.wait,
-    client_commands.list_tasks,
-):
-    main.add_command(command)
