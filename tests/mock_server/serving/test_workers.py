@@ -101,6 +101,26 @@ def test_a_worker_that_dies_is_replaced_each_time(two: Running) -> None:
     assert create(two.url, body()).status_code == 200
 
 
+def unknown_tasks(running: Running, session: requests.Session) -> float:
+    """How many queries of a task that there is not a worker shows in the metrics."""
+    headers = {"Authorization": "Bearer steer"}
+    text = session.get(f"{running.url}/_mock/metrics", headers=headers, timeout=IN_TIME_S).text
+    found = re.search(r'^klingkit_requests_total\{.*operation="get_task",status="400"\} (.*)$', text, re.MULTILINE)
+    return float(found[1]) if found else 0
+
+
+def test_each_worker_shows_what_all_have_counted_also_those_that_died(two: Running) -> None:
+    sessions = session_with_each(two)
+    before = unknown_tasks(two, next(iter(sessions.values())))
+    for session in sessions.values():
+        for _ in range(3):
+            assert session.get(f"{two.url}{PATH}/1", timeout=IN_TIME_S).status_code == 400
+    assert {unknown_tasks(two, session) for session in sessions.values()} == {before + 6}
+
+    os.kill(next(iter(sessions)), signal.SIGKILL)
+    assert {unknown_tasks(two, session) for session in session_with_each(two).values()} == {before + 6}
+
+
 def test_the_pause_grows_only_while_workers_die_at_once() -> None:
     place = Place()
     pauses = [place.note_death(now=place.started + QUICK_S / 2) for _ in range(10)]
