@@ -6,7 +6,7 @@ import os
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Integer, bindparam, func, select
+from sqlalchemy import Integer, bindparam, func, literal_column, select
 from sqlalchemy.dialects.postgresql import insert  # SQLite says ON CONFLICT in the same words
 
 from .tables import totals
@@ -14,7 +14,7 @@ from .tables import totals
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sqlalchemy import Connection
+    from sqlalchemy import ColumnElement, Connection
     from sqlalchemy.sql.dml import ReturningInsert
 
 SHARDS = 16
@@ -46,9 +46,9 @@ def _adding(number: int, *, several: bool) -> ReturningInsert[Any]:
     if not several:
         return adding.returning(totals.c.name, totals.c.value)
     other = totals.alias()
-    others = select(func.coalesce(func.sum(other.c.value), 0)).where(
-        other.c.name == totals.c.name, other.c.shard != shard
-    )
+    # In words of SQL: RETURNING is no FROM to SQLAlchemy, which would join the sums of others with every sum that there is.
+    its_name: ColumnElement[str] = literal_column(f"{totals.name}.name")
+    others = select(func.coalesce(func.sum(other.c.value), 0)).where(other.c.name == its_name, other.c.shard != shard)
     return adding.returning(totals.c.name, totals.c.value + others.scalar_subquery())
 
 
