@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import gc
 import json
 import os
 import re
@@ -43,6 +44,16 @@ if TYPE_CHECKING:
 
 settings.register_profile("klingkit", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 settings.load_profile("klingkit")
+
+# Looking for cycles took a tenth of the suite and more: tests make much and keep little, beside thousands of tests that stay.
+gc.set_threshold(20_000, 20, 20)
+
+
+def pytest_collection_finish() -> None:
+    """Let the collector never look again at what is there by now."""
+    gc.collect()
+    gc.freeze()
+
 
 FEW_PLUGINS = {
     "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
