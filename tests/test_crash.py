@@ -2,37 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
-import uuid
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-import sqlalchemy
+
+from klingkit.mock_server.clock import ClockState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from tests.states import States
 
 ROOT = Path(__file__).parent.parent
-POSTGRES = os.environ.get("KLINGKIT_TEST_POSTGRES_URL")
-
-
-@contextmanager
-def own_schema(url: str) -> Iterator[str]:
-    """The URL of a PostgreSQL database with a schema of its own."""
-    name = f"crash_{uuid.uuid4().hex[:12]}"
-    engine = sqlalchemy.create_engine(url, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.exec_driver_sql(f"CREATE SCHEMA {name}")
-    try:
-        yield f"{url}{'&' if '?' in url else '?'}options=-csearch_path%3D{name}"
-    finally:
-        with engine.connect() as connection:
-            connection.exec_driver_sql(f"DROP SCHEMA {name} CASCADE")
-        engine.dispose()
 
 
 def crash(state: str, kills: int, *options: str) -> subprocess.CompletedProcess[str]:
@@ -41,14 +23,11 @@ def crash(state: str, kills: int, *options: str) -> subprocess.CompletedProcess[
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-def test_state_survives_kills(kind: str, tmp_path: Path) -> None:
-    if kind == "sqlite":
-        done = crash(f"sqlite:///{tmp_path / 'kling.db'}", 4)
-    elif not POSTGRES:
-        pytest.skip("KLINGKIT_TEST_POSTGRES_URL is not set")
-    else:
-        with own_schema(POSTGRES) as state:
-            done = crash(state, 4)
+def test_state_survives_kills(kind: str, states: States) -> None:
+    state = states.new(kind, start=ClockState())
+    assert state
+    done = crash(state, 3)
+    states.take_back()
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "creates acknowledged" in done.stdout

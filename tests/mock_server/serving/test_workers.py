@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
+from klingkit.mock_server.clock import ClockState
 from klingkit.mock_server.serving.workers import LONGEST_PAUSE_S, QUICK_S, Place
 from tests.conftest import PATH, Running, body, serving
 from tests.mock_server.serving.test_server import create, klingkit, query
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.states import States
 
 IN_TIME_S = 20
 
@@ -73,6 +76,26 @@ def test_any_worker_answers_for_what_another_has_made(two: Running) -> None:
     assert done["task_status"] == "succeed"
     assert picture.content.startswith(b"\x89PNG")
     assert picture.content == same.content
+
+
+def test_two_servers_on_one_state_are_one(states: States) -> None:
+    """Whichever is asked for a task, its picture or an external id; a reset of one is one of both."""
+    state = states.new("postgresql", start=ClockState())
+    assert state
+    options = ("--state", state, "--instant")
+    with serving(*options) as here, serving(*options) as there:
+        task_id = create(here.url, body(external_task_id="once")).json()["data"]["task_id"]
+        assert create(there.url, body(external_task_id="once")).status_code == 400
+        image = query(there.url, task_id)["task_result"]["images"][0]["url"]
+        assert image.startswith(there.url)
+        pictures = [
+            requests.get(image.replace(there.url, each.url), timeout=IN_TIME_S).content for each in (here, there)
+        ]
+        assert pictures[0] == pictures[1] != b""
+        requests.post(f"{here.url}/_mock/reset", timeout=IN_TIME_S).raise_for_status()
+        assert health(there.url)["tasks"] == {"submitted": 0, "processing": 0, "succeed": 0, "failed": 0}
+        assert health(there.url)["seed"] == health(here.url)["seed"]
+    states.take_back()
 
 
 def test_every_worker_has_the_options_of_the_server(two: Running) -> None:
