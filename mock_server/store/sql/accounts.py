@@ -220,6 +220,18 @@ def clocks_of_ended(connection: Connection, machine: int) -> list[tuple[str, int
     return [(row.owner, ClockState(row.standing, row.offset).at(machine)) for row in found]
 
 
+_any_ending = (
+    select(tasks.c.number)
+    .where(tasks.c.clock == bindparam("whose"), tasks.c.holds, tasks.c.ends_at <= bindparam("now"))
+    .limit(1)
+)
+
+
+def have_ended(connection: Connection, clock: str, now: int) -> bool:
+    """Tell whether tasks that go by a clock have ended that have not given back yet."""
+    return connection.execute(_any_ending, {"whose": clock, "now": now}).first() is not None
+
+
 def settle_some(connection: Connection, clock: str, now: int) -> bool:
     """The same for all accounts that follow a clock, a part at a time; tell whether there may be more."""
     due = (

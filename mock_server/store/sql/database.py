@@ -12,9 +12,10 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError
 
 from ...foreign_text import log, plain
 from ..store import StoreUnavailableError
+from . import engines
 from .address import SQLITE, shown
 from .connections import BusyError, Connections
-from .engines import CONNECTIONS, LOCK_S, engines
+from .engines import CONNECTIONS, LOCK_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,7 +66,7 @@ class Database:
     def __init__(self, url: URL) -> None:
         self.url = url
         self.is_sqlite = url.drivername == SQLITE
-        reading, writing, noting = engines(url)
+        reading, writing, noting = engines.engines(url)
         self._reader = _Side(Connections(reading, CONNECTIONS))
         self._writer = _Side(Connections(writing, 1 if self.is_sqlite else CONNECTIONS))
         self._noter = self._writer if noting is writing else _Side(Connections(noting, CONNECTIONS))
@@ -118,7 +119,7 @@ class Database:
                 if not self._is_to_blame(error):
                     raise
                 repeats += 1
-                if not self._may_repeat(side, attempt, error, repeats):
+                if not self._may_repeat(side, attempt, error, repeats, time.monotonic() - began):
                     # Where there is no server, none of them has to find that out by itself.
                     sides = [side] if attempt.connected else [self._reader, self._writer, self._noter]
                     raise self._unavailable(sides, _first_line(error), began) from None
@@ -152,10 +153,11 @@ class Database:
             return False
         return not isinstance(error, ProgrammingError) or _code(error) == NO_TABLE
 
-    def _may_repeat(self, side: _Side, attempt: _Attempt, error: DBAPIError, repeats: int) -> bool:
+    def _may_repeat(self, side: _Side, attempt: _Attempt, error: DBAPIError, repeats: int, took_s: float) -> bool:
         if _code(error) in IN_FAVOUR_OF_ANOTHER:
             return repeats <= MOST_REPEATS
-        if error.connection_invalidated and attempt.reused and not attempt.committing:
+        lost = error.connection_invalidated and took_s < engines.ANSWER_S  # else there is somebody, who says nothing
+        if lost and attempt.reused and not attempt.committing:
             side.connections.close_idle()  # they were opened to a server that is no more
             return True
         return False

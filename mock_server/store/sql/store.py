@@ -359,8 +359,9 @@ class SqlStore:
         return self._database.read(totals.everything)
 
     def _give_back(self, clock: str, now: int) -> None:
-        while self._database.write(accounts.settle_some, clock, now):
-            pass
+        if self._database.read(accounts.have_ended, clock, now):
+            while self._database.write(accounts.settle_some, clock, now):
+                pass
 
     def count_request(self, account: str, now: int) -> bool:
         """Count a request in its window; False if there have been too many."""
