@@ -75,7 +75,8 @@ def main(prism: str | None, postgres: str | None, growth: bool, count: int, out:
     measures: list[Callable[[], tuple[list[Part], list[str]]]] = [
         lambda: serve.against(prism, count, ROUNDS, total=10_000),
         lambda: ([commands.commands(5)], []),
-        lambda: (states.states(postgres, count // 2, 7), []),
+        lambda: ([states.sqlite(count // 2, 7)], []),
+        lambda: ([states.postgresql(postgres, count // 2, 7)] if postgres else [], []),
         lambda: ([states.workers(3000, 5)], []),
     ]
     for measure in measures:

@@ -22,46 +22,50 @@ def new_database(url: str) -> Iterator[str]:
     """Make a database of our own beside the one that a URL names; give its URL for `--state`."""
     import psycopg  # noqa: PLC0415 - only who measures PostgreSQL needs it
 
-    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")
-        connection.execute(f"CREATE DATABASE {DATABASE}")
-        try:
-            yield f"{url.rpartition('/')[0]}/{DATABASE}"
-        finally:
-            connection.execute(f"DROP DATABASE {DATABASE} WITH (FORCE)")
+    def execute(*commands: str) -> None:
+        with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+            for command in commands:
+                connection.execute(command.encode())
+
+    drop = f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)"
+    execute(drop, f"CREATE DATABASE {DATABASE}")
+    try:
+        yield f"{url.rpartition('/')[0]}/{DATABASE}"
+    finally:
+        execute(drop)
 
 
-def states(postgres: str | None, count: int, rounds: int) -> list[Part]:
-    """Measure create and query on each store."""
-    with ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory())
-        urls = {"SQLite": f"sqlite:///{folder}/state.db"}
-        if postgres:
-            urls["PostgreSQL"] = stack.enter_context(new_database(postgres))
-        options = {"memory": (), **{name: ("--state", url) for name, url in urls.items()}}
-        servers = [
-            stack.enter_context(running(name, partial(_command, options=each)))[0] for name, each in options.items()
-        ]
-        goals = {"SQLite": 2.0, "PostgreSQL": 3.0}
-        rows = []
+def sqlite(count: int, rounds: int) -> Part:
+    """Measure create and query on SQLite, beside memory."""
+    with tempfile.TemporaryDirectory() as folder:
+        return _beside_memory("SQLite", f"sqlite:///{folder}/state.db", 2.0, count, rounds)
+
+
+def postgresql(url: str, count: int, rounds: int) -> Part:
+    """Measure create and query on PostgreSQL, beside memory."""
+    with new_database(url) as state:
+        return _beside_memory("PostgreSQL", state, 3.0, count, rounds)
+
+
+def _beside_memory(name: str, state: str, goal: float, count: int, rounds: int) -> Part:
+    rows = []
+    with (
+        running("memory", klingkit_command) as (memory, _),
+        running(name, lambda port: klingkit_command(port, "--state", state)) as (database, _),
+    ):
+        servers = (memory, database)
         for at_once in (1, AT_ONCE):
-            creates = {server: server.request("POST", PATH, CREATE) for server in servers}
-            queries = {server: server.query_of_new_task() for server in servers}
+            creates = [server.request("POST", PATH, CREATE) for server in servers]
+            queries = [server.query_of_new_task() for server in servers]
             for what, requests in (("create", creates), ("query", queries)):
-                for server, request in requests.items():
-                    server.load([request], 100, at_once)
-                costs = in_turns(
-                    [partial(server.cost, request, count, at_once) for server, request in requests.items()], rounds
-                )
-                rows += [
-                    Row(f"{what} on {server.name}, {at_once} at once", cost, costs[0], "us", goals[server.name])
-                    for server, cost in zip(servers[1:], costs[1:], strict=True)
+                measures = [
+                    partial(server.cost, request, count, at_once)
+                    for server, request in zip(servers, requests, strict=True)
                 ]
-    return [Part("On a database, beside memory (CPU of the simulator)", "memory", rows)]
-
-
-def _command(port: int, options: tuple[str, ...]) -> list[str]:
-    return klingkit_command(port, *options)
+                in_turns(measures, 1)
+                beside, ours = in_turns(measures, rounds)
+                rows.append(Row(f"{what}, {at_once} at once", ours, beside, "us", goal))
+    return Part(f"On {name}, beside memory (CPU of the simulator, not of the database's server)", "memory", rows)
 
 
 def workers(count: int, rounds: int) -> Part:
@@ -71,7 +75,8 @@ def workers(count: int, rounds: int) -> Part:
         for number in (1, 2):
             folder = stack.enter_context(tempfile.TemporaryDirectory())
             options = ("--state", f"sqlite:///{folder}/state.db", "--workers", str(number))
-            servers.append(stack.enter_context(running(f"{number} workers", partial(_command, options=options)))[0])
+            command = partial(_command, options=options)
+            servers.append(stack.enter_context(running(f"{number} workers", command))[0])
         mixed = {server: [server.request("POST", PATH, CREATE), server.query_of_new_task()] for server in servers}
         for server, requests in mixed.items():
             server.load(requests, 300, AT_ONCE)
@@ -84,6 +89,10 @@ def workers(count: int, rounds: int) -> Part:
         )
     row = Row("requests a second, two workers beside one", two, one, "a second", 1.5, at_least=True)
     return Part("Two workers on SQLite", "one worker", [row])
+
+
+def _command(port: int, options: tuple[str, ...]) -> list[str]:
+    return klingkit_command(port, *options)
 
 
 def _throughput(server: Server, requests: list[bytes], count: int, number: int) -> float:
