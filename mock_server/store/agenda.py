@@ -27,7 +27,7 @@ class _Ahead:
     by_polls: SortedList[Due] = field(default_factory=SortedList)
     """Next steps of tasks that queries move; they stay until the task goes there, also when their time has passed."""
     passed: int = 0
-    """Time in ms up to which changes by time have been told of."""
+    """Time in ms up to which changes by time have been told of; of those before it nothing is kept."""
 
     def list_of(self, task: Task, due: Due) -> SortedList[Due]:
         """Return the list in which an entry of a task stands."""
@@ -46,13 +46,17 @@ class Agenda:
         """Note what is ahead of a task."""
         ahead = self._of(owner)
         for due in ahead_of(task, order):
-            ahead.list_of(task, due).add(due)
+            found = ahead.list_of(task, due)
+            if found is not ahead.by_time or due.at >= ahead.passed:
+                found.add(due)
 
     def remove(self, owner: str, task: Task, order: int) -> None:
         """Forget what is ahead of a task, as it stood when it was added."""
         ahead = self._of(owner)
         for due in ahead_of(task, order):
-            ahead.list_of(task, due).discard(due)
+            found = ahead.list_of(task, due)
+            if found is not ahead.by_time or due.at >= ahead.passed:
+                found.discard(due)
         if not (ahead.by_time or ahead.by_polls or ahead.expiries):
             del self._ahead[owner]
 
@@ -74,6 +78,10 @@ class Agenda:
             return []
         found = list(ahead.by_time.irange(_least(ahead.passed + 1), _least(now + 1)))
         ahead.passed = now
+        while (
+            ahead.by_time and ahead.by_time[0].at < now
+        ):  # a journey may have those of this very moment still before it
+            ahead.by_time.pop(0)
         return found
 
     def owners(self) -> list[str]:
