@@ -162,7 +162,7 @@ def test_the_example_passes(tmp_path: Path) -> None:
 def test_the_contract_tests_of_the_readme_pass(tmp_path: Path) -> None:
     (page,) = blocks("py", KIT)
     (tmp_path / "test_page.py").write_text(page)
-    few = "from hypothesis import settings\nsettings.register_profile('few', max_examples=20)\nsettings.load_profile('few')\n"
+    few = "from hypothesis import settings\nsettings.register_profile('few', max_examples=5)\nsettings.load_profile('few')\n"
     (tmp_path / "conftest.py").write_text(few)
     save(recording_of(), tmp_path / "recorded", [Secret("the key", KEY), Secret("the other key", OTHER_KEY)])
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error"]
