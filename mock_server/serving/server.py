@@ -12,6 +12,7 @@ from uvicorn import Config, Server
 from ..app import create_app
 from .bridge import Bridge
 from .connection import Connection
+from .garbage import LongCollections
 from .shared_listener import SharedListener
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def serve_one(simulator: Simulator, listener: socket.socket, greet: Callable[[],
     bridge = Bridge(create_app(simulator).wsgi_app, simulator)
     listener.listen(BACKLOG)
     simulator.own_ports.add(listener.getsockname()[1])
+    LongCollections().watch()
     server = server_of(bridge, workers=simulator.settings.workers, greet=greet)
     server.run([listener])
     return server.ended_by
