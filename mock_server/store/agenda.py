@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class _Ahead:
+class Ahead:
     """What is ahead by one clock."""
 
     by_time: SortedList[Due] = field(default_factory=SortedList)
@@ -40,7 +40,7 @@ class Agenda:
     """Everything that will happen to tasks by itself, in order of time, for each clock owner. Found at the cost of what is found."""
 
     def __init__(self) -> None:
-        self._ahead: dict[str, _Ahead] = {}
+        self._ahead: dict[str, Ahead] = {}
 
     def add(self, owner: str, task: Task, order: int) -> None:
         """Note what is ahead of a task."""
@@ -93,8 +93,8 @@ class Agenda:
         ahead = self._ahead.get(owner)
         return ahead.passed if ahead else 0
 
-    def _of(self, owner: str) -> _Ahead:
-        return self._ahead.get(owner) or self._ahead.setdefault(owner, _Ahead())
+    def _of(self, owner: str) -> Ahead:
+        return self._ahead.get(owner) or self._ahead.setdefault(owner, Ahead())
 
 
 def _least(at: int, order: int = 0, step: int = 0) -> Due:

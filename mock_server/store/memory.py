@@ -18,6 +18,7 @@ from .clock_states import ClockStates
 from .delivery_queue import DeliveryQueue
 from .leases import OneProcess
 from .memory_journal import MemoryJournal
+from .rubbish import throw_away
 from .scenario_queues import ScenarioQueues
 from .store import PAGE, QueueEntry, RefusedError, StaleChanceError, TakenIdError, UnknownCursorError
 from .task_records import ATTEMPT_BYTES, Record, TaskRecords
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from .journal import Journal
     from .leases import Leases
 
+MANY = 200
+"""Tasks that are forgotten in one go."""
 OTHER_BYTES = 5000
 """What an account with settings, one that is only remembered, a window of requests and a queued scenario take together."""
 
@@ -58,7 +61,7 @@ class MemoryStore:
         self._share = settings.max_memory // 8
         self.leases: Leases = OneProcess()
         self.journal: Journal = MemoryJournal(settings.max_journal, self._share)
-        self.reset()
+        self._begin()
 
     def refresh(self) -> None:
         """Nobody else changes anything."""
@@ -70,30 +73,41 @@ class MemoryStore:
     def reset(self) -> None:
         """Forget everything."""
         with self._lock:
-            most = self._share // OTHER_BYTES
-            self._tasks = TaskRecords()
-            self._accounts = AccountStates(self._settings.account, self._settings.seed, most)
-            self._queues = ScenarioQueues(most)
-            self._clocks = ClockStates(self._start, most)
-            self._agenda = Agenda()
-            self._deliveries = DeliveryQueue(self._clocks)
-            self.created = 0
-            """How many tasks there have been."""
+            old = [self._agenda, self._deliveries, self._tasks]
+            many = len(self._tasks) > MANY
+            self._begin()
             self.journal.clear()
-            self._inputs = ByteCache(3 * self._share)
-            self.results = ByteCache(self._share)
+        if many:
+            throw_away(old)
+
+    def _begin(self) -> None:
+        most = self._share // OTHER_BYTES
+        self._tasks = TaskRecords()
+        self._accounts = AccountStates(self._settings.account, self._settings.seed, most)
+        self._queues = ScenarioQueues(most)
+        self._clocks = ClockStates(self._start, most)
+        self._agenda = Agenda()
+        self._deliveries = DeliveryQueue(self._clocks)
+        self.created = 0
+        """How many tasks there have been."""
+        self._inputs = ByteCache(3 * self._share)
+        self.results = ByteCache(self._share)
 
     def reset_account(self, account: str) -> None:
-        """Forget everything of one account, its clock and its seed too."""
-        with self._lock:
-            while some := self._tasks.after(account, 0, PAGE):
+        """Forget everything of one account, its clock and its seed too; of very many tasks piece by piece, lest others wait."""
+        more = True
+        while more:
+            with self._lock:
+                some = self._tasks.after(account, 0, MANY)
                 for record in some:
                     self._drop(record.task.task_id)
-            self._clocks.forget(account)
-            self._deliveries.follow(account)
-            self._accounts.forget(account)
-            self._queues.forget(account)
-            self.journal.forget(account)
+                more = len(some) == MANY
+                if not more:
+                    self._clocks.forget(account)
+                    self._deliveries.follow(account)
+                    self._accounts.forget(account)
+                    self._queues.forget(account)
+                    self.journal.forget(account)
 
     # Tasks
 
