@@ -153,6 +153,7 @@ def test_a_database_that_goes_and_comes(states: States, contract: str, caplog: p
         proxy.close()
         gone = [client.post(path, json=body(), headers=KEY), client.get(f"{path}/1", headers=KEY)]
         health = client.get("/_mock/health", headers={"Host": "localhost"})
+        metrics = client.get("/_mock/metrics", headers={"Host": "localhost"})
         proxy.open()
         after = [
             client.post(path, json=body(), headers=KEY),
@@ -167,6 +168,7 @@ def test_a_database_that_goes_and_comes(states: States, contract: str, caplog: p
             assert (answer.status_code, json.loads(answer.data)["code"]) == (503, 5001)
     assert health.status_code == 503
     assert "cannot be used" in json.loads(health.data)["error"]
+    assert "\nklingkit_store_errors_total 3.0\n" in metrics.text, "what this process has counted is there all the same"
     assert [answer.status_code for answer in after] == [200, 200]
     assert [level for level, _ in lines(caplog)] == [logging.ERROR, logging.WARNING]
     states.take_back()
