@@ -100,7 +100,7 @@ def main(
             stop.set()
             for thread in threads:
                 thread.join()
-            finish(load[0], time.monotonic() + END_S)
+            finish(load[0], servers[0].url, time.monotonic() + END_S)
             settle(servers[0].url, ledger)
             check(servers[-1].url, ledger, receiver.receipts)
         finally:

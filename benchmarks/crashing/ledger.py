@@ -24,6 +24,8 @@ class Order:
     is_called_back: bool
     task_id: str = ""
     """Of the create that was answered so."""
+    found: str = ""
+    """Id of the task that is there in the end."""
     acknowledged_at: float = 0.0
     """In s since the epoch; 0 if no create was."""
     unsure: bool = False
@@ -36,6 +38,11 @@ class Order:
     """When it came, on the monotonic clock."""
     over_since: float = 0.0
     """When a journey was answered that must have ended it; 0 if none was."""
+
+    @property
+    def name(self) -> str:
+        """By which it is queried."""
+        return self.task_id or self.found
 
 
 @dataclass(slots=True)
@@ -79,9 +86,9 @@ class Ledger:
         with self.lock:
             went_back = RANK[status] < RANK[order.status] or (RANK[order.status] == ENDED and status != order.status)
             if went_back and asked_at > order.shown_at:  # else the two queries crossed
-                self.broken(f"task {order.task_id} went from {order.status} back to {status}")
+                self.broken(f"task {order.name} went from {order.status} back to {status}")
             if RANK[status] < ENDED and 0 < order.over_since < asked_at:
-                self.broken(f"task {order.task_id} is {status} after a journey past its end")
+                self.broken(f"task {order.name} is {status} after a journey past its end")
             if not went_back:
                 order.status, order.shown_at = status, time.monotonic()
 

@@ -9,6 +9,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from klingkit.mock_server.control.client import Control
+
 from .ledger import ENDED, RANK, Ledger, Order
 
 if TYPE_CHECKING:
@@ -165,12 +167,12 @@ class Client:
     def query(self, order: Order) -> bool:
         """Query a task; tell whether there is nothing more to learn of it."""
         asked_at = time.monotonic()
-        answer = self.connection.ask("GET", f"{PATH}/{order.task_id}", order.account)
+        answer = self.connection.ask("GET", f"{PATH}/{order.name}", order.account)
         if answer is None or answer.status == 503:
             return False
         self.ledger.count("polls answered")
         if answer.status != 200:
-            self.ledger.broken(f"task {order.task_id} was acknowledged, and a query says {answer.status} {answer.body}")
+            self.ledger.broken(f"task {order.name} was acknowledged, and a query says {answer.status} {answer.body}")
             return True
         self.ledger.see(order, answer.body["data"]["task_status"], asked_at)
         return RANK[order.status] == ENDED
@@ -210,16 +212,21 @@ class Client:
         return self.random.choice(known) if known else None
 
 
-def finish(client: Client, due: float) -> None:
-    """Let each clock go on, and poll each task until it has ended."""
+def finish(client: Client, url: str, due: float) -> None:
+    """Let each clock go on, and poll each task until it has ended, also those that nobody was told of."""
     while not (answer := client.connection.ask("POST", "/_mock/clock/resume", TRAVELLER)) or answer.status != 200:
         if time.monotonic() > due:
             client.ledger.broken(f"the clock of {TRAVELLER} does not go on: {answer}")
             return
         time.sleep(0.1)
-    left = client.ledger.acknowledged()
+    left = []
+    for account in ACCOUNTS:
+        for task in Control.over_http(url, key=account).tasks():
+            if order := client.ledger.orders.get(task["external_task_id"]):
+                order.found = task["task_id"]
+                left.append(order)
     while left := [order for order in left if not client.query(order)]:
         if time.monotonic() > due:
-            client.ledger.broken(f"{len(left)} tasks have not ended, such as {left[0].task_id} ({left[0].status})")
+            client.ledger.broken(f"{len(left)} tasks have not ended, such as {left[0].name} ({left[0].status})")
             return
         time.sleep(0.05)

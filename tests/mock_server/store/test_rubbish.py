@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import weakref
 
-from klingkit.mock_server.clock import ClockState, START
+from klingkit.mock_server.clock import START, ClockState
 from klingkit.mock_server.control.client import Control
 from klingkit.mock_server.settings import Settings
 from klingkit.mock_server.simulator import Simulator
