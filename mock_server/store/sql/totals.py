@@ -6,25 +6,22 @@ import os
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Integer, bindparam, func, literal_column, select
-from sqlalchemy.dialects.postgresql import insert  # SQLite says ON CONFLICT in the same words
+from sqlalchemy import bindparam, func, select, text
 
 from .tables import totals
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sqlalchemy import ColumnElement, Connection
-    from sqlalchemy.sql.dml import ReturningInsert
+    from sqlalchemy import Connection, TextClause
 
 SHARDS = 16
 
 
 def add(connection: Connection, changes: Mapping[str, int]) -> dict[str, int]:
     """Add to sums and return them, without what others are about to add. Last in a transaction: it holds what it has added to."""
-    names = sorted(
-        name for name, change in changes.items() if change
-    )  # in one order, so that no two wait for each other
+    # In one order, so that no two wait for each other.
+    names = sorted(name for name, change in changes.items() if change)
     if not names:
         return {}
     several = connection.dialect.name == "postgresql"
@@ -35,21 +32,16 @@ def add(connection: Connection, changes: Mapping[str, int]) -> dict[str, int]:
 
 
 @cache
-def _adding(number: int, *, several: bool) -> ReturningInsert[Any]:
-    shard = bindparam("shard", type_=Integer)
-    new = insert(totals).values(
-        [{"shard": shard, "name": bindparam(f"name{row}"), "value": bindparam(f"change{row}")} for row in range(number)]
+def _adding(number: int, *, several: bool) -> TextClause:
+    """Return the statement for so many sums. As text: SQLAlchemy compiles an INSERT of several rows anew each time."""
+    table = totals.name
+    rows = ", ".join(f"(:shard, :name{row}, :change{row})" for row in range(number))
+    others = f" + (SELECT coalesce(sum(value), 0) FROM {table} AS o WHERE o.name = {table}.name AND o.shard <> :shard)"  # noqa: S608
+    return text(
+        f"INSERT INTO {table} (shard, name, value) VALUES {rows} "  # noqa: S608 - of our own names
+        f"ON CONFLICT (shard, name) DO UPDATE SET value = {table}.value + excluded.value "
+        f"RETURNING name, value{others if several else ''}"
     )
-    adding = new.on_conflict_do_update(
-        index_elements=["shard", "name"], set_={"value": totals.c.value + new.excluded.value}
-    )
-    if not several:
-        return adding.returning(totals.c.name, totals.c.value)
-    other = totals.alias()
-    # In words of SQL: RETURNING is no FROM to SQLAlchemy, which would join the sums of others with every sum that there is.
-    its_name: ColumnElement[str] = literal_column(f"{totals.name}.name")
-    others = select(func.coalesce(func.sum(other.c.value), 0)).where(other.c.name == its_name, other.c.shard != shard)
-    return adding.returning(totals.c.name, totals.c.value + others.scalar_subquery())
 
 
 _all = select(totals.c.name, func.sum(totals.c.value)).group_by(totals.c.name)
