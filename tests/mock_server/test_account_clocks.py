@@ -59,6 +59,7 @@ def statuses(events: list[dict[str, Any]]) -> list[str]:
     return [event["status"] for event in events if event["event"] == "status"]
 
 
+@pytest.mark.everywhere
 def test_who_advances_with_a_key_ends_the_tasks_of_that_account_alone(team: Team) -> None:
     mine, other = team.create("one"), team.create("two")
     events = team.one.advance("20m")
@@ -71,6 +72,7 @@ def test_who_advances_with_a_key_ends_the_tasks_of_that_account_alone(team: Team
     assert team.one.clock()["now"] - team.two.clock()["now"] >= 19 * MINUTE
 
 
+@pytest.mark.everywhere
 def test_an_account_follows_the_clock_of_the_server_until_it_has_one_of_its_own(team: Team) -> None:
     mine, other = team.create("one"), team.create("two")
     assert not team.one.clock()["own"]
@@ -83,6 +85,7 @@ def test_an_account_follows_the_clock_of_the_server_until_it_has_one_of_its_own(
     assert team.server.health()["clock"]["own_clocks"] == 1
 
 
+@pytest.mark.everywhere
 def test_a_reset_gives_the_clock_back(real: Team) -> None:
     real.one.advance("1d")
     real.two.advance("1d")
@@ -133,6 +136,7 @@ def test_callbacks_and_their_retries_come_by_the_clock_of_the_account(make_api: 
     assert all(attempt["at"] == team.two.clock()["now"] for attempt in later)
 
 
+@pytest.mark.everywhere
 def test_results_expire_and_windows_end_by_the_clock_of_the_account(team: Team) -> None:
     for key in ("one", "two"):
         team.control(key).configure(requests=2, window="1m")
@@ -154,6 +158,7 @@ def test_a_task_that_queries_move_goes_by_the_clock_of_its_account_too(team: Tea
     assert (team.status(mine, "one"), team.status(other, "two")) == ("succeed", "submitted")
 
 
+@pytest.mark.everywhere
 def test_money_comes_back_at_the_end_by_each_accounts_clock(team: Team) -> None:
     for key in ("one", "two"):
         team.create(key, prompt="[[fail-moderation]]")
@@ -237,6 +242,7 @@ def test_two_accounts_travel_side_by_side(make_api: Callable[..., Api], journey:
     assert team.server.clock()["own"] is False
 
 
+@pytest.mark.everywhere
 def test_an_account_that_gets_its_own_clock_leaves_the_journey_of_the_server(make_api: Callable[..., Api]) -> None:
     """It happens in the middle of it: what comes after belongs to the account alone."""
 

@@ -6,19 +6,28 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from klingkit.mock_server.agenda import Due, ahead_of, just_after
 from klingkit.mock_server.clock import ClockState
 from klingkit.mock_server.deliveries import Attempt, Delivery
 from klingkit.mock_server.settings import Settings
 from klingkit.mock_server.store import MemoryStore
+from klingkit.mock_server.store.sql.opening import open_store
 from klingkit.mock_server.tasks import Plan, Task, snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from klingkit.mock_server.store import Store
+    from tests.states import States
 
 ACCOUNTS = ("a", "b", "c", "d")
 WHO = st.sampled_from(ACCOUNTS)
@@ -28,6 +37,8 @@ MS = st.integers(0, 40)
 
 class ClockOwners(RuleBasedStateMachine):
     """Accounts whose clocks are moved, with tasks and callbacks; beside it lists that are looked through."""
+
+    is_shared = False
 
     def make(self) -> Store:
         return MemoryStore(Settings(max_tasks=8))
@@ -125,6 +136,8 @@ class ClockOwners(RuleBasedStateMachine):
 
     @invariant()
     def what_is_next_is_found(self) -> None:
+        if self.claimed and self.is_shared:  # it says when another process may take a claim over that is not given back
+            return
         for owner in ("", *ACCOUNTS):
             times = [found.due_at for found in self._heads() if self._is_meant(found, owner, set())]
             assert self.store.next_due(owner) == min((at for at in times if at is not None), default=None)
@@ -180,3 +193,17 @@ class ClockOwners(RuleBasedStateMachine):
 
 ClockOwners.TestCase.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
 TestClockOwners = ClockOwners.TestCase
+
+
+def test_a_database_finds_the_same(states: States) -> None:
+    class InDatabase(ClockOwners):
+        is_shared = True
+
+        def make(self) -> Store:
+            url = states.new("sqlite", start=ClockState())
+            return open_store(Settings(max_tasks=8, state=url), ClockState())
+
+        def teardown(self) -> None:
+            self.store.close()
+
+    run_state_machine_as_test(InDatabase, settings=settings(max_examples=5, stateful_step_count=15, deadline=None))
