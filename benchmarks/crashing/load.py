@@ -201,7 +201,9 @@ class Client:
             self.ledger.count("journeys")
             for order in known:
                 order.over_since = order.over_since or time.monotonic()
-        elif answer and answer.status not in {409, 503}:
+        elif answer and answer.status == 409:  # its server was ended in order, or it took too long
+            self.ledger.count(f"journeys ended before their destination: {answer.body['error'][:40]}")
+        elif answer and answer.status != 503:
             self.ledger.broken(f"a journey was answered {answer.status}: {answer.body}")
 
     def _some_task(self) -> Order | None:
