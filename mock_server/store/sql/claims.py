@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import bindparam, not_, select, update
 
-from ..delivery_queue import MAX_AT_ONCE
 from . import deliveries, leases
 from .clocks import state_of
-from .tables import Name, callers
+from .tables import Name, callers, has_room
 from .tables import deliveries as table
 
 if TYPE_CHECKING:
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 SERVER = ""
 _d, _c = table.c, callers.c
 _whose = bindparam("whose", type_=Name)
-_idle = _c.attempts < MAX_AT_ONCE
 _claim_head = (
     update(table)
     .where(
@@ -44,9 +42,9 @@ _unclaim = update(table).where(_d.id == bindparam("the_id")).values(claimed=Fals
 _resent = (
     select(_d.id, _d.account).join(callers, _c.account == _d.account).where(_d.resend, not_(_d.claimed)).limit(1)
 ).order_by(_d.number)
-_caller = select(_c.account, _c.clock, _c.due_at, _c.wake_at).where(_idle, _c.due_at.is_not(None))
-_followers = _caller.where(_c.clock == SERVER).order_by(_c.due_at, _c.account).limit(1)
-_own = _caller.where(_c.wake_at.is_not(None)).order_by(_c.wake_at, _c.account).limit(1)
+_caller = select(_c.account, _c.clock, _c.due_at, _c.wake_at).where(has_room, _c.due_at.is_not(None))
+_followers = _caller.where(_c.clock == SERVER).order_by(_c.due_at).limit(1)
+_own = _caller.where(_c.wake_at.is_not(None)).order_by(_c.wake_at).limit(1)
 
 
 class _Next(NamedTuple):

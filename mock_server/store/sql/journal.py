@@ -82,7 +82,7 @@ class SqlJournal:
         """
         row = {
             "account": entry.account,
-            "poll_of": entry.task_id if entry.is_poll else "",
+            "poll_of": entry.task_id if entry.is_poll else None,
             "at": entry.at,
             "size": entry.size,
             "body": entry.body,

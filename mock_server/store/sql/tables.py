@@ -14,7 +14,11 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    literal_column,
+    text,
 )
+
+from ..delivery_queue import MAX_AT_ONCE
 
 VERSION = 1
 PREFIX = "klingkit_"
@@ -210,13 +214,13 @@ Index(
     deliveries.c.account,
     deliveries.c.claimed,
     deliveries.c.due_at,
-    sqlite_where=deliveries.c.head,
+    sqlite_where=text("head = 1"),  # as queries say it: SQLite compares word by word
     postgresql_where=deliveries.c.head,
 )
 Index(
     f"{PREFIX}deliveries_resent",
     deliveries.c.number,
-    sqlite_where=deliveries.c.resend,
+    sqlite_where=text("resend = 1"),
     postgresql_where=deliveries.c.resend,
 )
 
@@ -231,18 +235,20 @@ callers = Table(
     *(Column(name, BigInteger, nullable=False) for name in ("pending", "delivered", "given_up", "refused")),
 )
 """Accounts with callbacks. Whoever changes one of these changes their row, and so holds it until the end of the transaction."""
+has_room = callers.c.attempts < literal_column(str(MAX_AT_ONCE))
+"""Whether one more attempt may be made; in the same words in index and queries."""
 Index(
     f"{PREFIX}callers_due",
     callers.c.clock,
     callers.c.due_at,
-    sqlite_where=callers.c.due_at.is_not(None),
-    postgresql_where=callers.c.due_at.is_not(None),
+    sqlite_where=callers.c.due_at.is_not(None) & has_room,
+    postgresql_where=callers.c.due_at.is_not(None) & has_room,
 )
 Index(
     f"{PREFIX}callers_wake",
     callers.c.wake_at,
-    sqlite_where=callers.c.wake_at.is_not(None),
-    postgresql_where=callers.c.wake_at.is_not(None),
+    sqlite_where=callers.c.wake_at.is_not(None) & has_room,
+    postgresql_where=callers.c.wake_at.is_not(None) & has_room,
 )
 
 leases = Table(
@@ -272,7 +278,7 @@ journal = Table(
     metadata,
     Column("number", Number, primary_key=True, autoincrement=False),
     Column("account", Name, nullable=False),
-    Column("poll_of", Name, nullable=False),  # id of the task that it queries
+    Column("poll_of", Name),  # id of the task that it queries
     Column("at", BigInteger, nullable=False),
     Column("size", Integer, nullable=False),
     Column("body", LargeBinary, nullable=False),
@@ -284,8 +290,8 @@ Index(
     f"{PREFIX}journal_polls",
     journal.c.poll_of,
     journal.c.number,
-    sqlite_where=journal.c.poll_of != "",
-    postgresql_where=journal.c.poll_of != "",
+    sqlite_where=journal.c.poll_of.is_not(None),
+    postgresql_where=journal.c.poll_of.is_not(None),
 )
 
 journal_state = Table(
