@@ -6,11 +6,11 @@ import json
 import socket
 import sys
 import time
-from typing import Any
 
 import click
 
 from klingkit.mock_server.auth import account_name
+from klingkit.mock_server.clock import ClockState
 from klingkit.mock_server.serving.log_handler import log_to_stderr
 from klingkit.mock_server.serving.serve import allow_many_connections
 from klingkit.mock_server.serving.server import serve_one
@@ -45,11 +45,21 @@ def fill(simulator: Simulator, tasks: int, keys: int, pending: int, hook: str) -
 @click.option("--pending", default=0, help="Tasks with callbacks.")
 @click.option("--hook", default="http://127.0.0.1:9/", help="Where these go.")
 @click.option("--state")
-def main(port: int, *, tasks: int, keys: int, pending: int, hook: str, state: str | None) -> None:
+@click.option("--max-memory", type=int, help="In MB, and then with the number of tasks that is the default.")
+def main(
+    port: int, *, tasks: int, keys: int, pending: int, hook: str, state: str | None, max_memory: int | None
+) -> None:
     """Fill a simulator, print in JSON how long that took, and serve it."""
     log_to_stderr("text")
-    options: dict[str, Any] = {"state": state} if state else {}
-    simulator = Simulator(Settings(contract="all", max_tasks=2_000_000, max_memory=64 * 1024**3, **options))
+    room: dict[str, int] = {"max_tasks": 2_000_000, "max_memory": 64 * 1024**3}
+    if max_memory:
+        room = {"max_memory": max_memory * 1024**2}
+    settings = Settings(contract="all", state=state, **room)  # type: ignore[arg-type]
+    if state:
+        from klingkit.mock_server.store.sql.opening import prepare  # noqa: PLC0415 - memory does without it
+
+        prepare(settings, ClockState(), anew=True)
+    simulator = Simulator(settings)
     began = time.monotonic()
     fill(simulator, tasks, keys, pending, hook)
     allow_many_connections()

@@ -13,10 +13,11 @@ OTHER = "growth-1"
 NEW = "growth-new"
 """An account that is reset again and again."""
 
+CREATE = Request("create", "POST", API, BODY, key=ONE)
 OF_API = [
     Request("query", "GET", f"{API}/{{task_id}}", key=ONE),
     Request("unknown id", "GET", f"{API}/{UNKNOWN}", key=ONE, status=400),
-    Request("create", "POST", API, BODY, key=ONE),
+    CREATE,
     Request("create of another account", "POST", API, BODY, key=OTHER),
     Request("list", "GET", f"{KLING}?pageNum=1&pageSize=30", key=ONE),
     Request("list, page 2", "GET", f"{KLING}?pageNum=2&pageSize=100", key=ONE),
@@ -56,3 +57,5 @@ OF_CONTROL = [
 DELIVERED = Request("", "POST", API, HOOKED, key=OTHER)
 HEAVY = ("list_tasks", "get_evidence", "get_advice", "get_openapi", "get_api", "list_journal", "list_accounts")
 """Those that take milliseconds: they are asked less often."""
+OF_OTHERS = [OF_API[0], CREATE, Request("get_account, key", "GET", "/_mock/account", key=ONE)]
+"""What others ask for while one client burdens the server."""

@@ -57,6 +57,11 @@ class Filled:
         found = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{self.pid}/status").read_text())
         return int(found[1]) / 1024 if found else 0.0
 
+    def peak(self) -> float:
+        """The most resident memory so far, in MB."""
+        found = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{self.pid}/status").read_text())
+        return int(found[1]) / 1024 if found else 0.0
+
     def ask(self, request: Request, **names: str) -> Any:
         """Send a request and return its JSON, or its bytes. Raises SystemExit for another status than it is to have."""
         path = request.path
