@@ -45,8 +45,8 @@ class Names:
         page = server.ask(Request("", "GET", "/_mock/tasks?limit=500", key="growth-one"))
         self._ids = [task["task_id"] for task in page if task["contract"].startswith("cometapi")]
         self._ids += [server.ask(CREATE)["data"]["task_id"] for _ in range(20)]
-        task_id = server.ask(DELIVERED)["data"]["task_id"]
-        server.ask(Request("", "POST", "/_mock/clock/advance", {"by": "1h"}, key="growth-1"))
+        task_id = server.ask(DELIVERED[0])["data"]["task_id"]
+        server.ask(DELIVERED[1])
         delivery = Request("", "GET", f"/_mock/deliveries?task_id={task_id}")
         self._delivery: str = server.ask(delivery)[0]["id"]
         self._turn = 0

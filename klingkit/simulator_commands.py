@@ -207,7 +207,8 @@ def serve_option(name: str, *names: str, **settings: Any) -> Callable[[Any], Any
     metavar="SIZE",
     default=size_text(DEFAULTS.max_memory),
     show_default=True,
-    help="What is kept takes at most so much: journal, tasks, callbacks, accounts and pictures; the oldest goes first.",
+    help="What is kept takes at most so much, beside 64 MB of the program itself and the bodies that are being read: journal, "
+    "tasks, callbacks, accounts and pictures; the oldest goes first.",
 )
 @serve_option(
     "--state",

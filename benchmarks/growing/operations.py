@@ -10,6 +10,7 @@ KLING = "/v1/images/multi-image2image"
 UNKNOWN = "999999999999999999"
 HOOKED = {**BODY, "callback_url": "http://127.0.0.1:9/", "prompt": "[[callback-lost:all]]"}
 OTHER = "growth-1"
+CALLED = "growth-called"
 NEW = "growth-new"
 """An account that is reset again and again."""
 
@@ -54,7 +55,11 @@ OF_CONTROL = [
     Request("advance_clock", "POST", "/_mock/clock/advance", {"by": "1s"}),
     Request("resume_clock", "POST", "/_mock/clock/resume"),
 ]
-DELIVERED = Request("", "POST", API, HOOKED, key=OTHER)
+DELIVERED = [
+    Request("", "POST", API, HOOKED, key=CALLED),
+    Request("", "POST", "/_mock/clock/advance", {"by": "1h"}, key=CALLED),
+]
+"""What makes a callback that is settled, of an account that has no others."""
 HEAVY = ("list_tasks", "get_evidence", "get_advice", "get_openapi", "get_api", "list_journal", "list_accounts")
 """Those that take milliseconds: they are asked less often."""
 OF_OTHERS = [OF_API[0], CREATE, Request("get_account, key", "GET", "/_mock/account", key=ONE)]
