@@ -407,7 +407,7 @@ def test(kling_mock):
 def test_an_exception_in_the_simulator_fails_the_test_that_caused_it(pytester: pytest.Pytester, fixture: str) -> None:
     tests = f"""
 def test_cause({fixture}):
-    del {fixture}.simulator.store._agenda
+    del {fixture}.simulator.ids._shift
     assert create({fixture}.url + "/kling/v1/images/generations")["code"] == 5000
 
 def test_other({fixture}):
@@ -416,7 +416,7 @@ def test_other({fixture}):
     result = run(pytester, tests, "-p", "no:randomly")
 
     result.assert_outcomes(failed=1, passed=1)
-    result.stdout.fnmatch_lines(["E*AttributeError: *_agenda*", "*memory.py*"])
+    result.stdout.fnmatch_lines(["E*AttributeError: *_shift*", "*ids.py*"])
 
 
 @pytest.mark.usefixtures("few_plugins")
