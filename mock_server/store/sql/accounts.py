@@ -156,17 +156,19 @@ def check_limits(connection: Connection, task: Task, row: Held, limits: AccountS
         raise RefusedError("account.concurrency")
 
 
-_ended = (
-    update(tasks)
-    .where(tasks.c.account == bindparam("whose"), tasks.c.holds, tasks.c.ends_at <= bindparam("now"))
-    .values(holds=False)
-    .returning(tasks.c.slots, tasks.c.refund)
+_has_ended = (
+    tasks.c.clock == bindparam("whom"),
+    tasks.c.ends_at <= bindparam("now"),
+    tasks.c.account == bindparam("whose"),
+    tasks.c.holds,
 )
+_ended = update(tasks).where(*_has_ended).values(holds=False).returning(tasks.c.slots, tasks.c.refund)
 
 
 def give_back(connection: Connection, account: str, now: int, row: Held) -> Held:
     """Let the tasks of an account that have ended by now give back what they held; its row is taken already."""
-    ended = connection.execute(_ended, {"whose": account, "now": now}).all()
+    clock = account if row.own_clock else ""
+    ended = connection.execute(_ended, {"whose": account, "whom": clock, "now": now}).all()
     if not ended:
         return row
     slots, money = sum(task.slots for task in ended), sum(task.refund for task in ended)
@@ -187,16 +189,12 @@ def held(connection: Connection, account: str) -> Held | None:
     return Held(*row) if row else None
 
 
-_anything_ended = (
-    select(tasks.c.number)
-    .where(tasks.c.account == bindparam("whose"), tasks.c.holds, tasks.c.ends_at <= bindparam("now"))
-    .limit(1)
-)
+_anything_ended = select(tasks.c.number).where(*_has_ended).limit(1)
 
 
-def has_ended(connection: Connection, account: str, now: int) -> bool:
+def has_ended(connection: Connection, account: str, clock: str, now: int) -> bool:
     """Tell whether tasks of an account have ended that have not given back yet."""
-    return connection.execute(_anything_ended, {"whose": account, "now": now}).first() is not None
+    return connection.execute(_anything_ended, {"whose": account, "whom": clock, "now": now}).first() is not None
 
 
 def settle(connection: Connection, account: str, now: int) -> None:

@@ -85,10 +85,11 @@ def change_clock(connection: Connection, account: str, clock: str) -> None:
 
 # How many tasks have which status
 
+_has_come = (agenda.c.clock == bindparam("clock"), ~agenda.c.by_polls, agenda.c.at <= bindparam("now"))
 _uncounted = (
     select(agenda.c.number, agenda.c.step, agenda.c.status, tasks.c.status.label("before"))
     .join(tasks, tasks.c.number == agenda.c.number)
-    .where(agenda.c.clock == bindparam("clock"), agenda.c.status.is_not(None), agenda.c.at <= bindparam("now"))
+    .where(*_has_come, agenda.c.status.is_not(None))
     .order_by(*_in_order)
     .limit(SOME)
     .with_for_update(of=tasks)
@@ -99,6 +100,7 @@ _changing_clocks = select(clocks.c.owner, clocks.c.standing, clocks.c.offset).wh
     clocks.c.owner != "",
     exists().where(
         agenda.c.clock == clocks.c.owner,
+        ~agenda.c.by_polls,
         agenda.c.status.is_not(None),
         agenda.c.at <= func.coalesce(clocks.c.standing, clocks.c.offset + bindparam("machine")),
     ),
@@ -111,11 +113,8 @@ def clocks_of_uncounted(connection: Connection, machine: int) -> list[tuple[str,
     return [(row.owner, ClockState(row.standing, row.offset).at(machine)) for row in found]
 
 
-_any_uncounted = (
-    select(agenda.c.number)
-    .where(agenda.c.clock == bindparam("clock"), agenda.c.status.is_not(None), agenda.c.at <= bindparam("now"))
-    .limit(1)
-)
+_forget_passed = delete(agenda).where(*_has_come, agenda.c.status.is_(None))
+_any_uncounted = select(agenda.c.number).where(*_has_come, agenda.c.status.is_not(None)).limit(1)
 
 
 def has_uncounted(connection: Connection, clock: str, now: int) -> bool:
@@ -142,6 +141,7 @@ def count_some(connection: Connection, clock: str, now: int) -> bool:
     if due:
         places = [(row.number, row.step) for row in due]
         connection.execute(update(agenda).where(tuple_(agenda.c.number, agenda.c.step).in_(places)).values(status=None))
+        connection.execute(_forget_passed, {"clock": clock, "now": now - 1})  # a journey may still be at this moment
         totals.add(connection, changes)
     return len(due) == SOME
 

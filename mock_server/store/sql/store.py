@@ -11,7 +11,7 @@ from ...account_settings import AccountSettings
 from ...cache import ByteCache
 from ...clock import Machine
 from ..memory import OTHER_BYTES
-from ..store import PAGE, QueueEntry, StaleChanceError, UnknownCursorError
+from ..store import PAGE, QueueEntry, StaleChanceError, StoreUnavailableError, UnknownCursorError
 from . import (
     accounts,
     agenda,
@@ -131,10 +131,13 @@ class SqlStore:
             expected=expected,
             limits=self.settings(task.account),
         )
-        if number % CATCH_UP_EVERY == 0:
-            self._count_changes(clock, now)
-            self._give_back(clock, now)
-        return self._make_room(sums)
+        try:
+            if number % CATCH_UP_EVERY == 0:
+                self._count_changes(clock, now)
+                self._give_back(clock, now)
+            return self._make_room(sums)
+        except StoreUnavailableError:  # the task is there, and the next one does the rest
+            return False
 
     def _add(
         self,
@@ -348,8 +351,9 @@ class SqlStore:
         return row.slots if row else 0
 
     def _settled(self, account: str, machine: int) -> accounts.Held | None:
-        now = self._now(account, machine)
-        if self._database.read(accounts.has_ended, account, now):
+        clock, state = self.clock(account)
+        now = state.at(machine)
+        if self._database.read(accounts.has_ended, account, clock, now):
             self._database.write(accounts.settle, account, now)
         return self._database.read(accounts.held, account)
 

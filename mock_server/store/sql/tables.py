@@ -138,20 +138,26 @@ tasks = Table(
     Column("end_seen", Boolean, nullable=False),
     Column("fetched", Boolean, nullable=False),
     Column("size", Integer, nullable=False),
-    UniqueConstraint("account", "path", "external"),
     sqlite_autoincrement=True,
 )
-Index(f"{PREFIX}tasks_of_account", tasks.c.account, tasks.c.number)
-Index(f"{PREFIX}tasks_of_path", tasks.c.account, tasks.c.path, tasks.c.number)
+_taken = tasks.c.external.is_not(None)
+Index(
+    f"{PREFIX}tasks_external",
+    tasks.c.account,
+    tasks.c.path,
+    tasks.c.external,
+    unique=True,
+    sqlite_where=_taken,
+    postgresql_where=_taken,
+)
+Index(f"{PREFIX}tasks_of_account", tasks.c.account, tasks.c.number, tasks.c.path)
 Index(
     f"{PREFIX}tasks_holding",
-    tasks.c.account,
+    tasks.c.clock,
     tasks.c.ends_at,
+    tasks.c.account,
     sqlite_where=tasks.c.holds,
     postgresql_where=tasks.c.holds,
-)
-Index(
-    f"{PREFIX}tasks_ending", tasks.c.clock, tasks.c.ends_at, sqlite_where=tasks.c.holds, postgresql_where=tasks.c.holds
 )
 
 agenda = Table(
@@ -164,18 +170,10 @@ agenda = Table(
     Column("kind", String, nullable=False),
     Column("by_polls", Boolean, nullable=False),  # a step that queries bring about
     Column("status", String),  # that begins then; None: it is counted already, or there is none
+    sqlite_with_rowid=False,
 )
-"""What lies ahead of tasks."""
-Index(f"{PREFIX}agenda_ahead", agenda.c.clock, agenda.c.at, agenda.c.number, agenda.c.step)
-Index(
-    f"{PREFIX}agenda_by_polls",
-    agenda.c.clock,
-    agenda.c.at,
-    sqlite_where=agenda.c.by_polls,
-    postgresql_where=agenda.c.by_polls,
-)
-_uncounted = agenda.c.status.is_not(None)
-Index(f"{PREFIX}agenda_uncounted", agenda.c.clock, agenda.c.at, sqlite_where=_uncounted, postgresql_where=_uncounted)
+"""What lies ahead of tasks. What has passed goes when it is counted."""
+Index(f"{PREFIX}agenda_ahead", agenda.c.clock, agenda.c.by_polls, agenda.c.at, agenda.c.number, agenda.c.step)
 
 inputs = Table(
     f"{PREFIX}inputs",

@@ -137,21 +137,16 @@ def near(connection: Connection, account: str, task_id: str) -> str:
         len(str(low)), len(str(high)) + 1
     ):  # ids are texts: only those of one length are in the order of numbers
         first, last = max(low, 10 ** (length - 1)), min(high, 10**length - 1)
-        found = connection.execute(_between, {"account": account, "first": str(first), "last": str(last)}).scalars()
-        for other in found:
-            if len(other) == length and float(other) == same:
+        found = connection.execute(_between, {"first": str(first), "last": str(last)}).all()
+        for _, other, whose in sorted(found):
+            if whose == account and len(other) == length and float(other) == same:
                 return str(other)
     return ""
 
 
-_between = (
-    select(tasks.c.task_id)
-    .where(
-        tasks.c.task_id >= bindparam("first"),
-        tasks.c.task_id <= bindparam("last"),
-        tasks.c.account == bindparam("account"),
-    )
-    .order_by(tasks.c.number)
+_between = (  # by the account too SQLite would rather look through all tasks of it
+    select(tasks.c.number, tasks.c.task_id, tasks.c.account)
+    .where(tasks.c.task_id >= bindparam("first"), tasks.c.task_id <= bindparam("last"))
     .limit(1000)
 )
 _list = select(*_record).order_by(tasks.c.number).limit(bindparam("limit"))
