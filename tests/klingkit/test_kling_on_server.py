@@ -107,13 +107,14 @@ def test_each_test_has_an_account_of_its_own_on_the_server(pytester: pytest.Pyte
 
 
 TRAVELS = """
-import time
+import os, time
+from pathlib import Path
 
 @pytest.mark.parametrize("number", range(2))
 def test_travel(kling_server, number):
-    own = lambda: kling_server.control.health()["clock"]["own_clocks"]
+    Path(f"{os.getpid()}.run").touch()
     deadline = time.monotonic() + 30
-    while not number and own() < 2:  # the other run is in its first test too
+    while len(list(Path().glob("*.run"))) < 2:  # the other run has begun too
         assert time.monotonic() < deadline
     before = kling_server.clock.now
     ids = {create(kling_server.url + "/kling/v1/images/generations")["data"]["task_id"] for _ in range(3)}
