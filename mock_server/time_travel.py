@@ -122,7 +122,7 @@ class Traveller:
             elif due is not None and due <= moment:
                 now = max(now, due)
                 self._clocks.move_to(now, owner)
-                made = self._callbacks.deliver_due(owner, journey.check)  # each may take its time
+                made = self._callbacks.deliver_due(owner, journey.check_again)  # each may take its time
                 events += [_attempt_event(*each) for each in made]
                 agenda.clear()
             else:

@@ -35,8 +35,13 @@ class Journey:
         self._lease = lease
         self._kept_at = monotonic()
 
+    def check_again(self) -> None:
+        """Do what `check` does, after something that may have taken its time."""
+        self._kept_at = 0.0
+        self.check()
+
     def check(self) -> None:
-        """Raise JourneyEndedError if it is to end where it is."""
+        """Raise JourneyEndedError if it is to end where it is; other processes are asked now and then."""
         self._turns.check_time(self._end)
         if self._turns.stopping(self.owner) or not self._keeps():
             raise JourneyEndedError("a reset has ended the journey before its destination; ask for it again")
