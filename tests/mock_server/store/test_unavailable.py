@@ -117,25 +117,35 @@ def test_a_lock_that_nobody_gives_back(states: States, caplog: pytest.LogCapture
 def test_connections_that_the_server_ends_are_made_anew(states: States, caplog: pytest.LogCaptureFixture) -> None:
     url = states.new("postgresql")
     assert url
-    with service(url) as client:
-        before = create(client)
-        cut(url)
-        after = create(client)
+    mine: list[int] = []
 
+    @event.listens_for(Engine, "connect")
+    def note(connection: Any, _: object) -> None:
+        mine.append(connection.info.backend_pid)
+
+    try:
+        with service(url) as client:
+            before = create(client)
+            cut(url, mine)
+            after = create(client)
+    finally:
+        event.remove(Engine, "connect", note)
+
+    assert mine
     assert [before.status_code, after.status_code] == [200, 200]
     assert lines(caplog) == []
     states.take_back()
 
 
-def cut(url: str) -> None:
-    """End all connections that use the schema of a state."""
+def cut(url: str, backends: list[int]) -> None:
+    """End connections by the process that serves each: others use the same database meanwhile."""
     plain = make_url(url)
     with closing(
         psycopg.connect(host=plain.host, port=plain.port, user=plain.username, dbname=plain.database, autocommit=True)
     ) as connection:
         connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND query LIKE %s",
-            ["%klingkit_%"],
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = ANY(%s)",
+            [backends],
         )
 
 
