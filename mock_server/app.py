@@ -105,7 +105,11 @@ def _answered(simulator: Simulator, paths: ApiPaths, environ: WSGIEnvironment) -
         answer = _fail(simulator, state, state.problem) if state.problem else _route(simulator, state, paths)
     except Exception as error:  # noqa: BLE001 - a bug of ours is an answer too
         answer = _fail(simulator, state, error)
-    return _finish(simulator, state, answer)
+    try:
+        return _finish(simulator, state, answer)
+    except Exception as error:  # noqa: BLE001 - what was done is answered, though it could not be noted
+        _report_bug(state, error)
+        return answer
 
 
 def _begin(simulator: Simulator, environ: WSGIEnvironment) -> RequestState:
@@ -327,16 +331,26 @@ def _fail(simulator: Simulator, state: RequestState, error: Exception) -> HttpAn
         return _refuse(simulator, state, error.with_traceback(None))  # which holds the body, and itself with it
     if isinstance(error, StoreUnavailableError):
         return _refuse_for_now(simulator, state)
+    _report_bug(state, error)
+    _forget_who_asks(state)
+    return _refuse(simulator, state, ApiError(state.contract.errors["5000"]))
+
+
+def _report_bug(state: RequestState, error: Exception) -> None:
     state.environ[CRASH] = error
     log.error(BUG, exc_info=error, extra={"fields": {"request_id": state.request_id}})
-    return _refuse(simulator, state, ApiError(state.contract.errors["5000"]))
+
+
+def _forget_who_asks(state: RequestState) -> None:
+    """Answer as if nobody was known to ask, where it has failed to find out: the clock of an account cannot be read either."""
+    if not state.request_id:
+        state.account = NOBODY
 
 
 def _refuse_for_now(simulator: Simulator, state: RequestState) -> HttpAnswer:
     """Answer that the state cannot be used as if an upstream was down, of which no more is known than the status. The log says why."""
     simulator.counts.add((STORE_ERRORS,))
-    if not state.request_id:
-        state.account = NOBODY  # whose clock cannot be read either
+    _forget_who_asks(state)
     errors = state.contract.errors
     return _refuse(simulator, state, ApiError(replace(errors.get("upstream_failed", errors["5001"]), http=503)))
 

@@ -18,6 +18,7 @@ from sqlalchemy.engine import make_url
 from klingkit.contract import load_contract
 from klingkit.mock_server.app import create_app
 from klingkit.mock_server.clock import START, ClockState
+from klingkit.mock_server.foreign_text import BUG
 from klingkit.mock_server.settings import Settings
 from klingkit.mock_server.simulator import Simulator
 from klingkit.mock_server.store.sql import database, engines
@@ -245,3 +246,20 @@ class Proxy:
                 if not self.silent:
                     target.sendall(data)
             target.shutdown(socket.SHUT_RDWR)
+
+
+def test_a_bug_in_what_is_noted_is_an_answer_too(states: States, caplog: pytest.LogCaptureFixture) -> None:
+    url = states.new("sqlite")
+    assert url
+    with service(url) as client, closing(sqlite3.connect(make_url(url).database or "", isolation_level=None)) as other:
+        other.execute(
+            "CREATE TRIGGER broken BEFORE INSERT ON klingkit_journal BEGIN SELECT RAISE(ABORT, 'broken'); END"
+        )
+        unnoted = create(client)
+        other.execute("DROP TRIGGER broken")
+        other.execute("CREATE TRIGGER broken BEFORE INSERT ON klingkit_tasks BEGIN SELECT RAISE(ABORT, 'broken'); END")
+        failed = create(client)
+
+    assert unnoted.status_code == 200, "what was done is done"
+    assert (failed.status_code, json.loads(failed.data)["code"]) == (500, 5000)
+    assert [record.message for record in caplog.records if record.exc_info] == [BUG, BUG]
