@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import socket
 import sys
@@ -61,7 +62,10 @@ def main(
         prepare(settings, ClockState(), anew=True)
     simulator = Simulator(settings)
     began = time.monotonic()
+    gc.disable()  # it would look through what is there again and again
     fill(simulator, tasks, keys, pending, hook)
+    gc.freeze()  # as a server has done by and by
+    gc.enable()
     allow_many_connections()
     listener = socket.create_server(("127.0.0.1", port))
     filled_s = round(time.monotonic() - began, 1)

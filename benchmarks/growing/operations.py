@@ -43,7 +43,7 @@ OF_CONTROL = [
     Request("queue_scenario", "POST", "/_mock/scenarios", {"scenario": "slow"}, key=NEW),
     Request("get_clock", "GET", "/_mock/clock"),
     Request("list_journal", "GET", "/_mock/journal?limit=100"),
-    Request("wait_for_request", "POST", "/_mock/journal/wait", {"operation": "create_task"}),
+    Request("wait_for_request", "POST", "/_mock/journal/wait", {"timeout": "5s"}),
     Request("list_deliveries", "GET", "/_mock/deliveries?limit=100"),
     Request("resend_delivery", "POST", "/_mock/deliveries/{delivery_id}/resend"),
     Request("get_advice", "GET", "/_mock/advice"),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-LONG_S = 0.02
+LONG_S = 0.005
 
 
 class LongCollections:
