@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sqlalchemy import select, update
 
 from ...clock import ClockState
+from .driver import Hot
 from .tables import clocks, state
 
 if TYPE_CHECKING:
@@ -53,20 +54,22 @@ class Copies:
     """Tasks of which a query has shown the end, as far as it was this process that did."""
 
 
-_row = select(
-    state.c.generation,
-    state.c.resets,
-    state.c.settings,
-    state.c.seed,
-    state.c.queued,
-    clocks.c.standing,
-    clocks.c.offset,
-).select_from(state.join(clocks, clocks.c.owner == ""))
+_row = Hot(
+    select(
+        state.c.generation,
+        state.c.resets,
+        state.c.settings,
+        state.c.seed,
+        state.c.queued,
+        clocks.c.standing,
+        clocks.c.offset,
+    ).select_from(state.join(clocks, clocks.c.owner == ""))
+)
 
 
 def read(connection: Connection) -> Generation:
     """Return the generation that holds now."""
-    return Generation(*connection.execute(_row).one())
+    return Generation(*_row.rows(connection, {})[0])
 
 
 def copies_of(generation: Generation) -> Copies:

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError
 
 from ...foreign_text import log, plain
 from ..store import StoreUnavailableError
-from . import engines
+from . import driver, engines
 from .address import SQLITE, shown
 from .connections import BusyError, Connections
 from .engines import CONNECTIONS, LOCK_S
@@ -20,7 +20,7 @@ from .engines import CONNECTIONS, LOCK_S
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sqlalchemy import Connection, RootTransaction
+    from sqlalchemy import Connection
     from sqlalchemy.engine import URL
 
 Params = ParamSpec("Params")
@@ -43,7 +43,7 @@ class _Attempt:
 
     connected: bool = False
     reused: bool = False
-    transaction: RootTransaction | None = None
+    transaction: bool = False
     committing: bool = False
 
 
@@ -129,23 +129,48 @@ class Database:
         attempt.connected = True
         try:
             if side is not self._reader:
-                attempt.transaction = _begin(connection)
+                self._begin(connection)
+                attempt.transaction = True
             result = work(connection, *arguments, **named)
             if attempt.transaction:
                 attempt.committing = True
-                attempt.transaction.commit()
+                driver.run(connection, "COMMIT")
         except DBAPIError:
             side.connections.drop(
                 connection
             )  # whatever it has come to: SQLite and PostgreSQL undo what was not committed
             raise
         except BaseException:
-            if attempt.transaction:
-                attempt.transaction.rollback()
-            side.connections.give_back(connection)
+            self._undo(side, connection, attempt)
             raise
         side.connections.give_back(connection)
         return result
+
+    def _begin(self, connection: Connection) -> None:
+        """Begin a transaction; on SQLite, where one writes at a time, when it is our turn."""
+        if not self.is_sqlite:
+            driver.run(connection, "BEGIN")
+            return
+        end = time.monotonic() + LOCK_S
+        while True:
+            try:
+                driver.run(connection, "BEGIN IMMEDIATE")
+            except OperationalError as error:
+                if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF != SQLITE_BUSY or time.monotonic() > end:
+                    raise
+            else:
+                return
+            time.sleep(random.uniform(SHORTEST_PAUSE_S, LONGEST_PAUSE_S))  # noqa: S311 - nothing but whose turn it is
+
+    def _undo(self, side: _Side, connection: Connection, attempt: _Attempt) -> None:
+        """Undo what was not committed; a connection that cannot do that is dropped, which does the same."""
+        try:
+            if attempt.transaction:
+                driver.run(connection, "ROLLBACK")
+        except DBAPIError:
+            side.connections.drop(connection)
+        else:
+            side.connections.give_back(connection)
 
     def _is_to_blame(self, error: DBAPIError) -> bool:
         """Whether an error is the database's, and not that of a statement of ours."""
@@ -180,18 +205,6 @@ class Database:
             back, self._away = self._away, False
         if back and self.serves:
             log.warning("the state at %s can be used again", shown(self.url))
-
-
-def _begin(connection: Connection) -> RootTransaction:
-    """Begin a transaction; on SQLite, where one writes at a time, when it is our turn."""
-    end = time.monotonic() + LOCK_S
-    while True:
-        try:
-            return connection.begin()
-        except OperationalError as error:
-            if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF != SQLITE_BUSY or time.monotonic() > end:
-                raise
-            time.sleep(random.uniform(SHORTEST_PAUSE_S, LONGEST_PAUSE_S))  # noqa: S311 - nothing but whose turn it is
 
 
 def _code(error: DBAPIError) -> str:

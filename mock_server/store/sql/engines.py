@@ -28,20 +28,21 @@ CONNECTIONS = 5
 def engines(url: URL) -> tuple[Engine, Engine, Engine]:
     """Return what reads, what writes, and what notes. Raises UnusableStateError if the driver is not installed.
 
-    What reads sees each statement for itself, and has no transaction that would hold anything. What notes does not wait for the disk
+    None begins a transaction by itself: `Database` does. What reads sees each statement for itself, and has no transaction that would
+    hold anything. What notes does not wait for the disk
     of the server, where that is a wait: SQLite syncs at its checkpoints only. Made in the process that uses them: a connection must
     not be shared by two.
     """
     if url.drivername == SQLITE:
-        writing = _sqlite(url, wait_s=0, begin="BEGIN IMMEDIATE")
+        writing = _sqlite(url, wait_s=0)
         return _sqlite(url, wait_s=LOCK_S), writing, writing
     try:
-        return _postgres(url, isolation_level="AUTOCOMMIT"), _postgres(url), _postgres(url, synchronous=False)
+        return _postgres(url), _postgres(url), _postgres(url, synchronous=False)
     except ModuleNotFoundError:
         raise UnusableStateError("PostgreSQL needs psycopg: pip install 'klingkit[postgres]'") from None
 
 
-def _sqlite(url: URL, *, wait_s: float, begin: str = "") -> Engine:
+def _sqlite(url: URL, *, wait_s: float) -> Engine:
     engine = create_engine(
         url,
         poolclass=NullPool,
@@ -56,21 +57,15 @@ def _sqlite(url: URL, *, wait_s: float, begin: str = "") -> Engine:
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute(f"PRAGMA busy_timeout = {int(wait_s * 1000)}")
 
-    if begin:
-
-        @event.listens_for(engine, "begin")
-        def begin_transaction(connection: Any) -> None:
-            connection.exec_driver_sql(begin)
-
     return engine
 
 
-def _postgres(url: URL, *, synchronous: bool = True, **options: Any) -> Engine:
+def _postgres(url: URL, *, synchronous: bool = True) -> Engine:
     engine = create_engine(
         url,
         poolclass=NullPool,
+        isolation_level="AUTOCOMMIT",
         connect_args={"connect_timeout": CONNECT_S, "application_name": "klingkit"},
-        **options,
     )
     bounded = _bounded()
 

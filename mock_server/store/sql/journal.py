@@ -12,6 +12,7 @@ from sqlalchemy import bindparam, delete, insert, select, update
 
 from ...journal import Entry
 from ..store import StoreUnavailableError
+from .driver import Hot
 from .tables import journal, journal_state
 
 if TYPE_CHECKING:
@@ -30,12 +31,12 @@ REST = tuple(each.name for each in fields(Entry) if each.init and each.name not 
 """Fields of an entry that stand in one column."""
 
 _j, _s = journal.c, journal_state.c
-_count = (
+_count = Hot(
     update(journal_state)
     .values(last=_s.last + 1, added=_s.added + 1, kept=_s.kept + 1, bytes=_s.bytes + bindparam("size"))
     .returning(_s.last, _s.kept, _s.bytes)
 )
-_insert = insert(journal)
+_insert = Hot(insert(journal), *(column.name for column in journal.c))
 _drop_oldest = (
     delete(journal)
     .where(_j.number.in_(select(_j.number).order_by(_j.number).limit(bindparam("most"))))
@@ -177,8 +178,8 @@ class _Waiter:
 
 
 def _add(connection: Connection, row: dict[str, Any], limit: int, max_bytes: int) -> int:
-    number, kept, size = connection.execute(_count, {"size": row["size"]}).one()
-    connection.execute(_insert, {"number": number, **row})
+    number, kept, size = _count.rows(connection, {"size": row["size"]})[0]
+    _insert.rows(connection, {"number": number, **row})
     while kept > limit + AT_ONCE or (size > max_bytes and kept):
         dropped = connection.execute(_drop_oldest, {"most": max(kept - limit, AT_ONCE)}).scalars().all()
         if not dropped:

@@ -177,8 +177,7 @@ class SqlStore:
 
     def get(self, task_id: str) -> Task | None:
         """Return a task of any account."""
-        row = self._database.read(tasks.row_of, task_id)
-        return task_from_json(row.data) if row else None
+        return self._database.read(tasks.get, task_id)
 
     def input(self, task_id: str, number: int) -> bytes | None:
         """Return the bytes of a picture that a task was made from; None if they are not known, or not kept any more."""

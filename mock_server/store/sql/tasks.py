@@ -16,6 +16,7 @@ from . import agenda, deliveries, totals
 from .accounts import millionths
 from .agenda import status_name
 from .codec import task_from_json, to_json
+from .driver import Hot
 from .tables import tasks
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ _record: tuple[Column[Any], ...] = (
     tasks.c.fetched,
 )
 _get = select(*_record).where(tasks.c.task_id == bindparam("task_id"))
+_data = Hot(select(tasks.c.data).where(tasks.c.task_id == bindparam("task_id")))
 _user = select(tasks.c.number, tasks.c.data).where(
     tasks.c.account == bindparam("account"),
     tasks.c.path == bindparam("path"),
@@ -106,15 +108,20 @@ def add(connection: Connection, task: Task, clock: str) -> tuple[int, dict[str, 
 
 def row_of(connection: Connection, task_id: str) -> Row[Any] | None:
     """Return the row of a task of any account."""
-    if len(task_id) > LONGEST_ID or not task_id.isascii() or "\0" in task_id:  # which a database may not even take
+    if not _may_be_id(task_id):
         return None
     return connection.execute(_get, {"task_id": task_id}).first()
 
 
 def get(connection: Connection, task_id: str) -> Task | None:
     """Return a task of any account."""
-    row = row_of(connection, task_id)
-    return task_from_json(row.data) if row else None
+    rows = _data.rows(connection, {"task_id": task_id}) if _may_be_id(task_id) else []
+    return task_from_json(rows[0][0]) if rows else None
+
+
+def _may_be_id(text: str) -> bool:
+    """Whether it may be the id of a task: there are texts that a database does not even take."""
+    return len(text) <= LONGEST_ID and text.isascii() and "\0" not in text
 
 
 def record_of(row: Row[Any]) -> Record:
