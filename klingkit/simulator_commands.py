@@ -269,7 +269,11 @@ def serve_option(name: str, *names: str, **settings: Any) -> Callable[[Any], Any
     help_text="The control API asks for it in the header Klingkit-Token.",
 )
 @serve_option(
-    "--allow-host", multiple=True, metavar="HOST", callback=host_names, help="The control API answers so too."
+    "--allow-host",
+    multiple=True,
+    metavar="HOST",
+    callback=host_names,
+    help="The control API answers under this name too; repeat for more.",
 )
 @serve_option(
     "--log-format",

@@ -354,6 +354,21 @@ def test_accounts_share_nothing_not_even_the_clock() -> None:
         assert not Control.over_http(running.url).clock()["frozen"]
 
 
+def test_a_shell_moves_the_clock_of_its_key_alone() -> None:
+    (lines,) = (
+        block for block in re.findall(r"^```sh\n(.*?)^```", PLUGIN, re.MULTILINE | re.DOTALL) if "curl" in block
+    )
+    advance, reset = lines.splitlines()
+    with serving() as running:
+        mine = Control.over_http(running.url, key="my-test")
+        run_as_a_person(advance.replace("http://127.0.0.1:8000", running.url), running.url)
+        assert mine.clock()["own"]
+        assert mine.clock()["frozen"]
+        assert not Control.over_http(running.url, key="other").clock()["frozen"]
+        run_as_a_person(reset.replace("http://127.0.0.1:8000", running.url), running.url)
+        assert not mine.clock()["own"]
+
+
 def test_another_container_reaches_it_by_its_name() -> None:
     (line,) = (line for line in "".join(blocks("sh")).splitlines() if "--host 0.0.0.0" in line)
     with serving(*line.removeprefix("klingkit serve ").split()) as running:

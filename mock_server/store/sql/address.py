@@ -26,6 +26,8 @@ def read_url(text: str) -> URL:
         url = make_url(text)
     except (ArgumentError, ValueError):
         raise UnusableStateError(f"that is no URL of a database: {EXAMPLES}") from None
+    if url.drivername in {"postgres", "postgresql"}:
+        raise UnusableStateError(f"the URL begins with {url.drivername}://: let it begin with {POSTGRES}://")
     if url.drivername not in {SQLITE, POSTGRES}:
         raise UnusableStateError(f"{url.drivername[:60]!r} keeps no state: {EXAMPLES}")
     if url.drivername == SQLITE and (

@@ -39,7 +39,7 @@ def engines(url: URL) -> tuple[Engine, Engine, Engine]:
     try:
         return _postgres(url), _postgres(url), _postgres(url, synchronous=False)
     except ModuleNotFoundError:
-        raise UnusableStateError("PostgreSQL needs psycopg: pip install 'klingkit[postgres]'") from None
+        raise UnusableStateError("PostgreSQL needs psycopg: pip install 'psycopg[binary]'") from None
 
 
 def _sqlite(url: URL, *, wait_s: float) -> Engine:

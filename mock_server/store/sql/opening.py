@@ -53,7 +53,8 @@ def _open(text_of_url: str, seed: int, start: ClockState, *, anew: bool) -> Data
         database.write(_prepare, url, seed, start, anew=anew)
     except StoreUnavailableError as error:
         database.close()
-        raise UnusableStateError(str(error)) from None
+        hint = "" if database.is_sqlite else "; PostgreSQL must run there and have that database: createdb makes one"
+        raise UnusableStateError(f"{error}{hint}") from None
     except DBAPIError as error:
         database.close()
         raise UnusableStateError(f"{shown(url)} cannot hold a state: {str(error.orig).partition(chr(10))[0]}") from None

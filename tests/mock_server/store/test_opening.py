@@ -49,9 +49,13 @@ def refusal(url: str) -> str:
         ),
         ("sqlite:///{folder}", "is a folder: give the path of a file"),
         ("mysql://someone:hunter2@host/db", "'mysql' keeps no state"),
-        ("postgresql://someone:hunter2@host/db", "'postgresql' keeps no state"),
+        ("postgresql://someone:hunter2@host/db", "let it begin with postgresql+psycopg://"),
+        ("postgres://someone:hunter2@host/db", "let it begin with postgresql+psycopg://"),
         ("postgresql+psycopg://someone:hunter2@host", "names no database"),
-        ("postgresql+psycopg://someone:hunter2@127.0.0.1:1/db?password=hunter2", "Connection refused"),
+        (
+            "postgresql+psycopg://someone:hunter2@127.0.0.1:1/db?password=hunter2",
+            "Connection refused; PostgreSQL must run there and have that database: createdb makes one",
+        ),
     ],
 )
 def test_what_cannot_keep_a_state_is_refused_in_one_line_without_a_password(
