@@ -27,7 +27,7 @@ from .picture_hints import why_it_fails
 from .scenario_choice import find_marker, is_known
 from .settings import Settings
 from .store import MemoryStore, RefusedError, StaleChanceError, Store, TakenIdError
-from .tasks import LONGEST_CALLBACK_URL, Plan, Snapshot, Task, at_step, shortened, snapshot
+from .tasks import LONGEST_CALLBACK_URL, LONGEST_KEPT, Plan, Snapshot, Task, at_step, shortened, snapshot
 from .time_travel import Traveller
 
 if TYPE_CHECKING:
@@ -183,9 +183,7 @@ class Simulator:
             "prompt": body.get("prompt") or "",
             "n": body["n"],
             "aspect_ratio": body["aspect_ratio"],
-            "pictures": tuple(
-                replace(picture, data=None, url=shortened(picture.url or "") or None) for picture in pictures
-            ),
+            "pictures": tuple([_described(picture) for picture in pictures]),
             "external_task_id": shortened(body.get("external_task_id") or ""),
             "callback_url": (body.get("callback_url") or "")[: LONGEST_CALLBACK_URL + 1],
             "base_url": base_url,
@@ -416,7 +414,7 @@ class Simulator:
 
     def _unreachable(self, pictures: list[Picture]) -> Picture | None:
         """Return a picture that nobody could fetch: no host is ever named `.invalid` (RFC 6761)."""
-        return next((picture for picture in pictures if picture.url and _host(picture.url).endswith(".invalid")), None)
+        return next((picture for picture in pictures if picture.url and _is_invalid(picture.url)), None)
 
     def _fetch(self, pictures: list[Picture], limit: int) -> tuple[list[Picture], Picture | None]:
         """Fetch the pictures given by URL, side by side; return them with the first that failed."""
@@ -467,6 +465,18 @@ def _with_recording(contract: Contract, folder: str, now: int) -> Contract:
 def _result_ms(lifecycle: Lifecycle, scenario: Scenario | None) -> int:
     """Return for how long results are kept."""
     return scenario.url_life_ms if scenario and scenario.urls == "expired" else lifecycle.result_ms
+
+
+def _described(picture: Picture) -> Picture:
+    """Return what a task keeps of a picture; most are small URLs, and stay as they are."""
+    if picture.data is None and picture.url and len(picture.url) <= LONGEST_KEPT:
+        return picture
+    return replace(picture, data=None, url=shortened(picture.url or "") or None)
+
+
+def _is_invalid(url: str) -> bool:
+    """Tell whether the host of a URL is named `.invalid`."""
+    return ".invalid" in url.lower() and _host(url).endswith(".invalid")
 
 
 def _host(url: str) -> str:
