@@ -11,7 +11,7 @@ from sqlalchemy import BigInteger, bindparam, delete, exists, func, insert, or_,
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import FunctionElement
 
-from .held import Held
+from .held_leases import Held
 from .tables import Name, leases
 
 if TYPE_CHECKING:

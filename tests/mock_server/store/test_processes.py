@@ -18,7 +18,7 @@ from klingkit.mock_server.deliveries import Attempt
 from klingkit.mock_server.settings import Settings
 from klingkit.mock_server.simulator import Simulator
 from klingkit.mock_server.store.delivery_queue import MAX_AT_ONCE
-from klingkit.mock_server.store.sql import held
+from klingkit.mock_server.store.sql import held_leases
 from klingkit.mock_server.store.sql.leases import SqlLeases
 from tests.conftest import Api, body, data_of
 
@@ -211,7 +211,7 @@ def test_a_callback_is_left_to_the_process_that_makes_it(processes: Processes) -
 
 
 def test_who_lives_keeps_what_it_has(processes: Processes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(held, "BEAT_S", 0.01)
+    monkeypatch.setattr(held_leases, "BEAT_S", 0.01)
     one, two = processes.start("one", instant=True), processes.start("two", instant=True)
     one.create(body(callback_url=HOOK))
     leases_of(one).lease_ms = 0
