@@ -16,6 +16,7 @@ from ...clock import ClockState
 from ..store import RefusedError, TooManyError
 from . import copies, totals
 from .codec import fields_from_json, fields_to_json
+from .driver import Hot
 from .past import remember
 from .tables import accounts, clocks, past, state, tasks
 
@@ -128,18 +129,20 @@ _new = insert(accounts).values(
     own_clock=False,
     idle=0,
 )
-_take = _new.on_conflict_do_update(
-    index_elements=["account"],
-    set_={name: accounts.c[name] + _new.excluded[name] for name in ("charged", "slots", "tasks", "made")}
-    | {"ever": accounts.c.ever + _new.excluded.tasks, "listed": accounts.c.listed | _new.excluded.listed},
-).returning(*_columns)
+_take = Hot(
+    _new.on_conflict_do_update(
+        index_elements=["account"],
+        set_={name: accounts.c[name] + _new.excluded[name] for name in ("charged", "slots", "tasks", "made")}
+        | {"ever": accounts.c.ever + _new.excluded.tasks, "listed": accounts.c.listed | _new.excluded.listed},
+    ).returning(*_columns)
+)
 
 
 def take(connection: Connection, account: str, task: Task | None = None) -> Held:
     """Take the row of an account, which is made where there is none, and let it pay for a new task and hold its slots."""
     charged, slots = (millionths(task.cost), task.n) if task else (0, 0)
     values = {"account": account, "charged": charged, "slots": slots, "task": 1 if task else 0}
-    return Held(*connection.execute(_take, values).one())
+    return Held(*_take.rows(connection, values)[0])
 
 
 def check_limits(connection: Connection, task: Task, row: Held, limits: AccountSettings, now: int) -> None:

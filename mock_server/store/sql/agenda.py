@@ -10,6 +10,7 @@ from sqlalchemy import bindparam, delete, exists, func, insert, select, tuple_, 
 from ...agenda import Due, ahead_of
 from ...clock import ClockState
 from . import totals
+from .driver import Hot
 from .tables import agenda, clocks, tasks
 
 if TYPE_CHECKING:
@@ -25,14 +26,14 @@ SOME = 1000
 COUNTED = "status "
 """Before a status in the name of a sum."""
 
-_add = insert(agenda)
+_add = Hot(insert(agenda), *(column.name for column in agenda.c))
 _remove = delete(agenda).where(agenda.c.number == bindparam("whose"))
 
 
 def add(connection: Connection, task: Task, number: int, clock: str) -> None:
     """Note what is ahead of a task."""
     if found := ahead_of(task, number):
-        connection.execute(_add, [_row(task, due, clock) for due in found])
+        _add.several(connection, [_row(task, due, clock) for due in found])
 
 
 def replace(connection: Connection, task: Task, number: int, clock: str) -> None:

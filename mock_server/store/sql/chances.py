@@ -10,18 +10,21 @@ from sqlalchemy.dialects.postgresql import insert  # SQLite says ON CONFLICT in 
 from ...chance import ChanceState
 from ..store import TooManyError
 from . import copies
+from .driver import Hot
 from .past import NOW_AND_THEN
 from .tables import accounts, chances, past, state
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-_counts = select(
-    accounts.c.made,
-    accounts.c.ever,
-    select(past.c.ever).where(past.c.account == bindparam("account")).scalar_subquery().label("before"),
-    state.c.most_ever,
-).select_from(state.outerjoin(accounts, accounts.c.account == bindparam("account")))
+_counts = Hot(
+    select(
+        accounts.c.made,
+        accounts.c.ever,
+        select(past.c.ever).where(past.c.account == bindparam("account")).scalar_subquery().label("before"),
+        state.c.most_ever,
+    ).select_from(state.outerjoin(accounts, accounts.c.account == bindparam("account")))
+)
 _seed = select(chances.c.seed).where(chances.c.account == bindparam("account"))
 _new = insert(chances)
 _draw = _new.on_conflict_do_update(index_elements=["account"], set_={"draws": chances.c.draws + 1}).returning(
@@ -37,9 +40,9 @@ def seed_of(connection: Connection, account: str) -> int | None:
 
 def state_of(connection: Connection, account: str, own: int | None, server: int) -> ChanceState:
     """Return from what the next task of an account is drawn; the seeds are known."""
-    row = connection.execute(_counts, {"account": account}).one()
-    ever = next(number for number in (row.ever, row.before, row.most_ever) if number is not None)
-    return ChanceState(server if own is None else own, account if own is None else "", row.made or 0, ever)
+    made, *evers = _counts.rows(connection, {"account": account})[0]
+    ever = next(number for number in evers if number is not None)
+    return ChanceState(server if own is None else own, account if own is None else "", made or 0, ever)
 
 
 def put_seed(connection: Connection, account: str, seed: int, most: int) -> None:

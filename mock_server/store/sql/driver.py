@@ -34,6 +34,19 @@ class Hot:
         self._columns = list(columns) or None
         self._compiled: dict[str, tuple[str, Mapping[str, Any], Sequence[str] | None]] = {}
 
+    def several(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Carry it out for each of these values. Raises DBAPIError."""
+        text, _, places = self._compiled.get(connection.dialect.name) or self._compile(
+            connection, connection.dialect.name
+        )
+        cursor = _driver(connection).cursor()
+        try:
+            cursor.executemany(text, rows if places is None else [[row[place] for place in places] for row in rows])
+        except connection.dialect.loaded_dbapi.Error as error:
+            _fail(connection, text, error)
+        finally:
+            cursor.close()
+
     def rows(self, connection: Connection, values: Mapping[str, Any]) -> list[Any]:
         """Return its rows as the driver gives them; none for a statement that returns none. Raises DBAPIError."""
         name = connection.dialect.name

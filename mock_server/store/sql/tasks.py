@@ -50,7 +50,10 @@ _user = select(tasks.c.number, tasks.c.data).where(
     tasks.c.external == bindparam("external"),
 )
 _let_go = update(tasks).where(tasks.c.number == bindparam("whose")).values(external=None)
-_add = insert(tasks).on_conflict_do_nothing(index_elements=["task_id"]).returning(tasks.c.number)
+_add = Hot(
+    insert(tasks).on_conflict_do_nothing(index_elements=["task_id"]).returning(tasks.c.number),
+    *(column.name for column in tasks.c if column is not tasks.c.number),
+)
 
 
 def external_key(external_task_id: str) -> str | None:
@@ -96,9 +99,10 @@ def add(connection: Connection, task: Task, clock: str) -> tuple[int, dict[str, 
         "fetched": False,
         "size": size,
     }
-    number = connection.execute(_add, values).scalar()
-    if number is None:
+    kept = _add.rows(connection, values)
+    if not kept:
         raise TakenIdError
+    number = kept[0][0]
     agenda.add(connection, task, number, clock)
     return number, {"tasks": 1, "bytes": size, status_name(status): 1}
 

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, func, select, text
 
+from .driver import Hot
 from .tables import totals
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sqlalchemy import Connection, TextClause
+    from sqlalchemy import Connection
 
 SHARDS = 16
 
@@ -28,19 +29,21 @@ def add(connection: Connection, changes: Mapping[str, int]) -> dict[str, int]:
     values: dict[str, Any] = {"shard": os.getpid() % SHARDS if several else 0}  # who writes to SQLite is alone anyway
     for number, name in enumerate(names):
         values |= {f"name{number}": name, f"change{number}": changes[name]}
-    return {name: int(value) for name, value in connection.execute(_adding(len(names), several=several), values)}
+    return {name: int(value) for name, value in _adding(len(names), several=several).rows(connection, values)}
 
 
 @cache
-def _adding(number: int, *, several: bool) -> TextClause:
-    """Return the statement for so many sums. As text: SQLAlchemy compiles an INSERT of several rows anew each time."""
+def _adding(number: int, *, several: bool) -> Hot:
+    """Return the statement for so many sums. As text: SQLAlchemy has no other way to name each value of several rows."""
     table = totals.name
     rows = ", ".join(f"(:shard, :name{row}, :change{row})" for row in range(number))
     others = f" + (SELECT coalesce(sum(value), 0) FROM {table} AS o WHERE o.name = {table}.name AND o.shard <> :shard)"  # noqa: S608
-    return text(
-        f"INSERT INTO {table} (shard, name, value) VALUES {rows} "  # noqa: S608 - of our own names
-        f"ON CONFLICT (shard, name) DO UPDATE SET value = {table}.value + excluded.value "
-        f"RETURNING name, value{others if several else ''}"
+    return Hot(
+        text(
+            f"INSERT INTO {table} (shard, name, value) VALUES {rows} "  # noqa: S608 - of our own names
+            f"ON CONFLICT (shard, name) DO UPDATE SET value = {table}.value + excluded.value "
+            f"RETURNING name, value{others if several else ''}"
+        )
     )
 
 
