@@ -168,7 +168,11 @@ def serve_option(name: str, *names: str, **settings: Any) -> Callable[[Any], Any
     help="How much faster than the real service; at 1 a task takes about 30 s. Retries of callbacks are faster too, with --instant as well.",
 )
 @serve_option("--instant", is_flag=True, help="Finish every task at once.")
-@serve_option("--seed", type=int, help="All random choices follow from it; a random one if not given.")
+@serve_option(
+    "--seed",
+    type=click.IntRange(-(2**63), 2**63 - 1),
+    help="All random choices follow from it; a random one if not given.",
+)
 @secret_option(
     "--key",
     "keys",

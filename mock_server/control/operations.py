@@ -80,6 +80,8 @@ class Operations:
                 raise ControlError(f"unknown parameter {name[:60]!r}; the valid ones: {', '.join(known) or 'none'}")
             if known[name]["type"] == "integer":
                 arguments[name] = _integer(name, value, known[name])
+            elif not _is_text(value):
+                raise ControlError(f"{name}: {value[:60]!r} has a character that nothing here has")
         if "requestBody" in operation:
             arguments = {**arguments, **self._valid(operation_id, operation, body)}
         self._simulator.store.refresh()
@@ -459,6 +461,11 @@ def _said(error: jsonschema_rs.ValidationError) -> str:
     if "anyOf" in error.schema_path:
         return f"{value} is no name of a contract; give one of {', '.join(CONTRACTS)}, or null"
     return str(error.message)
+
+
+def _is_text(value: Any) -> bool:
+    """Tell whether a database takes a value: neither NUL nor half of a pair of surrogates."""
+    return not isinstance(value, str) or ("\0" not in value and value.encode(errors="ignore").decode() == value)
 
 
 def _integer(name: str, text: str | int, schema: dict[str, Any]) -> int:

@@ -122,6 +122,9 @@ class Connection(HttpToolsProtocol):
         if self._upgrades:
             return
         self._head = b""
+        if self.transport.is_closing():  # its client was told that nothing more is answered
+            self._body = None
+            return
         if self._body is not None and self._answer_at_once(bytes(self._body)):
             return
         super().on_message_complete()

@@ -43,6 +43,8 @@ def environ_of(connection: HttpToolsProtocol) -> dict[str, Any]:
         "wsgi.errors": sys.stderr,
     }
     for name, value in connection.headers:
+        if b"_" in name:  # it would stand for the one with hyphens, which others in front have read and judged
+            continue
         key = _variable(name) if len(name) <= LONGEST_KEPT else _variable.__wrapped__(name)
         text = value.decode("latin-1")
         environ[key] = f"{environ[key]},{text}" if key in environ else text

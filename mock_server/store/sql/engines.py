@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import NullPool, create_engine, event
 
 from ..store import UnusableStateError
-from .address import SQLITE
+from .address import SQLITE, shown
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -37,9 +37,19 @@ def engines(url: URL) -> tuple[Engine, Engine, Engine]:
         writing = _sqlite(url, wait_s=0)
         return _sqlite(url, wait_s=LOCK_S), writing, writing
     try:
+        _check_options(url)
         return _postgres(url), _postgres(url), _postgres(url, synchronous=False)
     except ModuleNotFoundError:
         raise UnusableStateError("PostgreSQL needs psycopg: pip install 'psycopg[binary]'") from None
+
+
+def _check_options(url: URL) -> None:
+    """Raise UnusableStateError for an option that libpq does not know: psycopg takes some of its own, which are no text."""
+    from psycopg.pq import Conninfo  # noqa: PLC0415 - only PostgreSQL needs it
+
+    known = {option.keyword.decode() for option in Conninfo.get_defaults()}
+    if unknown := sorted(url.query.keys() - known):
+        raise UnusableStateError(f"{shown(url)}: PostgreSQL has no option {unknown[0][:60]!r}; leave it out")
 
 
 def _sqlite(url: URL, *, wait_s: float) -> Engine:

@@ -81,8 +81,12 @@ def test_a_list_is_never_longer_than_a_page(api: Api) -> None:
         ("tasks?status=failed", 400, "unknown parameter 'status'; the valid ones: limit, after, external_task_id"),
         ("tasks?external_task_id=order-1", 400, "looked up in one account: send its key"),
         ("deliveries?task_id=1", 404, "there is no task '1'"),
+        ("deliveries?after=%00", 400, "after: '\\x00' has a character that nothing here has"),
+        ("accounts?after=%00", 400, "after: '\\x00' has a character that nothing here has"),
+        ("journal?after=9999999999999999999", 400, "after: 9999999999999999999 is not from 0 to 9007199254740991"),
     ],
 )
+@pytest.mark.everywhere
 def test_a_page_that_there_cannot_be_is_refused(api: Api, server: Control, path: str, http: int, says: str) -> None:
     assert len(server.tasks()) == 12
     response = api.send("GET", f"/_mock/{path}", key=None, headers={"Host": "localhost"})

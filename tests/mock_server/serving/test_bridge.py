@@ -283,3 +283,23 @@ def test_the_client_knows_what_a_reset_means(faulty: Running) -> None:
         with KlingClient("fate", faulty.url, retry_for=0) as impatient, pytest.raises(TransportError):
             impatient.get(task_id)
     assert len(control.tasks()) == 2
+
+
+def test_what_comes_after_the_last_answer_of_a_connection_is_not_done(faulty: Running) -> None:
+    """HTTP/1.0 ends after one, though its client may ask to keep it: a task that nobody is told of would be lost."""
+    create = head("instant", "old", more="Connection: keep-alive\r\n").replace(b"HTTP/1.1", b"HTTP/1.0") + REQUEST
+    with socket.create_connection((faulty.host, faulty.port), timeout=30) as connection:
+        connection.sendall(3 * create)
+        got = b""
+        while data := connection.recv(65536):
+            got += data
+    assert got.count(b"HTTP/1.1 200 ") == 1
+    assert len(Control.over_http(faulty.url, key="old").tasks()) == 1
+
+
+def test_a_header_with_an_underscore_is_not_the_one_with_a_hyphen(faulty: Running) -> None:
+    with socket.create_connection((faulty.host, faulty.port), timeout=30) as connection:
+        connection.sendall(
+            head("instant", "underscore", more="Content_Type: text/plain\r\nContent_Length: 1\r\n") + REQUEST
+        )
+        assert connection.recv(100).startswith(b"HTTP/1.1 200 ")

@@ -147,6 +147,7 @@ def test_a_port_that_another_program_has_is_told_within_a_second() -> None:
         (["--max-body", "lots"], "100MB"),
         (["--max-memory", "10"], "1MB or more"),
         (["--seed", "x"], "x"),
+        (["--seed", str(2**63)], "is not in the range"),
         (["--public-url", "host"], "http"),
         (["--prot", "1"], "--port"),
         (["--speed", "nan"], "nan"),

@@ -56,6 +56,7 @@ def refusal(url: str) -> str:
             "postgresql+psycopg://someone:hunter2@127.0.0.1:1/db?password=hunter2",
             "Connection refused; PostgreSQL must run there and have that database: createdb makes one",
         ),
+        ("postgresql+psycopg://someone@127.0.0.1:1/db?row_factory=hunter2", "PostgreSQL has no option 'row_factory'"),
     ],
 )
 def test_what_cannot_keep_a_state_is_refused_in_one_line_without_a_password(
