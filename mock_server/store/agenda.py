@@ -5,7 +5,6 @@ from __future__ import annotations
 import heapq
 from dataclasses import dataclass, field
 from itertools import islice
-from math import inf
 from typing import TYPE_CHECKING
 
 from sortedcontainers import SortedList
@@ -18,9 +17,6 @@ if TYPE_CHECKING:
     from ..agenda import Place
     from ..tasks import Task
 
-MOST_FRESH = 10_000
-"""Tasks whose entries are not sorted yet; to sort so many takes some 20 ms."""
-
 
 @dataclass(slots=True)
 class Ahead:
@@ -30,10 +26,6 @@ class Ahead:
     expiries: SortedList[Due] = field(default_factory=SortedList)
     by_polls: SortedList[Due] = field(default_factory=SortedList)
     """Next steps of tasks that queries move; they stay until the task goes there, also when their time has passed."""
-    fresh: dict[int, tuple[Task, list[Due]]] = field(default_factory=dict)
-    """By number of the task: what was added last, and is not in the lists yet. Most of it is sorted in at once, or has gone before."""
-    soonest: float = inf
-    """Time in ms before which nothing fresh happens by time."""
     passed: int = 0
     """Time in ms up to which changes by time have been told of; of those before it nothing is kept."""
 
@@ -42,18 +34,6 @@ class Ahead:
         if due.kind == "expiry":
             return self.expiries
         return self.by_polls if task.progression == "polls" else self.by_time
-
-    def keeps(self, task: Task, due: Due) -> bool:
-        """Whether an entry of a task is kept: changes by time that were told of are not."""
-        return due.at >= self.passed or self.list_of(task, due) is not self.by_time
-
-    def sort_in(self) -> None:
-        """Put what is fresh where it belongs."""
-        for found in (self.by_time, self.expiries, self.by_polls):
-            new = [due for task, dues in self.fresh.values() for due in dues if self.list_of(task, due) is found]
-            found.update(new)
-        self.fresh.clear()
-        self.soonest = inf
 
 
 class Agenda:
@@ -65,23 +45,19 @@ class Agenda:
     def add(self, owner: str, task: Task, order: int) -> None:
         """Note what is ahead of a task."""
         ahead = self._of(owner)
-        dues = [due for due in ahead_of(task, order) if ahead.keeps(task, due)]
-        if not dues:
-            return
-        if len(ahead.fresh) >= MOST_FRESH:
-            ahead.sort_in()
-        if task.progression == "time":
-            ahead.soonest = min(ahead.soonest, dues[0].at)
-        ahead.fresh[order] = (task, dues)
+        for due in ahead_of(task, order):
+            found = ahead.list_of(task, due)
+            if found is not ahead.by_time or due.at >= ahead.passed:
+                found.add(due)
 
     def remove(self, owner: str, task: Task, order: int) -> None:
         """Forget what is ahead of a task, as it stood when it was added."""
         ahead = self._of(owner)
-        if ahead.fresh.pop(order, None) is None:
-            for due in ahead_of(task, order):
-                if ahead.keeps(task, due):
-                    ahead.list_of(task, due).discard(due)
-        if not (ahead.fresh or ahead.by_time or ahead.by_polls or ahead.expiries):
+        for due in ahead_of(task, order):
+            found = ahead.list_of(task, due)
+            if found is not ahead.by_time or due.at >= ahead.passed:
+                found.discard(due)
+        if not (ahead.by_time or ahead.by_polls or ahead.expiries):
             del self._ahead[owner]
 
     def after(self, owner: str, place: Place, limit: int, *, changes_only: bool) -> list[Due]:
@@ -89,7 +65,6 @@ class Agenda:
         ahead = self._ahead.get(owner)
         if ahead is None:
             return []
-        ahead.sort_in()
         first = _least(*place[:2], place[2] + 1)
         found: list[Iterable[Due]] = [ahead.by_time.irange(first), ahead.by_polls]
         if not changes_only:
@@ -101,8 +76,6 @@ class Agenda:
         ahead = self._ahead.get(owner)
         if ahead is None or now <= ahead.passed:
             return []
-        if ahead.soonest <= now:
-            ahead.sort_in()
         found = list(ahead.by_time.irange(_least(ahead.passed + 1), _least(now + 1)))
         ahead.passed = now
         while (
