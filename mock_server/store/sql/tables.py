@@ -156,7 +156,7 @@ Index(
     tasks.c.clock,
     tasks.c.ends_at,
     tasks.c.account,
-    sqlite_where=tasks.c.holds,
+    sqlite_where=text("holds = 1"),  # in the words of the queries: SQLite uses it for no others
     postgresql_where=tasks.c.holds,
 )
 
