@@ -74,4 +74,11 @@ def test_nothing_is_looked_through(tmp_path: Path, statements: Statements) -> No
         }
     connection.close()
     assert len(plans) > 30
-    assert {text: plan for text, plan in plans.items() if any(map(GROWING.search, plan))} == {}
+    assert {
+        text: plan for text, plan in plans.items() if any(map(GROWING.search, plan)) and not is_page(text, plan)
+    } == {}
+
+
+def is_page(statement: str, plan: list[str]) -> bool:
+    """Tell whether it shows the first of a table in its own order: it ends with these."""
+    return "WHERE" not in statement and "LIMIT" in statement and len(plan) == 1
