@@ -212,21 +212,16 @@ class Simulator:
         """
         contract = contract or self.contract
         now = self.clocks.now(account)
-        task_id = self._task_id(account, name, contract)
-        task = self.store.poll(task_id, account, now) if task_id else None
+        path = create_path(contract)
+        task = self.store.poll(name, account, path, now)
+        if task is None and "external_task_id" in contract.found_by:
+            task_id = self.store.find(account, path, shortened(name))
+            task = self.store.poll(task_id, account, path, now) if task_id else None
         if task is None:
             raise ApiError(contract.rules["task_id.exists"], value=name)
         if task.progression == "polls" and task.callback_url:
             self.callbacks.wake()
         return snapshot(task, now)
-
-    def _task_id(self, account: str, name: str, contract: Contract) -> str:
-        """Return the id of the task that a name means under a contract; empty if there is none."""
-        path = create_path(contract)
-        task = self.store.get(name)
-        if task and task.account == account and task.path == path:
-            return name
-        return self.store.find(account, path, shortened(name)) if "external_task_id" in contract.found_by else ""
 
     def page(self, account: str, contract: Contract, query: Mapping[str, str]) -> list[Snapshot]:
         """Return a page of the account's tasks as they stand now. Raises ApiError for a page that there cannot be."""

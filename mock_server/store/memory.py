@@ -186,11 +186,11 @@ class MemoryStore:
         """Return how many tasks are kept."""
         return len(self._tasks)
 
-    def poll(self, task_id: str, account: str, now: int) -> Task | None:
-        """Count a query of a task and move the task if queries do that; return it, or None if it is not visible."""
+    def poll(self, task_id: str, account: str, path: str, now: int) -> Task | None:
+        """Count a query of a task that an account has made at a path, and move it if queries do that; None if it is not visible."""
         with self._lock:
             record = self._tasks.get(task_id)
-            if record is None or record.task.account != account:
+            if record is None or (record.task.account, record.task.path) != (account, path):
                 return None
             record.polls += 1
             if record.hidden:

@@ -196,8 +196,8 @@ class Store(Protocol):
         """Return how many tasks are kept."""
         ...
 
-    def poll(self, task_id: str, account: str, now: int) -> Task | None:
-        """Count a query of a task and move the task if queries do that; return it, or None if it is not visible."""
+    def poll(self, task_id: str, account: str, path: str, now: int) -> Task | None:
+        """Count a query of a task that an account has made at a path, and move it if queries do that; None if it is not visible."""
         ...
 
     def move(self, task_id: str, now: int) -> Task | None:

@@ -50,8 +50,10 @@ class _Attempt:
 class _Side:
     """One way to use the database, with an engine of its own."""
 
-    def __init__(self, connections: Connections) -> None:
+    def __init__(self, connections: Connections, *, begins: bool = True) -> None:
         self.connections = connections
+        self.begins = begins
+        """Whether it does its work in a transaction."""
         self.rests_until = 0.0
         self.problem = ""
 
@@ -67,9 +69,10 @@ class Database:
         self.url = url
         self.is_sqlite = url.drivername == SQLITE
         reading, writing, noting = engines.engines(url)
-        self._reader = _Side(Connections(reading, CONNECTIONS))
+        self._reader = _Side(Connections(reading, CONNECTIONS), begins=False)
         self._writer = _Side(Connections(writing, 1 if self.is_sqlite else CONNECTIONS))
         self._noter = self._writer if noting is writing else _Side(Connections(noting, CONNECTIONS))
+        self._note_at_once = _Side(self._noter.connections, begins=False)
         self._lock = threading.Lock()
         self._away = False
         self.serves = False
@@ -99,6 +102,12 @@ class Database:
         """Do what `write` does with something that is no harm when a crash of the database's machine takes it away."""
         return self._run(self._noter, work, arguments, named)
 
+    def note_at_once(
+        self, work: Callable[Concatenate[Connection, Params], Result], *arguments: Params.args, **named: Params.kwargs
+    ) -> Result:
+        """Do the same with one statement, which needs no transaction around it; done twice if the connection is lost before its answer."""
+        return self._run(self._note_at_once, work, arguments, named)
+
     def close(self) -> None:
         """Close every connection, one in use as soon as it is not."""
         for side in (self._reader, self._writer, self._noter):
@@ -121,14 +130,16 @@ class Database:
                 repeats += 1
                 if not self._may_repeat(side, attempt, error, repeats, time.monotonic() - began):
                     # Where there is no server, none of them has to find that out by itself.
-                    sides = [side] if attempt.connected else [self._reader, self._writer, self._noter]
+                    sides = (
+                        [side] if attempt.connected else [self._reader, self._writer, self._noter, self._note_at_once]
+                    )
                     raise self._unavailable(sides, _first_line(error), began) from None
 
     def _once(self, side: _Side, attempt: _Attempt, work: Callable[..., Result], arguments: Any, named: Any) -> Result:
         connection, attempt.reused = side.connections.take()
         attempt.connected = True
         try:
-            if side is not self._reader:
+            if side.begins:
                 self._begin(connection)
                 attempt.transaction = True
             result = work(connection, *arguments, **named)

@@ -37,6 +37,16 @@ _count = Hot(
     .returning(_s.last, _s.kept, _s.bytes)
 )
 _insert = Hot(insert(journal), *(column.name for column in journal.c))
+_named = {column.name: bindparam(column.name, type_=column.type) for column in _j if column is not _j.number}
+_counted = (
+    update(journal_state)
+    .values(last=_s.last + 1, added=_s.added + 1, kept=_s.kept + 1, bytes=_s.bytes + _named["size"])
+    .returning(_s.last, _s.kept, _s.bytes)
+    .cte("counted")
+)
+_kept = insert(journal).from_select(["number", *_named], select(_counted.c.last, *_named.values())).cte("kept_entry")
+_at_once = Hot(select(_counted.c.last, _counted.c.kept, _counted.c.bytes).add_cte(_kept))
+"""Both in one statement, which is a transaction by itself and one way to the server instead of four; SQLite has no such thing."""
 _drop_oldest = (
     delete(journal)
     .where(_j.number.in_(select(_j.number).order_by(_j.number).limit(bindparam("most"))))
@@ -91,7 +101,12 @@ class SqlJournal:
             "rest": _encode([getattr(entry, name) for name in REST]),
         }
         try:
-            entry.number = self._database.note(_add, row, self._limit, self._max_bytes)
+            if self._database.is_sqlite:
+                entry.number = self._database.note(_add, row, self._limit, self._max_bytes)
+            else:
+                entry.number, many, size = self._database.note_at_once(_at_once.rows, row)[0]
+                if _is_full(many, size, self._limit, self._max_bytes):
+                    self._database.note(_drop, many, size, self._limit, self._max_bytes)
         except StoreUnavailableError:  # the log says so
             return 0
         if self._waiters:
@@ -180,13 +195,22 @@ class _Waiter:
 def _add(connection: Connection, row: dict[str, Any], limit: int, max_bytes: int) -> int:
     number, kept, size = _count.rows(connection, {"size": row["size"]})[0]
     _insert.rows(connection, {"number": number, **row})
-    while kept > limit + AT_ONCE or (size > max_bytes and kept):
+    _drop(connection, kept, size, limit, max_bytes)
+    return int(number)
+
+
+def _is_full(kept: int, size: int, limit: int, max_bytes: int) -> bool:
+    return kept > limit + AT_ONCE or (size > max_bytes and kept > 0)
+
+
+def _drop(connection: Connection, kept: int, size: int, limit: int, max_bytes: int) -> None:
+    """Drop the oldest entries while there are too many."""
+    while _is_full(kept, size, limit, max_bytes):
         dropped = connection.execute(_drop_oldest, {"most": max(kept - limit, AT_ONCE)}).scalars().all()
         if not dropped:
             break
         connection.execute(_less, {"fewer": len(dropped), "smaller": sum(dropped), "uncounted": 0})
         kept, size = kept - len(dropped), size - sum(dropped)
-    return int(number)
 
 
 def forget(connection: Connection, account: str) -> None:

@@ -241,10 +241,10 @@ class SqlStore:
         """Return how many tasks are kept."""
         return self._database.read(totals.one, "tasks")
 
-    def poll(self, task_id: str, account: str, now: int) -> Task | None:
-        """Count a query of a task and move the task if queries do that; return it, or None if it is not visible."""
+    def poll(self, task_id: str, account: str, path: str, now: int) -> Task | None:
+        """Count a query of a task that an account has made at a path, and move it if queries do that; None if it is not visible."""
         task = self.get(task_id)
-        if task is None or task.account != account:
+        if task is None or (task.account, task.path) != (account, path):
             return None
         return self._database.write(tasks.poll, task_id, now) if tasks.sees_every_query(task) else task
 

@@ -106,7 +106,7 @@ class ClockOwners(RuleBasedStateMachine):
             task = data.draw(st.sampled_from(tasks))
             now = self.now(task.account)
             if data.draw(st.booleans()):
-                self.store.poll(task.task_id, task.account, now)
+                self.store.poll(task.task_id, task.account, task.path, now)
             else:
                 self.store.move(task.task_id, now)
 
