@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 ROUNDS = 15
-GROWTH_S = 400
+GROWTH_S = 330
 """After that the measurement with much in the store is ended."""
 GROWN = "Not all of this meets its goals"
 RESULTS = Path(__file__).with_name("RESULTS.md")
@@ -80,6 +81,7 @@ def main(prism: str | None, postgres: str | None, growth: int, count: int, out: 
     """Measure everything, print it and write it down."""
     console = Console(width=130)
     began = time.monotonic()
+    measured_on = machine(prism)  # before, since a checkout may go on meanwhile
     failed: list[str] = []
 
     def measured(name: str, measure: Callable[[], T], otherwise: T) -> T:
@@ -104,18 +106,22 @@ def main(prism: str | None, postgres: str | None, growth: int, count: int, out: 
     spent = measured("where the time goes", lambda: in_process.where_it_goes(count, ROUNDS), "")
     spent += measured("what the start is spent on", lambda: spending.of_starts(5), "")
     growth_text = measured("growth", lambda: _growth(growth), "") if growth else ""
-    text = [f"# Speed\n\n`python -m benchmarks.run` of {machine(prism)}\n", markdown(parts), *said, *failed]
+    text = [
+        f"# Speed\n\n`python -m benchmarks.run` of {measured_on}\n",
+        markdown(parts),
+        *(f"{line}\n" for line in said + failed),
+    ]
     text += [_verdict(parts), spent, growth_text, BEFORE]
     out.write_text("\n".join(filter(None, text)))
     console.print(Markdown("\n".join(filter(None, text))))
     console.print(f"{time.monotonic() - began:.0f} s; written to {out.name}")
-    is_good = not said and not failed and all(row.is_met for part in parts for row in part.rows)
+    is_good = not failed and all(row.is_met for part in parts for row in part.rows)
     raise SystemExit(not is_good or GROWN in growth_text)
 
 
 def _verdict(parts: list[Part]) -> str:
     missed = [
-        f"- {row.what}: {row.ratio:.2f} instead of {row.goal:g}"
+        f"- {part.title}: {row.what}: {row.ratio:.2f} instead of {row.goal:g}"
         for part in parts
         for row in part.rows
         if not row.is_met
@@ -124,20 +130,21 @@ def _verdict(parts: list[Part]) -> str:
 
 
 def _growth(tasks: int) -> str:
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-m", "benchmarks.growth", "--tasks", str(tasks)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "COLUMNS": "120"},
+    )
     try:
-        done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.growth", "--tasks", str(tasks)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            cwd=ROOT,
-            check=False,
-            env={**os.environ, "COLUMNS": "120"},
-            timeout=GROWTH_S,
-        )
-        output, end = done.stdout, f"\n{GROWN}\n" if done.returncode else ""
-    except subprocess.TimeoutExpired as error:
-        output = (error.stdout or b"").decode() if isinstance(error.stdout, bytes) else error.stdout or ""
+        output, _ = process.communicate(timeout=GROWTH_S)
+        end = f"\n{GROWN}.\n" if process.returncode else ""
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGINT)  # it ends its servers
+        output, _ = process.communicate()
+        output = output.partition("Traceback")[0].partition("Aborted!")[0]
         end = f"\n{GROWN}: it was ended after {GROWTH_S} s.\n"
     return f"## With 1,000 tasks and with {tasks:,} in the store\n\n```\n{output.strip()}\n```\n{end}"
 
