@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import threading
 import time
@@ -75,6 +76,8 @@ class Database:
         self._note_at_once = _Side(self._noter.connections, begins=False)
         self._lock = threading.Lock()
         self._away = False
+        self._file: tuple[int, int] | None = None
+        """Device and inode of the file that SQLite has open."""
         self.serves = False
         """Whether somebody is answered from it, who would read in the log that it is away."""
 
@@ -117,6 +120,8 @@ class Database:
         began = time.monotonic()
         if began < side.rests_until:
             raise StoreUnavailableError(side.problem)
+        if self.is_sqlite and side is self._writer and not self._has_its_file():
+            raise self._unavailable([side], "its file was deleted or replaced; bring it back, or start again", began)
         repeats = 0
         while True:
             attempt = _Attempt()
@@ -182,6 +187,15 @@ class Database:
             side.connections.drop(connection)
         else:
             side.connections.give_back(connection)
+
+    def _has_its_file(self) -> bool:
+        """Tell whether what is written will be found again: SQLite goes on with a file that has no name any more."""
+        try:
+            found = os.stat(self.url.database or "")
+        except OSError:
+            return False
+        self._file = self._file or (found.st_dev, found.st_ino)
+        return self._file == (found.st_dev, found.st_ino)
 
     def _is_to_blame(self, error: DBAPIError) -> bool:
         """Whether an error is the database's, and not that of a statement of ours."""

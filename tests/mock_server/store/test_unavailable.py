@@ -26,6 +26,7 @@ from tests.conftest import PATH, body
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from werkzeug.test import Client, TestResponse
 
@@ -94,6 +95,22 @@ def test_a_full_disk(states: States, caplog: pytest.LogCaptureFixture) -> None:
     (gone, why), (back, _) = lines(caplog)
     assert (gone, back) == (logging.ERROR, logging.WARNING)
     assert why.endswith("database or disk is full; requests are answered 503 until it can")
+
+
+def test_a_file_that_is_deleted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """SQLite would write on into a file without a name: what was acknowledged would be gone after a restart."""
+    path, other = tmp_path / "kling.db", tmp_path / "other.db"
+    with service(f"sqlite:///{path}") as client:
+        assert create(client).status_code == 200
+        path.rename(other)
+        assert_refused(create(client))
+        path.touch()
+        assert_refused(create(client))
+        other.replace(path)
+        assert create(client).status_code == 200
+    away, back = lines(caplog)
+    assert "its file was deleted or replaced; bring it back, or start again" in away[1]
+    assert "can be used again" in back[1]
 
 
 def test_a_lock_that_nobody_gives_back(states: States, caplog: pytest.LogCaptureFixture) -> None:
