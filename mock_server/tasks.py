@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from klingkit.contract import Picture
@@ -104,8 +104,7 @@ class Task:
         return self.plan.steps[step][1]
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(NamedTuple):
     """What a task looks like at one moment."""
 
     task: Task
@@ -118,6 +117,11 @@ class Snapshot:
 def snapshot(task: Task, now: int) -> Snapshot:
     """Return the task at a time in ms; before its submission it already looks submitted."""
     reached = 0
+    if task.progression == "time" and not task.moved_at:  # as most are, and each create and query asks
+        steps = task.plan.steps
+        while reached + 1 < len(steps) and steps[reached + 1][1] <= now:
+            reached += 1
+        return Snapshot(task, reached, *steps[reached], ended=task.plan.ends and reached == len(steps) - 1)
     for step in range(1, len(task.plan.steps)):
         at = task.reached_at(step)
         if at is None or at > now:
