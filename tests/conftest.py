@@ -49,12 +49,6 @@ settings.load_profile("klingkit")
 gc.set_threshold(20_000, 20, 20)
 
 
-def pytest_collection_finish() -> None:
-    """Let the collector never look again at what is there by now."""
-    gc.collect()
-    gc.freeze()
-
-
 FEW_PLUGINS = {
     "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
     "PYTEST_PLUGINS": "klingkit.pytest_plugin,klingkit.pytest_contract_plugin,xdist.plugin",

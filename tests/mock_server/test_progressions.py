@@ -235,7 +235,8 @@ class Service(RuleBasedStateMachine):
         return None
 
     def teardown(self) -> None:
-        self.simulator.close()
+        if hasattr(self, "simulator"):  # Hypothesis also ends a service that it never let begin
+            self.simulator.close()
 
 
 TestService = Service.TestCase
