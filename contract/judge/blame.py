@@ -45,7 +45,7 @@ def blame(contract: Contract, case: Case, reply: Reply) -> tuple[str, str] | Non
     if any(wrongly_told(contract, contract.rules[each], str(inner_of(reply.body)["message"])) for each in named):
         return None  # with other limits it has judged something else than this request
     requirement = next(iter(named), f"{name}.type")
-    return requirement, next((kind for kind in _kinds(body[name]) if _is_asked(contract, requirement, kind)), "")
+    return requirement, next((kind for kind in odd_kinds(body[name]) if _is_asked(contract, requirement, kind)), "")
 
 
 def is_wrapped(error: ApiError, reply: Reply) -> bool:
@@ -64,7 +64,7 @@ def wrapped(contract: Contract, found: Deviation) -> Deviation:
     return replace(found, evidence=weakest([found.evidence, question.aspects[ANSWER]]), assumption=question.id)
 
 
-def _kinds(value: Any) -> list[str]:
+def odd_kinds(value: Any) -> list[str]:
     """Name what can be odd about a value that is right."""
     if not isinstance(value, str):
         return ["null-as-absent"] if value is None else []

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..cases.builder import PAIR
 from ..cases.case import FAILS, NEVER, PICTURES, Case, create_case
 from ..cases.catalogue import build_cases
+from ..judge.blame import odd_kinds
 from ..nearest import nearest_names
 from ..targets.target import HIDDEN, SHORTEST_SECRET
 
@@ -136,6 +137,12 @@ def untested(contract: Contract, cases: Iterable[Case]) -> list[str]:
     return [rule for rule in contract.rules if rule not in about]
 
 
+def _is_open(contract: Contract, name: str, value: Any) -> bool:
+    """Tell whether it is an open question what the service does with a value: it may refuse that first, in words that name no field."""
+    asked = [about.partition("/") for question in contract.assumptions for about in question.about]
+    return any(rule.partition(".")[0] in {name, "*"} and kind in odd_kinds(value) for rule, _, kind in asked if kind)
+
+
 @lru_cache(maxsize=4)  # a hunt draws the same for every mutant
 def explored_cases(contract: Contract, seed: int, count: int) -> tuple[Case, ...]:
     """Return cases that Hypothesis draws."""
@@ -143,7 +150,11 @@ def explored_cases(contract: Contract, seed: int, count: int) -> tuple[Case, ...
 
     cases = []
     for number, drawn in enumerate(draw(invalid_requests(contract), seed, count), 1):
-        body = {name: value for name, value in drawn.body.items() if name != "n" or drawn.rule.id.startswith("n.")}
+        body = {
+            name: value
+            for name, value in drawn.body.items()
+            if drawn.rule.id.startswith(f"{name}.") or (name != "n" and not _is_open(contract, name, value))
+        }
         if body.get(EXTERNAL_ID) and not drawn.rule.id.startswith(EXTERNAL_ID):
             body[EXTERNAL_ID] = f"drawn-{seed}-{number}"  # the strategy's own is new each time
         if drawn.rule.id == "n.maximum":  # a wrong service charges each picture: the fewest too many are enough

@@ -1,8 +1,8 @@
 """The WSGI application inside an event loop: what computes runs one at a time, and what waits holds no thread.
 
 A request is answered by the thread of the loop itself: at 16 connections, threads that fight for the interpreter cost a half
-more than the answer. What computes long (large bodies, pictures) and what blocks (the control API, fetched inputs) goes to a few
-threads of its own. Delays and drips are timers (`faults.py`).
+more than the answer. What computes long (large bodies, pictures) and what blocks (the control API, fetched inputs, state in PostgreSQL)
+goes to a few threads of its own. Delays and drips are timers (`faults.py`).
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ DRAINED_LIMITS = 4
 """How many times the limit of a body is read and thrown away: a client that still sends would get a reset, not the answer."""
 UPLOADED_LIMITS = 2
 """How many bodies of the largest size are held in memory at a time; the next one waits."""
+STORING = 4
+"""Threads for requests whose state lies in another process: else the loop would wait for each commit. More fight for the interpreter."""
 
 
 class Bridge:
@@ -52,6 +54,7 @@ class Bridge:
         self._crashed = crashed
         self._computing = ThreadPoolExecutor(2, "computing")
         self._blocking = ThreadPoolExecutor(32, "blocking")
+        self._storing = ThreadPoolExecutor(STORING, "storing") if simulator.store.waits else None
         self._faults = WireFaults()
         self._drawing = ThreadPoolExecutor(2, "drawing")  # apart: one draws, one gives what is drawn, or waits for it
         self._uploads = Uploads(UPLOADED_LIMITS * simulator.settings.max_body)
@@ -101,6 +104,8 @@ class Bridge:
         self._computing.shutdown(wait=False, cancel_futures=True)
         self._blocking.shutdown(wait=False, cancel_futures=True)
         self._drawing.shutdown(wait=False, cancel_futures=True)
+        if self._storing:
+            self._storing.shutdown(wait=False, cancel_futures=True)
 
     async def _upload(self, environ: dict[str, Any], receive: Receive, connection: Connection) -> WireAnswer:
         """Answer a request with a body, which must come in time and holds its room in memory until then."""
@@ -160,7 +165,7 @@ class Bridge:
             return self._drawing if path.startswith(f"{PREFIX}/pictures/") else self._blocking
         if body and self._simulator.settings.fetch_inputs:
             return self._blocking
-        return self._computing if len(body) > LARGE else None
+        return self._computing if len(body) > LARGE else self._storing
 
     def _call(self, head: dict[str, Any], body: bytes) -> WireAnswer:
         environ = {**head, "wsgi.input": BytesIO(body)}

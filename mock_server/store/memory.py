@@ -54,6 +54,9 @@ class MemoryStore:
     method without the lock does one look-up in one dict, which Python makes whole.
     """
 
+    waits = False
+    """Whether an operation waits for another process."""
+
     def __init__(self, settings: Settings, start: ClockState | None = None) -> None:
         self._lock = threading.Lock()
         self._settings = settings

@@ -116,6 +116,11 @@ class Store(Protocol):
         ...
 
     @property
+    def waits(self) -> bool:
+        """Whether an operation waits for another process, so that the event loop must not call it."""
+        ...
+
+    @property
     def created(self) -> int:
         """How many tasks there have been."""
         ...

@@ -34,18 +34,18 @@ _j, _s = journal.c, journal_state.c
 _count = Hot(
     update(journal_state)
     .values(last=_s.last + 1, added=_s.added + 1, kept=_s.kept + 1, bytes=_s.bytes + bindparam("size"))
-    .returning(_s.last, _s.kept, _s.bytes)
+    .returning(_s.generation, _s.last, _s.kept, _s.bytes)
 )
 _insert = Hot(insert(journal), *(column.name for column in journal.c))
 _named = {column.name: bindparam(column.name, type_=column.type) for column in _j if column is not _j.number}
 _counted = (
     update(journal_state)
     .values(last=_s.last + 1, added=_s.added + 1, kept=_s.kept + 1, bytes=_s.bytes + _named["size"])
-    .returning(_s.last, _s.kept, _s.bytes)
+    .returning(_s.generation, _s.last, _s.kept, _s.bytes)
     .cte("counted")
 )
 _kept = insert(journal).from_select(["number", *_named], select(_counted.c.last, *_named.values())).cte("kept_entry")
-_at_once = Hot(select(_counted.c.last, _counted.c.kept, _counted.c.bytes).add_cte(_kept))
+_at_once = Hot(select(_counted.c.generation, _counted.c.last, _counted.c.kept, _counted.c.bytes).add_cte(_kept))
 """Both in one statement, which is a transaction by itself and one way to the server instead of four; SQLite has no such thing."""
 _drop_oldest = (
     delete(journal)
@@ -102,21 +102,22 @@ class SqlJournal:
         }
         try:
             if self._database.is_sqlite:
-                entry.number = self._database.note(_add, row, self._limit, self._max_bytes)
+                generation, entry.number = self._database.note(_add, row, self._limit, self._max_bytes)
             else:
-                entry.number, many, size = self._database.note_at_once(_at_once.rows, row)[0]
+                generation, entry.number, many, size = self._database.note_at_once(_at_once.rows, row)[0]
                 if _is_full(many, size, self._limit, self._max_bytes):
                     self._database.note(_drop, many, size, self._limit, self._max_bytes)
         except StoreUnavailableError:  # the log says so
             return 0
         if self._waiters:
-            self._show(entry)
+            self._show(entry, generation)
         return entry.number
 
-    def _show(self, entry: Entry) -> None:
+    def _show(self, entry: Entry, generation: int) -> None:
         with self._changed:
             for waiter in self._waiters:
-                if waiter.entry is None and entry.number > waiter.after and waiter.matches(entry):
+                is_after = (generation, entry.number) > (waiter.generation, waiter.after)
+                if waiter.entry is None and is_after and waiter.matches(entry):
                     waiter.entry = entry
             self._changed.notify_all()
 
@@ -135,13 +136,12 @@ class SqlJournal:
         one counts.
         """
         end = monotonic() + timeout
-        waiter = _Waiter(matches, after)
+        waiter = _Waiter(matches, after, self._read_state().generation)
         with self._changed:
             self._waiters.append(waiter)
         try:
-            generation = self._read_state().generation
             while waiter.entry is None:
-                generation = self._look(waiter, generation)
+                self._look(waiter)
                 with self._changed:
                     left = end - monotonic()
                     if waiter.entry is not None or self._closed or left <= 0:
@@ -152,12 +152,12 @@ class SqlJournal:
                 self._waiters.remove(waiter)
         return waiter.entry
 
-    def _look(self, waiter: _Waiter, generation: int) -> int:
-        """Show a waiter what has come to any process; return how often the numbers have begun anew."""
+    def _look(self, waiter: _Waiter) -> None:
+        """Show a waiter what has come to any process."""
         state = self._read_state()
         with self._changed:
-            if state.generation != generation:
-                waiter.after = 0
+            if state.generation != waiter.generation:
+                waiter.generation, waiter.after = state.generation, 0
             after = waiter.after
         if state.last > after:
             for entry in self.entries(after=after):
@@ -165,7 +165,6 @@ class SqlJournal:
                     waiter.after = max(waiter.after, entry.number)
                     if waiter.entry is None and waiter.matches(entry):
                         waiter.entry = entry
-        return int(state.generation)
 
     def forget(self, account: str) -> None:
         """Drop the entries of an account."""
@@ -189,14 +188,16 @@ class SqlJournal:
 class _Waiter:
     matches: Callable[[Entry], bool]
     after: int
+    generation: int
+    """How often the numbers had begun anew when `after` was one of them."""
     entry: Entry | None = None
 
 
-def _add(connection: Connection, row: dict[str, Any], limit: int, max_bytes: int) -> int:
-    number, kept, size = _count.rows(connection, {"size": row["size"]})[0]
+def _add(connection: Connection, row: dict[str, Any], limit: int, max_bytes: int) -> tuple[int, int]:
+    generation, number, kept, size = _count.rows(connection, {"size": row["size"]})[0]
     _insert.rows(connection, {"number": number, **row})
     _drop(connection, kept, size, limit, max_bytes)
-    return int(number)
+    return generation, number
 
 
 def _is_full(kept: int, size: int, limit: int, max_bytes: int) -> bool:

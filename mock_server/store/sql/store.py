@@ -92,6 +92,11 @@ class SqlStore:
         self._database.close()
 
     @property
+    def waits(self) -> bool:
+        """Whether an operation waits for another process: SQLite is in this one."""
+        return not self._database.is_sqlite
+
+    @property
     def created(self) -> int:
         """How many tasks there have been."""
         return self._database.read(totals.one, "created")
