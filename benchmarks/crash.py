@@ -1,4 +1,4 @@
-"""Whether state survives `kill -9`: `python -m benchmarks.crash sqlite:////tmp/kling.db --kills 200`.
+"""Whether state survives `kill -9`: `python -m benchmarks.crash STATE --kills 200`.
 
 Clients load a server of several workers, or several servers, while a worker, a parent or all of them are killed at random moments; then
 what is there is compared with what was acknowledged. What the state held before is lost. Linux only.

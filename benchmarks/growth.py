@@ -1,4 +1,4 @@
-"""Whether requests cost more when there is more: `python -m benchmarks.growth`; with `--state sqlite:////tmp/kling` of that store.
+"""Whether requests cost more when there is more: `python -m benchmarks.growth`; with `--state URL` of that store.
 
 A server with few tasks and one with many stand side by side, and are asked in turns; then one without and one with a burden; then one
 that is to keep within its memory. Linux only.

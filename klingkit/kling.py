@@ -6,7 +6,6 @@ import json
 import random
 import time
 import traceback
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Self
@@ -18,6 +17,7 @@ from klingkit.mock_server.clock import START, ClockState
 from klingkit.mock_server.clocks import SERVER
 from klingkit.mock_server.control.client import Control
 from klingkit.mock_server.handlers import CREATES
+from klingkit.mock_server.outbound import NotAllowedError
 from klingkit.mock_server.scenario_arguments import check_known
 from klingkit.mock_server.serving.deliver_to_app import is_asgi, post
 from klingkit.mock_server.settings import Settings
@@ -55,7 +55,7 @@ def _is_assumed(value: object) -> bool:
     return isinstance(value, Mapping) and all(isinstance(text, str) for text in (*value, *value.values()))
 
 
-class Kling(ABC):
+class Kling:
     """A simulator with a virtual clock, in which each query moves a task one step; `used` lends it to one test.
 
     It serves a contract by its name, or `all`; with the folder of a recording it answers as that says. Raises ValueError for a
@@ -414,9 +414,11 @@ class Kling(ABC):
         self._received.add(Callback(task["task_id"], task["task_status"], task, headers, url, status))
         return status
 
-    @abstractmethod
-    def _send_outside(self, url: str, body: bytes, headers: dict[str, str], timeout_ms: int) -> int:
-        """Deliver a callback that no application is to get, and return the status; raise as a `Sender` does."""
+    def _send_outside(self, url: str, body: bytes, headers: dict[str, str], timeout_ms: int) -> int:  # noqa: ARG002
+        """Take a callback that no application is to get: in this process there is nobody else."""
+        if not url.startswith(("http://", "https://")):
+            raise NotAllowedError("it is not an http(s) URL")
+        return 200
 
 
 def _has(request: Any, fields: Json) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from klingkit.mock_server.contracts import create_path
-from klingkit.mock_server.outbound import NotAllowedError, Outbound, host_and_path
+from klingkit.mock_server.outbound import Outbound, host_and_path
 from klingkit.mock_server.serving.in_process import call
 
 from .kling import Kling
@@ -59,12 +59,6 @@ class InProcess(Kling):
                 f"{'KLING_BASE_URL' if found.jwt else 'COMETAPI_BASE_URL'} names",
                 stacklevel=2,
             )
-
-    def _send_outside(self, url: str, body: bytes, headers: dict[str, str], timeout_ms: int) -> int:  # noqa: ARG002
-        """Take the callback, since no application is to get it."""
-        if not url.startswith(("http://", "https://")):
-            raise NotAllowedError("it is not an http(s) URL")
-        return 200
 
 
 class OnPort(Kling):

@@ -152,9 +152,6 @@ class OnServer(Kling):
     def _requests_of_others(self) -> int:
         return 0  # they are none of our business
 
-    def _send_outside(self, url: str, body: bytes, headers: dict[str, str], timeout_ms: int) -> int:
-        raise NotImplementedError  # the server sends them
-
 
 def _has_more(task: TaskView) -> bool:
     return len(task.timeline["happened"]) < len(task.timeline["planned"])
