@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from klingkit.mock_server.control.operations import ControlError
+from klingkit.mock_server.control.asking import ControlError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,8 +9,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from klingkit.contract import load_contract
+from klingkit.mock_server.control.asking import ControlError
 from klingkit.mock_server.control.client import Control
-from klingkit.mock_server.control.operations import ControlError
 from klingkit.mock_server.handlers import CREATES
 from klingkit.mock_server.outbound import host_and_path
 

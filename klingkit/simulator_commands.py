@@ -455,8 +455,8 @@ def advice_lines(found: list[dict[str, Any]]) -> Iterator[str]:
 def advice(base_url: str, key: str | None, control_token: str | None, *, as_json: bool) -> None:
     """Name likely mistakes of a client, as the simulator's journal shows them; exits with 1 if there are any."""
     from klingkit.contract.printable import printable
+    from klingkit.mock_server.control.asking import ControlError
     from klingkit.mock_server.control.client import Control
-    from klingkit.mock_server.control.operations import ControlError
 
     try:
         control = Control.over_http(base_url, key=key, token=control_token)

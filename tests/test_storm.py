@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
+from klingkit.mock_server.control.asking import ControlError
 from klingkit.mock_server.control.client import Control
-from klingkit.mock_server.control.operations import ControlError
 from tests.conftest import PATH, Running, b64, body, png, serving, subjects
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ from urllib.parse import quote, urlencode
 
 from ..auth import account_name, fits_header
 from ..store import PAGE
+from .asking import ControlError
 from .document import control_operations
-from .operations import ControlError, Operations
+from .operations import Operations
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,9 +17,11 @@ from ..auth import account_of, is_accepted
 from ..foreign_pages import refusal_for_control
 from ..simulator import ResultExpiredError
 from ..task_bodies import PICTURE_PATH, WATERMARKED_PATH
+from . import about
+from .asking import ControlError
 from .document import control_operations
 from .index_page import index_page
-from .operations import ControlError, Operations
+from .operations import Operations
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Response as BaseResponse
@@ -40,7 +42,7 @@ def control_routes(simulator: Simulator) -> Blueprint:
     @routes.get(PREFIX + "/")
     def index() -> Response:
         """Answer everybody, as a page for a browser."""
-        found = operations.get_index(None)
+        found = about.get_index(simulator, None)
         if request.accept_mimetypes.best_match(("application/json", "text/html")) == "text/html":
             return Response(index_page(found), mimetype="text/html")
         return _json(found, 200)
@@ -48,7 +50,7 @@ def control_routes(simulator: Simulator) -> Blueprint:
     @routes.get(PREFIX + "/health")
     def health() -> Response:
         """Answer everybody, also where there is no control API."""
-        return _json(operations.get_health(None), 200)
+        return _json(about.get_health(simulator, None), 200)
 
     @routes.get(PREFIX + "/pictures/<path:_>")
     @routes.get(PREFIX + "/watermarked/<path:_>")
@@ -65,7 +67,7 @@ def control_routes(simulator: Simulator) -> Blueprint:
                 _guard(simulator)
                 operation_id, arguments = _paths().bind("").match(request.path, request.method)
                 if operation_id == "get_metrics":
-                    text, content_type = operations.get_metrics(None, accept=request.headers.get("Accept", ""))
+                    text, content_type = about.get_metrics(simulator, None, accept=request.headers.get("Accept", ""))
                     return Response(text, content_type=content_type)
                 raw = request.get_data(cache=False)
                 body = json.loads(raw) if raw else {}

@@ -16,8 +16,8 @@ from klingkit.contract import load_contract
 from klingkit.contract.behaviours import as_json, aspects_of, count_grades
 from klingkit.contract.recordings.files import save
 from klingkit.contract.recordings.recording import RecordedAnswer, Recording
+from klingkit.mock_server.control.asking import ControlError
 from klingkit.mock_server.control.client import Control
-from klingkit.mock_server.control.operations import ControlError
 
 if TYPE_CHECKING:
     from click.testing import Result

@@ -19,8 +19,8 @@ from klingkit.client import CallbackSignatureError, parse_callback
 from klingkit.mock_server.account_settings import AccountSettings
 from klingkit.mock_server.auth import account_name
 from klingkit.mock_server.callbacks import sign
+from klingkit.mock_server.control.asking import ControlError
 from klingkit.mock_server.control.client import Control
-from klingkit.mock_server.control.operations import ControlError
 from klingkit.mock_server.outbound import NotAllowedError, Outbound, OutboundError
 from klingkit.mock_server.settings import Settings
 from klingkit.mock_server.simulator import Simulator

@@ -22,8 +22,8 @@ from klingkit.mock_server.account_settings import AccountSettings
 from klingkit.mock_server.app import create_app
 from klingkit.mock_server.clock import START, ClockState
 from klingkit.mock_server.contracts import MAX_COMPILED, Contracts
+from klingkit.mock_server.control.asking import ControlError
 from klingkit.mock_server.control.client import Control
-from klingkit.mock_server.control.operations import ControlError
 from klingkit.mock_server.settings import Settings
 from klingkit.mock_server.simulator import Simulator
 from klingkit.mock_server.store import MemoryStore

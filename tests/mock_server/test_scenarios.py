@@ -17,8 +17,8 @@ from klingkit.contract.judge.task_callbacks import judge_callbacks
 from klingkit.contract.judge.task_history import judge_history
 from klingkit.contract.targets.callback_receiver import Received
 from klingkit.mock_server.clock import parse_duration
+from klingkit.mock_server.control.asking import ControlError
 from klingkit.mock_server.control.client import Control
-from klingkit.mock_server.control.operations import ControlError
 from klingkit.mock_server.scenario_choice import parse_scenario
 from klingkit.mock_server.scenarios import scenario_table
 from tests.conftest import PATH, Api, Clock, body, data_of

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from klingkit.mock_server.clock import START, ClockState
+from klingkit.mock_server.control.asking import ControlError
 from klingkit.mock_server.control.client import Control
-from klingkit.mock_server.control.operations import ControlError
 from klingkit.mock_server.settings import Settings
 from klingkit.mock_server.simulator import Simulator
 from tests.conftest import PATH, Api, body, data_of

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from klingkit.mock_server.account_settings import AccountSettings
+from klingkit.mock_server.control.asking import ControlError
 from klingkit.mock_server.control.client import Control
-from klingkit.mock_server.control.operations import ControlError
 from tests.conftest import PATH, Api, Clock, body, data_of
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ import pytest
 
 from klingkit.mock_server.auth import account_name
 from klingkit.mock_server.clock import START, ClockState
+from klingkit.mock_server.control.asking import ControlError
 from klingkit.mock_server.control.client import Control
-from klingkit.mock_server.control.operations import ControlError
 from klingkit.mock_server.deliveries import Attempt
 from klingkit.mock_server.settings import Settings
 from klingkit.mock_server.simulator import Simulator

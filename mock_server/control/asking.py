@@ -1,0 +1,76 @@
+"""What several operations of the control API ask of the simulator; what cannot be answered is a ControlError."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+from ..contracts import create_path
+from ..store import TooManyError, UnknownCursorError
+from ..tasks import shortened
+from ..turns import JourneyEndedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from klingkit.contract import Contract
+
+    from ..simulator import Simulator
+    from ..store.store import TaskRecord
+
+Result = TypeVar("Result")
+
+
+class ControlError(Exception):
+    """The request cannot be carried out; the message says what can be done instead."""
+
+    def __init__(self, message: str, http: int = 400) -> None:
+        super().__init__(message)
+        self.http = http
+
+
+def find(simulator: Simulator, account: str | None, task_id: str) -> TaskRecord:
+    record = simulator.store.record(task_id)
+    if record is None or account not in {None, record.task.account}:
+        raise ControlError(f"there is no task {task_id[:60]!r}" + (" of that key" if account else ""), 404)
+    return record
+
+
+def named(simulator: Simulator, account: str | None, external_task_id: str) -> list[TaskRecord]:
+    """Return the tasks of an account with an external id, at most one for each path at which tasks are made."""
+    if account is None:
+        raise ControlError("external_task_id is looked up in one account: send its key")
+    store = simulator.store
+    paths = dict.fromkeys(create_path(contract) for contract in simulator.contracts.served)
+    found = (store.record(store.find(account, path, shortened(external_task_id))) for path in paths)
+    return list(filter(None, found))
+
+
+def contracts_of(simulator: Simulator, account: str | None) -> list[Contract]:
+    """Return the contracts that answer an account, one for each family of paths."""
+    settings = simulator.store.settings(account or "")
+    return [simulator.contracts.of(served, settings) for served in simulator.contracts.served]
+
+
+def contract_names(simulator: Simulator) -> str:
+    return " and ".join(found.name for found in contracts_of(simulator, None))
+
+
+@contextmanager
+def paging(what: str) -> Iterator[None]:
+    """Say what is wrong with where a page is to begin."""
+    try:
+        yield
+    except UnknownCursorError as error:
+        text = f"after: there is no {what} {str(error)[:60]!r}, or not any more; begin again without it"
+        raise ControlError(text, 404) from None
+
+
+def change_time(change: Callable[[], Result]) -> Result:
+    """Do what has to do with a clock or a seed."""
+    try:
+        return change()
+    except (ValueError, TooManyError) as error:
+        raise ControlError(str(error)) from None
+    except JourneyEndedError as error:
+        raise ControlError(str(error), 409) from None
