@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import TYPE_CHECKING
 
 from klingkit.contract import ApiError
@@ -59,6 +60,11 @@ def is_accepted(key: str, settings: Settings) -> bool:
 def account_name(key: str) -> str:
     """Return the account of a key."""
     return "acct-" + hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+
+
+def is_account_name(text: str) -> bool:
+    """Tell whether a text can be the name of an account."""
+    return re.fullmatch("acct-[0-9a-f]{12}", text, re.ASCII) is not None
 
 
 def authenticate(header: str | None, simulator: Simulator, contract: Contract) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
+from ..auth import is_account_name
 from ..contracts import create_path
 from ..store import TooManyError, UnknownCursorError
 from ..tasks import shortened
@@ -29,10 +30,18 @@ class ControlError(Exception):
         self.http = http
 
 
+def account_named(name: str) -> str:
+    """Return the name of an account that somebody gives. Raises ControlError for what can be none."""
+    if not is_account_name(name):
+        text = f"account: {name[:60]!r} is no name of an account, such as acct-2c70e12b7a06; /_mock/accounts lists them"
+        raise ControlError(f"{text}, and without one you act on the server")
+    return name
+
+
 def find(simulator: Simulator, account: str | None, task_id: str) -> TaskRecord:
     record = simulator.store.record(task_id)
     if record is None or account not in {None, record.task.account}:
-        raise ControlError(f"there is no task {task_id[:60]!r}" + (" of that key" if account else ""), 404)
+        raise ControlError(f"there is no task {task_id[:60]!r}" + (" of that account" if account else ""), 404)
     return record
 
 

@@ -9,8 +9,8 @@ from urllib.parse import quote, urlencode
 
 from ..auth import account_name, fits_header
 from ..store import PAGE
-from .asking import ControlError
-from .document import control_operations
+from .asking import ControlError, account_named
+from .document import control_operations, control_parameters
 from .operations import Operations
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ Json = dict[str, Any]
 
 
 class Control:
-    """Sees and steers a simulator; acts on the account of `key`, without a key on the server.
+    """Sees and steers a simulator; acts on the account of `key`, or on that of the name `account`, without either on the server.
 
     What the methods take and return is described in `control.yaml`. A wrong value raises ControlError, which says what is
     valid, and changes nothing.
@@ -32,14 +32,17 @@ class Control:
         self._call = call
 
     @classmethod
-    def of(cls, simulator: Simulator, *, key: str | None = None) -> Self:
+    def of(cls, simulator: Simulator, *, key: str | None = None, account: str | None = None) -> Self:
         """Return the control of a simulator in this process."""
+        _check_one(key, account)
         operations = Operations(simulator)
-        account = account_name(key) if key else None
-        return cls(lambda operation_id, arguments, body: operations.call(operation_id, account, arguments, body))
+        name = account_name(key) if key else account
+        return cls(lambda operation_id, arguments, body: operations.call(operation_id, name, arguments, body))
 
     @classmethod
-    def over_http(cls, url: str, *, key: str | None = None, token: str | None = None) -> Self:
+    def over_http(
+        cls, url: str, *, key: str | None = None, token: str | None = None, account: str | None = None
+    ) -> Self:
         """Return the control of a server; its methods raise ConnectionError if nothing there answers as klingkit does."""
         __tracebackhide__ = True
         if not url.lower().startswith(("http://", "https://")):
@@ -47,13 +50,16 @@ class Control:
         for secret in (key, token):
             if secret is not None and not fits_header(secret):
                 raise ControlError("a key or token has ASCII characters only")
+        _check_one(key, account)
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         if token:
             headers["Klingkit-Token"] = token
 
-        def send(*call: Any) -> Any:
+        def send(operation_id: str, arguments: Json, body: Json | None) -> Any:
             __tracebackhide__ = True  # pytest would show key and token among the variables
-            return _send(url.rstrip("/"), headers, *call)
+            if account is not None and "account" in control_parameters()[operation_id]:
+                arguments = {**arguments, "account": account}
+            return _send(url.rstrip("/"), headers, operation_id, arguments, body)
 
         return cls(send)
 
@@ -176,6 +182,14 @@ class Control:
             if "limit" in wanted or len(page) < PAGE:
                 return found
             wanted = {**wanted, "after": page[-1][name]}
+
+
+def _check_one(key: str | None, account: str | None) -> None:
+    """Raise ControlError for a name that can be none of an account, and for two ways to say who is meant."""
+    if account is not None:
+        account_named(account)
+        if key:
+            raise ControlError("a key and an account: give one of them")
 
 
 def _send(url: str, headers: dict[str, str], operation_id: str, arguments: Json, body: Json | None) -> Any:

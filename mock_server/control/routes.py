@@ -18,8 +18,8 @@ from ..foreign_pages import refusal_for_control
 from ..simulator import ResultExpiredError
 from ..task_bodies import PICTURE_PATH, WATERMARKED_PATH
 from . import about
-from .asking import ControlError
-from .document import control_operations
+from .asking import ControlError, account_named
+from .document import control_operations, control_parameters
 from .index_page import index_page
 from .operations import Operations
 
@@ -72,7 +72,8 @@ def control_routes(simulator: Simulator) -> Blueprint:
                 raw = request.get_data(cache=False)
                 body = json.loads(raw) if raw else {}
                 arguments = {**request.args.to_dict(), **arguments}
-                return _json(operations.call(operation_id, _account(simulator), arguments, body), 200)
+                account = _account(simulator, arguments, operation_id)
+                return _json(operations.call(operation_id, account, arguments, body), 200)
             except ControlError as error:
                 return _json({"error": str(error)}, error.http)
             except NotFound:
@@ -121,10 +122,14 @@ def _guard(simulator: Simulator) -> None:
         raise ControlError("the control API wants its token in the header Klingkit-Token", 403)
 
 
-def _account(simulator: Simulator) -> str | None:
+def _account(simulator: Simulator, arguments: dict[str, Any], operation_id: str) -> str | None:
+    """Return on whom a request acts: by its key, or by a name among its arguments, which is taken out of them."""
     header = request.headers.get("Authorization")
+    name = arguments.pop("account", None) if "account" in control_parameters()[operation_id] else None
+    if name is not None and header is not None:
+        raise ControlError("a request has a key and names an account: send one of them")
     if header is None:
-        return None
+        return None if name is None else account_named(name)
     found = account_of(header)
     if found is None:
         raise ControlError("Authorization is not `Bearer KEY`; leave it out to act on the server")

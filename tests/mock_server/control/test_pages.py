@@ -78,7 +78,11 @@ def test_a_list_is_never_longer_than_a_page(api: Api) -> None:
         ("tasks?after=1", 404, "after: there is no task '1', or not any more; begin again without it"),
         ("deliveries?after=msg", 404, "after: there is no delivery 'msg'"),
         ("accounts?after=nobody", 404, "after: there is no account 'nobody'"),
-        ("tasks?status=failed", 400, "unknown parameter 'status'; the valid ones: limit, after, external_task_id"),
+        (
+            "tasks?status=failed",
+            400,
+            "unknown parameter 'status'; the valid ones: account, limit, after, external_task_id",
+        ),
         ("tasks?external_task_id=order-1", 400, "looked up in one account: send its key"),
         ("deliveries?task_id=1", 404, "there is no task '1'"),
         ("deliveries?after=%00", 400, "after: '\\x00' has a character that nothing here has"),

@@ -16,6 +16,7 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
 from klingkit.contract import load_contract
+from klingkit.mock_server.auth import account_name
 from klingkit.mock_server.control.asking import ControlError
 from klingkit.mock_server.control.client import Control
 from klingkit.mock_server.control.document import control_document, control_operations, described
@@ -102,7 +103,7 @@ def test_every_operation_answers_as_the_document_says(make_api: Callable[..., Ap
         ("PATCH", "/_mock/account", {"window": "0s"}, 400, "limits nothing"),
         ("PATCH", "/_mock/account", {"balance": 1e-9}, 400, "more than six decimals"),
         ("GET", "/_mock/journal?status=x", None, 400, "is not a whole number"),
-        ("GET", "/_mock/journal?colour=red", None, 400, "the valid ones: operation, task_id"),
+        ("GET", "/_mock/journal?colour=red", None, 400, "the valid ones: account, operation, task_id"),
         ("POST", "/_mock/journal/wait", {"timeout": "0s"}, 404, "no such request came"),
         ("POST", "/_mock/journal/wait", {"timeout": "1h"}, 400, "longer than 60s"),
     ],
@@ -185,6 +186,65 @@ def test_a_malformed_key_is_named(api: Api) -> None:
     assert "leave it out to act on the server" in response.json["error"]  # type: ignore[index]
 
 
+# On whom it acts
+
+
+@pytest.mark.everywhere
+def test_the_name_of_an_account_does_as_its_key(api: Api) -> None:
+    task_id = data_of(api.create(key="mine"))["task_id"]
+    mine, other = account_name("mine"), account_name("other")
+    call(api, "PATCH", f"/_mock/account?account={mine}", {"concurrency": 1})
+    call(api, "POST", f"/_mock/clock/freeze?account={mine}")
+
+    assert [task["task_id"] for task in call(api, "GET", f"/_mock/tasks?account={mine}").json or ()] == [task_id]
+    assert Control.of(api.simulator, key="mine").account() == Control.of(api.simulator, account=mine).account()
+    assert Control.of(api.simulator, account=mine).account()["concurrency"] == 1
+    assert Control.of(api.simulator, account=mine).clock()["own"]
+    assert Control.of(api.simulator).account()["concurrency"] is None
+    assert call(api, "GET", f"/_mock/tasks/{task_id}?account={other}").status_code == 404
+    assert call(api, "POST", f"/_mock/reset?account={mine}").status_code == 200
+    assert Control.of(api.simulator).tasks() == []
+
+
+def test_an_account_that_nobody_has_used_has_nothing(api: Api) -> None:
+    data_of(api.create(key="mine"))
+    nobody = Control.of(api.simulator, account="acct-000000000000")
+
+    assert nobody.tasks() == nobody.journal() == nobody.deliveries() == []
+    assert (nobody.account()["spent"], nobody.account()["slots_held"]) == ("0", 0)
+
+
+@pytest.mark.parametrize("name", ["", "me", "acct-2C70E12B7A06", "acct-2c70e12b7a0", "sk-key", "acct-2c70e12b7a06%0A"])
+def test_what_is_no_name_of_an_account_acts_on_nobody(api: Api, name: str) -> None:
+    """Not on the server either: a script whose variable is empty does not reset all."""
+    data_of(api.create())
+    refused = call(api, "POST", f"/_mock/reset?account={name}")
+
+    assert (refused.status_code, "/_mock/accounts lists them" in refused.text) == (400, True)
+    assert refused.text.count("\n") == 0
+    assert len(Control.of(api.simulator).tasks()) == 1
+
+
+def test_a_key_and_a_name_are_one_too_many(api: Api) -> None:
+    mine = account_name("mine")
+    refused = call(api, "GET", f"/_mock/tasks?account={mine}", Authorization="Bearer mine")
+
+    assert (refused.status_code, "send one of them" in refused.text) == (400, True)
+    with pytest.raises(ControlError, match="one of them"):
+        Control.of(api.simulator, key="mine", account=mine)
+    with pytest.raises(ControlError, match="no name of an account"):
+        Control.over_http("http://127.0.0.1:1", account="mine")
+
+
+def test_a_name_goes_over_http(server: Running) -> None:
+    by_key = Control.over_http(server.url, key="named")
+    by_name = Control.over_http(server.url, account=account_name("named"))
+    by_name.configure(concurrency=7)
+
+    assert by_key.account()["concurrency"] == 7
+    assert by_name.health()["status"] == "ok"
+
+
 # What it does
 
 
@@ -194,7 +254,7 @@ def test_a_key_sees_only_its_account(api: Api) -> None:
 
     assert [task["task_id"] for task in mine.tasks()] == [task_id] == [task["task_id"] for task in server.tasks()]
     assert other.tasks() == other.journal() == other.deliveries() == []
-    with pytest.raises(ControlError, match="of that key"):
+    with pytest.raises(ControlError, match="of that account"):
         other.task(task_id)
     assert len(mine.journal()) == len(server.journal()) == 1
 
