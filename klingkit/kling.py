@@ -16,6 +16,7 @@ from klingkit.mock_server.auth import account_name
 from klingkit.mock_server.clock import START, ClockState
 from klingkit.mock_server.clocks import SERVER
 from klingkit.mock_server.control.client import Control
+from klingkit.mock_server.deliveries import Reply
 from klingkit.mock_server.handlers import CREATES
 from klingkit.mock_server.outbound import NotAllowedError
 from klingkit.mock_server.scenario_arguments import check_known
@@ -399,26 +400,26 @@ class Kling:
         entries = self.simulator.store.journal.entries()
         return sum(self._account not in {None, entry.account} for entry in entries if entry.account)
 
-    def _send(self, url: str, body: bytes, headers: dict[str, str], *, timeout_ms: int) -> int:
+    def _send(self, url: str, body: bytes, headers: dict[str, str], *, timeout_ms: int) -> Reply:
         token = delivering.set(True)
         try:
             if self._application is None:
-                status = self._send_outside(url, body, headers, timeout_ms)
+                reply = self._send_outside(url, body, headers, timeout_ms)
             else:
-                status, raised = post(self._application, url, headers, body)
+                reply, raised = post(self._application, url, headers, body)
                 for error in raised:
                     self._errors.add(error)
         finally:
             delivering.reset(token)
         task = json.loads(body)
-        self._received.add(Callback(task["task_id"], task["task_status"], task, headers, url, status))
-        return status
+        self._received.add(Callback(task["task_id"], task["task_status"], task, headers, url, reply.status))
+        return reply
 
-    def _send_outside(self, url: str, body: bytes, headers: dict[str, str], timeout_ms: int) -> int:  # noqa: ARG002
+    def _send_outside(self, url: str, body: bytes, headers: dict[str, str], timeout_ms: int) -> Reply:  # noqa: ARG002
         """Take a callback that no application is to get: in this process there is nobody else."""
         if not url.startswith(("http://", "https://")):
-            raise NotAllowedError("it is not an http(s) URL")
-        return 200
+            raise NotAllowedError("it is not an http(s) URL", "no-url")
+        return Reply(200)
 
 
 def _has(request: Any, fields: Json) -> bool:

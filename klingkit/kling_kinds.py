@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from klingkit.contract import Contract
+    from klingkit.mock_server.deliveries import Reply
     from klingkit.mock_server.serving.in_process import WsgiAnswer
 
 
@@ -86,5 +87,5 @@ class OnPort(Kling):
         """Stop the server."""
         self._server.stop()
 
-    def _send_outside(self, url: str, body: bytes, headers: dict[str, str], timeout_ms: int) -> int:
+    def _send_outside(self, url: str, body: bytes, headers: dict[str, str], timeout_ms: int) -> Reply:
         return self._outbound.post(url, body, headers, timeout_ms=timeout_ms)

@@ -10,6 +10,7 @@ import hashlib
 import json
 import threading
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, Protocol
@@ -18,7 +19,7 @@ from klingkit.contract.import_lock import importing
 
 from .clocks import SERVER
 from .counts import ATTEMPTS
-from .deliveries import Attempt, Delivery, Outcome, Sequel, sequel
+from .deliveries import ANSWER_KEPT, Attempt, Delivery, Outcome, Reply, Sequel, bounded, sequel
 from .foreign_text import log, plain
 from .outbound import NotAllowedError, OutboundError, host_and_path
 from .store import StoreUnavailableError
@@ -55,9 +56,9 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class SendCallback(Protocol):
-    """Sends a callback and returns the HTTP status of the receiver."""
+    """Sends a callback and returns the HTTP status of the receiver, or all that it answered."""
 
-    def __call__(self, url: str, body: bytes, headers: dict[str, str], *, timeout_ms: int) -> int:
+    def __call__(self, url: str, body: bytes, headers: dict[str, str], *, timeout_ms: int) -> int | Reply:
         """Raise NotAllowedError if the URL must not be called, OutboundError if the call failed."""
         ...
 
@@ -316,21 +317,37 @@ class Callbacks:
         """Post the callback, unless the scenario loses it; its time is that of the receiver's answer."""
         fault = task.scenario.callback if task.scenario else ""
         if fault == "lost-all" or (fault == "lost" and not delivery.attempts):
-            return Attempt(self._clocks.now(task.account), None, "lost on its way, as the scenario wants")
+            problem = "lost on its way, as the scenario wants"
+            return Attempt(self._clocks.now(task.account), None, problem, cause="lost")
         contract = self._contract_of(task)
-        body = _encode(callback_body(view, contract)).encode()
-        headers = {"Content-Type": contract.callbacks.content_type, **self._signature(delivery, body)}
-        if task.request_id:
-            headers["Klingkit-Request-Id"] = task.request_id
+        body = encoded_body(view, contract)
+        signature = self._signature(delivery, body)
+        signed = (signature.get("webhook-timestamp", ""), signature.get("webhook-signature", ""))
+        headers = sent_headers(task, contract, delivery.id, signed)
+        began = monotonic()
+        attempt = self._post(task.callback_url, body, headers, contract.callbacks.timeout_ms)
+        ms = round((monotonic() - began) * 1000)
+        return replace(attempt, at=self._clocks.now(task.account), ms=ms, told_at=view.updated_at, signed=signed)
+
+    def _post(self, url: str, body: bytes, headers: dict[str, str], timeout_ms: int) -> Attempt:
+        """Send a callback, and return what came of it, without its time."""
         try:
-            if len(task.callback_url) > LONGEST_CALLBACK_URL:
-                raise NotAllowedError(f"it is longer than {LONGEST_CALLBACK_URL} characters")  # noqa: TRY301
-            status = self.send(task.callback_url, body, headers, timeout_ms=contract.callbacks.timeout_ms)
+            if len(url) > LONGEST_CALLBACK_URL:
+                raise NotAllowedError(f"it is longer than {LONGEST_CALLBACK_URL} characters", "long-url")  # noqa: TRY301
+            answer = self.send(url, body, headers, timeout_ms=timeout_ms)
         except NotAllowedError as error:
-            return Attempt(self._clocks.now(task.account), None, f"not sent, {plain(str(error))}", refused=True)
+            return Attempt(0, None, f"not sent, {plain(str(error))}", refused=True, cause=error.cause)
         except OutboundError as error:
-            return Attempt(self._clocks.now(task.account), None, f"failed, {plain(str(error))}")
-        return Attempt(self._clocks.now(task.account), status, "" if 200 <= status < 300 else f"answered {status}")
+            return Attempt(0, None, f"failed, {plain(str(error))}", cause=error.cause)
+        reply = answer if isinstance(answer, Reply) else Reply(answer)
+        return Attempt(
+            0,
+            reply.status,
+            "" if 200 <= reply.status < 300 else f"answered {reply.status}",
+            answer_headers=bounded(reply.headers),
+            answer=reply.body[:ANSWER_KEPT].decode("latin-1"),
+            more=reply.more or len(reply.body) > ANSWER_KEPT,
+        )
 
     def _pauses_ms(self, task: Task) -> list[int]:
         """Return the retry schedule of a task's account."""
@@ -341,6 +358,21 @@ class Callbacks:
         """Return the headers of a signature, in real time; none without a secret."""
         secret = self._store.settings(delivery.account).callback_secret
         return sign(secret, delivery.id, datetime.now(UTC), body) if secret else {}
+
+
+def encoded_body(view: Snapshot, contract: Contract) -> bytes:
+    """Return the body of a callback as it is sent."""
+    return _encode(callback_body(view, contract)).encode()
+
+
+def sent_headers(task: Task, contract: Contract, delivery_id: str, signed: tuple[str, str]) -> dict[str, str]:
+    """Return the headers of a callback; the connection adds Host, User-Agent and Content-Length."""
+    headers = {"Content-Type": contract.callbacks.content_type}
+    if signed[1]:
+        headers |= {"webhook-id": delivery_id, "webhook-timestamp": signed[0], "webhook-signature": signed[1]}
+    if task.request_id:
+        headers["Klingkit-Request-Id"] = task.request_id
+    return headers
 
 
 def _log(where: str, attempt: Attempt, follows: Sequel, *, failures: int, extra: dict[str, Any]) -> None:

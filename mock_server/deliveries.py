@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
+
+ANSWER_KEPT = 2048
+"""Bytes of a receiver's answer that are kept; and as many of its headers."""
+ATTEMPT_BYTES = 600
+"""What an attempt takes beside the texts of the answer."""
+HEADER_BYTES = 162
+
+Headers = tuple[tuple[str, str], ...]
 
 Outcome = Literal["", "delivered", "given_up", "refused"]
 """What came of a delivery; empty while it is pending."""
@@ -21,6 +29,49 @@ class Attempt:
     """Empty if it was delivered."""
     refused: bool = False
     """Whether the URL must not be called, so that another attempt would not help."""
+    cause: str = ""
+    """Why there was no answer: what `attempt_words.py` has words for."""
+    ms: int = 0
+    """How long it took of the machine's time."""
+    told_at: int = 0
+    """`updated_at` of the body that was sent, from which that can be made again; 0 if nothing was."""
+    signed: tuple[str, str] = ("", "")
+    """Headers webhook-timestamp and webhook-signature; empty if it was not signed."""
+    answer_headers: Headers = ()
+    """Of the receiver, as they came; so many as were `bounded`."""
+    answer: str = ""
+    """The beginning of the receiver's body, a character for each byte (Latin-1)."""
+    more: bool = False
+    """Whether it was longer, or came too slowly, than what is kept of it."""
+
+    @property
+    def size(self) -> int:
+        """Bytes in memory, more or less."""
+        texts = len(self.problem) + len(self.answer)
+        return ATTEMPT_BYTES + texts + sum(HEADER_BYTES + len(name) + len(value) for name, value in self.answer_headers)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a receiver answered."""
+
+    status: int
+    headers: Headers = field(default=())
+    body: bytes = b""
+    """Its beginning."""
+    more: bool = False
+    """Whether there was more, or it did not come at once."""
+
+
+def bounded(headers: Headers) -> Headers:
+    """Return so many of a receiver's headers as are kept."""
+    kept, room = [], ANSWER_KEPT
+    for name, value in headers:
+        room -= len(name) + len(value)
+        if room < 0:
+            break
+        kept.append((name, value))
+    return tuple(kept)
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,8 @@ class Entry:
     """Key of the error in the catalogue that was answered."""
     retry_after_s: int | None = None
     """What the answer asked the client to wait, if it did."""
+    ms: float = 0.0
+    """How long the answer took to be made, of the machine's time; a fault comes on top."""
     fault: str = ""
     """What was done to the connection: one of `FaultKind`, or nothing."""
     task_id: str = ""

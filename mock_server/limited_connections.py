@@ -28,6 +28,10 @@ class Limits:
             raise TimeoutError("the time for the whole request is over")
         return seconds
 
+    def hasten(self, seconds: float) -> None:
+        """Leave no more than so many s."""
+        self._due = min(self._due, time.monotonic() + seconds)
+
     def read(self, connection: Any, received: int) -> int:
         """Count bytes that came through a connection and return them. Raises OSError if they are too many."""
         connection.received = getattr(connection, "received", 0) + received

@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 import threading
 from concurrent.futures import Future
+from contextlib import suppress
 from http.client import HTTPException
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
@@ -16,6 +17,7 @@ from urllib.parse import urljoin
 from klingkit.contract.addresses import METADATA_NAMES, is_private, without_mapping
 from klingkit.contract.import_lock import importing
 
+from .deliveries import ANSWER_KEPT, Reply
 from .task_bodies import PICTURE_PATH
 
 if TYPE_CHECKING:
@@ -27,15 +29,24 @@ if TYPE_CHECKING:
     from .limited_connections import Limits
 
 MAX_REDIRECTS = 3
+BODY_S = 0.25
+"""For how long the beginning of the answer's body is waited for, of which only a person will see anything."""
 USER_AGENT = "klingkit"
 """By which a control API knows a callback: it takes none, also not from another simulator."""
 
 
-class NotAllowedError(Exception):
+class _CausedError(Exception):
+    def __init__(self, message: str, cause: str = "") -> None:
+        super().__init__(message)
+        self.cause = cause
+        """A key of `attempt_words.CAUSES`."""
+
+
+class NotAllowedError(_CausedError):
     """The URL cannot or must not be requested; trying again would not help."""
 
 
-class OutboundError(Exception):
+class OutboundError(_CausedError):
     """The request was allowed and failed."""
 
 
@@ -70,14 +81,21 @@ class Outbound:
         self._own_ports = own_ports
         self._own = _host_and_port(own_url) if own_url else None
 
-    def post(self, url: str, body: bytes, headers: dict[str, str], *, timeout_ms: int) -> int:
-        """Send a POST and return the HTTP status; redirects are not followed, and no more than the head is read.
+    def post(self, url: str, body: bytes, headers: dict[str, str], *, timeout_ms: int) -> Reply:
+        """Send a POST and return the answer; redirects are not followed, and no more than the beginning of the body is read.
 
-        Raises NotAllowedError; OutboundError, also when all of it takes longer than `timeout_ms`.
+        Raises NotAllowedError; OutboundError, also when it takes longer than `timeout_ms`.
         """
-        response = self._send("POST", url, body, headers, _limits(timeout_ms, 0))
-        response.close()
-        return int(response.status)
+        limits = _limits(timeout_ms, ANSWER_KEPT + 1)
+        response = self._send("POST", url, body, headers, limits)
+        try:
+            limits.hasten(BODY_S)
+            began = _beginning(response)
+            given = tuple((name, str(value)) for name, value in response.headers.items())
+            more = len(began) > ANSWER_KEPT or not _is_whole(response, began)
+            return Reply(int(response.status), given, began[:ANSWER_KEPT], more)
+        finally:
+            response.close()
 
     def get(self, url: str, *, max_bytes: int, timeout_ms: int) -> bytes:
         """Fetch a file, following a few redirects, each of which must be allowed too.
@@ -109,23 +127,23 @@ class Outbound:
 
         parts = _parse(url)
         if parts is None or not (target := _host_and_port(url)):
-            raise NotAllowedError("it is not an http(s) URL")
+            raise NotAllowedError("it is not an http(s) URL", "no-url")
         host, port = target
         try:
             address = self._allowed_address(host, port, limits)
             own = target == self._own or (port in self._own_ports and _is_of_this_machine(address))
             if own and not _is_result(method, parts):
-                raise NotAllowedError("it is this simulator, which sends nothing to itself")
+                raise NotAllowedError("it is this simulator, which sends nothing to itself", "itself")
             headers = {"Host": parts.netloc or host, "User-Agent": USER_AGENT, **headers}
             return pool(str(parts.scheme), host, address, port, limits).urlopen(
                 method, parts.request_uri, body, headers, retries=False, redirect=False, preload_content=False
             )
         except (HTTPError, OSError) as error:
-            raise OutboundError(type(error).__name__) from error
+            raise OutboundError(type(error).__name__, _cause(error)) from error
 
     def _allowed_address(self, host: str, port: int, limits: Limits) -> str:
         refusal = NotAllowedError(
-            f"host {host[:100]} is neither loopback nor private; {self._option} HOST allows a host"
+            f"host {host[:100]} is neither loopback nor private; {self._option} HOST allows a host", "not-allowed"
         )
         allowed = host in self._allowed_hosts
         if not allowed and host.rstrip(".") in METADATA_NAMES:
@@ -135,7 +153,8 @@ class Outbound:
         except TimeoutError:
             raise
         except (OSError, UnicodeError) as error:
-            raise OutboundError(f"host {host[:100]} is not known; if it is public, it needs {self._option}") from error
+            text = f"host {host[:100]} is not known; if it is public, it needs {self._option}"
+            raise OutboundError(text, "unknown-host") from error
         for address in addresses:
             if allowed or is_private(address):
                 return address
@@ -200,6 +219,37 @@ def _parse(url: str) -> Url | None:
         return parse_url(url)
     except LocationParseError:
         return None
+
+
+def _cause(error: Exception) -> str:
+    """Return for what `attempt_words.py` has words."""
+    with importing:
+        from urllib3 import exceptions  # noqa: PLC0415
+
+    if isinstance(error, (exceptions.NewConnectionError, ConnectionRefusedError)):
+        return "no-connection"
+    if isinstance(error, (exceptions.TimeoutError, TimeoutError)):
+        return "timeout"
+    if isinstance(error, exceptions.SSLError):
+        return "tls"
+    return "no-http"
+
+
+def _beginning(response: BaseHTTPResponse) -> bytes:
+    """Return what comes at once of a body, undecoded, up to one byte more than is kept."""
+    with importing:
+        from urllib3.exceptions import HTTPError  # noqa: PLC0415
+
+    data = b""
+    with suppress(HTTPError, HTTPException, OSError, ValueError):
+        while len(data) <= ANSWER_KEPT and (chunk := response.read1(ANSWER_KEPT + 1 - len(data), decode_content=False)):
+            data += chunk
+    return data
+
+
+def _is_whole(response: BaseHTTPResponse, data: bytes) -> bool:
+    announced = response.headers.get("Content-Length", "")
+    return not announced.isdecimal() or len(data) >= int(announced[:18])
 
 
 def _read(response: BaseHTTPResponse, max_bytes: int) -> bytes:

@@ -45,6 +45,7 @@ def keep(simulator: Simulator, state: RequestState, http: int) -> None:
         error=state.error,
         retry_after_s=state.retry_after_s,
         fault=_fault(state),
+        ms=round(max(time.time() - state.started, 0.0) * 1000, 1),
         task_id=state.task_id,
         questions=_questions(simulator, state),
         advice=state.advice,

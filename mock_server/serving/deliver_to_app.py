@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import got_request_exception
 
+from ..deliveries import Reply
 from .in_process import call
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ LONGEST_S = 60.0
 
 def post(
     app: Any, url: str, headers: Mapping[str, str], body: bytes, *, longest_s: float = LONGEST_S
-) -> tuple[int, list[BaseException]]:
-    """Return the HTTP status that the application answers, and what it raised: a TimeoutError too, if it takes too long.
+) -> tuple[Reply, list[BaseException]]:
+    """Return what the application answers, and what it raised: a TimeoutError too, if it takes too long.
 
     What is raised through its edge is a 500, as a server would make of it; a Flask application has made one itself.
     """
@@ -37,14 +38,15 @@ def post(
             if is_asgi(app):
                 # A thread, since a loop may run in this one.
                 with ThreadPoolExecutor(1) as pool:
-                    status = pool.submit(copy_context().run, _run_asgi, app, url, headers, body, longest_s).result()
+                    reply = pool.submit(copy_context().run, _run_asgi, app, url, headers, body, longest_s).result()
             else:
-                status = call(app, "POST", url, headers, body).status
+                answer = call(app, "POST", url, headers, body)
+                reply = Reply(answer.status, tuple(answer.headers), answer.body)
     except Exception as error:  # noqa: BLE001 - whatever the application raises
-        status = 500
+        reply = Reply(500)
         if error not in raised:
             raised.append(error)
-    return status, raised
+    return reply, raised
 
 
 def is_asgi(app: Any) -> bool:
@@ -60,18 +62,19 @@ def is_asgi(app: Any) -> bool:
     return asgi
 
 
-def _run_asgi(app: Any, url: str, headers: Mapping[str, str], body: bytes, longest_s: float) -> int:
+def _run_asgi(app: Any, url: str, headers: Mapping[str, str], body: bytes, longest_s: float) -> Reply:
     return asyncio.run(_post_asgi(app, url, headers, body, longest_s))
 
 
-async def _post_asgi(app: Any, url: str, headers: Mapping[str, str], body: bytes, longest_s: float) -> int:
+async def _post_asgi(app: Any, url: str, headers: Mapping[str, str], body: bytes, longest_s: float) -> Reply:
     import httpx  # noqa: PLC0415 - only ASGI needs it
 
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), trust_env=False) as client:
         limit = asyncio.timeout(longest_s)
         try:
             async with limit:
-                return (await client.post(url, headers=dict(headers), content=body)).status_code
+                answer = await client.post(url, headers=dict(headers), content=body)
+                return Reply(answer.status_code, tuple(answer.headers.items()), answer.content)
         except TimeoutError as error:
             if limit.expired():
                 raise TimeoutError(f"the application did not answer a callback within {longest_s:g} s") from error

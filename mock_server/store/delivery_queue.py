@@ -9,12 +9,14 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from sortedcontainers import SortedList
+
 from ..clocks import SERVER
 from .line import SLACK, Line
 from .store import UnknownCursorError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Iterator
 
     from ..deliveries import Attempt, Delivery, Outcome
     from ..tasks import Task
@@ -27,6 +29,27 @@ MAX_AT_ONCE = 8
 """Attempts of one account, so that its slow receiver does not hold up the others."""
 MAX_ATTEMPTS_KEPT = 100
 """Of one delivery, which can be sent again and again by hand."""
+
+
+LOOKED_THROUGH = 1000
+"""Entries of a heap, of which some may be out of date, for a person who wants to see what is next."""
+
+
+def growth(delivery: Delivery, attempt: Attempt) -> int:
+    """Return how many bytes more are kept when a delivery has one more attempt: the oldest may go for it."""
+    is_full = len(delivery.attempts) >= MAX_ATTEMPTS_KEPT
+    return attempt.size - (delivery.attempts[0].size if is_full else 0)
+
+
+def in_order(heap: list[Due]) -> Iterator[Due]:
+    """Yield the entries of a heap in order, at the cost of those that are taken, and leave it as it is."""
+    ahead = [(heap[0], 0)] if heap else []
+    while ahead:
+        entry, place = heapq.heappop(ahead)
+        yield entry
+        for child in (2 * place + 1, 2 * place + 2):
+            if child < len(heap):
+                heapq.heappush(ahead, (heap[child], child))
 
 
 @dataclass(slots=True)
@@ -57,6 +80,8 @@ class DeliveryQueue:
         self._in_order: Line[str] = Line()
         """Ids, in the order in which they were planned."""
         self._of_account: dict[str, Line[str]] = {}
+        self._by_outcome: dict[tuple[str | None, str], SortedList[tuple[int, str]]] = {}
+        """Number and id, by account (None: of all) and outcome."""
         self._numbers = itertools.count(1)
         self._accounts: dict[str, _Account] = {}
         self._due: dict[str, list[Due]] = {}
@@ -78,6 +103,7 @@ class DeliveryQueue:
                 self._deliveries[delivery.id] = replace(delivery, number=number)
                 self._in_order.add(number, delivery.id)
                 line.add(number, delivery.id)
+                self._sort(delivery.account, (number, delivery.id), after="pending")
             self.counts["pending"] += len(deliveries)
             task_id, account = deliveries[0].task_id, deliveries[0].account
             self._account(account).lines[task_id] = [delivery.id for delivery in deliveries]
@@ -88,6 +114,7 @@ class DeliveryQueue:
         for delivery_id in delivery_ids:
             if delivery := self._deliveries.pop(delivery_id, None):
                 self.counts[delivery.outcome or "pending"] -= 1
+                self._sort(account, (delivery.number, delivery.id), before=delivery.outcome or "pending")
                 self._in_order.remove(delivery.number)
                 self._of_account[account].remove(delivery.number)
                 if not self._of_account[account].count:
@@ -136,10 +163,10 @@ class DeliveryQueue:
         found = self._first_wake(without)
         return found[0] if found else None
 
-    def finish(self, delivery: Delivery, attempt: Attempt, *, retry_at: int | None, outcome: Outcome) -> bool:
+    def finish(self, delivery: Delivery, attempt: Attempt, *, retry_at: int | None, outcome: Outcome) -> int:
         """Note an attempt of a claimed delivery: another one follows at `retry_at` (ms), or it is settled as `outcome`.
 
-        Tell whether it is kept, and one more than before.
+        Return how many bytes more are kept than before.
         """
         state = self._account(delivery.account)
         if delivery.id in self._claimed:
@@ -150,7 +177,7 @@ class DeliveryQueue:
             self._note(kept, replace(delivery, attempts=(*delivery.attempts, attempt), due_at=retry_at), outcome)
         self._push_account(delivery.account, state)
         self._tidy(delivery.account, state)
-        return kept is not None and len(delivery.attempts) < MAX_ATTEMPTS_KEPT
+        return 0 if kept is None else growth(delivery, attempt)
 
     def resend(self, delivery_id: str) -> bool:
         """Make a settled delivery due once more; False if there is none of that id, or it is pending."""
@@ -168,13 +195,37 @@ class DeliveryQueue:
         """Return those of these ids that there are."""
         return list(filter(None, map(self._deliveries.get, delivery_ids)))
 
-    def after(self, account: str | None, delivery_id: str, limit: int) -> list[Delivery]:
+    def after(
+        self, account: str | None, delivery_id: str, limit: int, *, newest_first: bool, outcome: str | None
+    ) -> list[Delivery]:
         """Return at most `limit` of an account or of all, in order, after the one of an id. Raises UnknownCursorError."""
         last = self._deliveries.get(delivery_id)
         if delivery_id and (last is None or account not in {None, last.account}):
             raise UnknownCursorError(delivery_id)
+        number = last.number if last else None
+        if outcome is not None:
+            found = self._by_outcome.get((account, outcome), SortedList())
+            first = None if number is None else (number, "~") if not newest_first else (number, "")
+            ids = found.irange(None, first, reverse=True) if newest_first else found.irange(first)
+            return self.among(delivery_id for _, delivery_id in islice(ids, limit))
         line = self._in_order if account is None else self._of_account.get(account)
-        return self.among(line.after(last.number if last else 0, limit)) if line else []
+        if line is None:
+            return []
+        return self.among(line.before(number, limit) if newest_first else line.after(number or 0, limit))
+
+    def upcoming(self, owner: str, limit: int) -> list[Delivery]:
+        """Return at most `limit` deliveries that are next by a clock, in order: of each task only the first that is pending."""
+        states = [self._accounts[owner]] if owner and owner in self._accounts else []
+        if not owner:
+            firsts = (entry for entry in in_order(self._due.get(owner, [])) if self._first_of(entry[2]) == entry)
+            names = islice(dict.fromkeys(name for _, _, name in islice(firsts, LOOKED_THROUGH)), limit)
+            states = [self._accounts[name] for name in names if self._clocks.owner(name) == owner]
+        entries: set[Due] = set()
+        for state in states:
+            due = filter(self._is_due, islice(in_order(state.due), LOOKED_THROUGH))
+            entries.update(islice(due, limit))
+        ids = dict.fromkeys(delivery_id for _, _, delivery_id in sorted(entries))
+        return self.among(islice(ids, limit))
 
     def pending(self, limit: int) -> list[str]:
         """Return the ids of at most `limit` tasks of which one is pending."""
@@ -187,6 +238,7 @@ class DeliveryQueue:
         self._deliveries[after.id] = after
         self.counts[before.outcome or "pending"] -= 1
         self.counts[outcome or "pending"] += 1
+        self._sort(after.account, (after.number, after.id), before.outcome or "pending", outcome or "pending")
         if settled_before:
             return
         line = self._line(after.account, after.task_id)
@@ -322,6 +374,19 @@ class DeliveryQueue:
             heapq.heapify(self._wakes)
         if wake := self._wake(owner, ()):
             heapq.heappush(self._wakes, wake)
+
+    def _sort(self, account: str, entry: tuple[int, str], before: str = "", after: str = "") -> None:
+        """Note that a delivery has another outcome, came or goes."""
+        if before == after:
+            return
+        for whose in (account, None):
+            if before:
+                found = self._by_outcome[whose, before]
+                found.remove(entry)
+                if not found:
+                    del self._by_outcome[whose, before]
+            if after:
+                self._by_outcome.setdefault((whose, after), SortedList()).add(entry)
 
     def _tidy(self, account: str, state: _Account) -> None:
         if not state.lines and not state.attempts:

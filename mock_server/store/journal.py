@@ -27,8 +27,17 @@ class Journal(Protocol):
         """Keep an entry and give it the next number, which it returns; whoever waits sees it."""
         ...
 
-    def entries(self, account: str | None = None, *, after: int = 0, limit: int | None = None) -> list[Entry]:
-        """Return the first `limit` entries of an account or of all with a number above `after`, oldest first."""
+    def entries(
+        self, account: str | None = None, *, after: int = 0, limit: int | None = None, newest_first: bool = False
+    ) -> list[Entry]:
+        """Return the first `limit` entries of an account or of all that come after a number, oldest first.
+
+        With `newest_first` the order is the other one, in which 0 comes before all.
+        """
+        ...
+
+    def entry(self, number: int) -> Entry | None:
+        """Return the entry of a number; None if it is not kept, or not any more."""
         ...
 
     def polls_of(self, task_id: str) -> list[tuple[int, int]]:

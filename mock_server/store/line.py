@@ -62,6 +62,16 @@ class Line(Generic[T]):
             start = end
         return found[:limit]
 
+    def before(self, number: int | None, limit: int) -> list[T]:
+        """Return at most `limit` things of lower numbers, or (None) of all, from the newest on."""
+        found: list[T] = []
+        end = len(self._places) if number is None else bisect_left(self._numbers, number)
+        while len(found) < limit and end > self._first:
+            start = max(self._first, end - max(limit - len(found), SLACK))
+            found += [thing for thing in reversed(self._places[start:end]) if thing is not None]
+            end = start
+        return found[:limit]
+
     def part(self, first: int, size: int, *, oldest_first: bool) -> list[T]:
         """Return `size` things but for the `first`, from the newest on or from the oldest, where only the oldest ever go."""
         end = len(self._places)

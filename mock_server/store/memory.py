@@ -21,7 +21,7 @@ from .memory_journal import MemoryJournal
 from .rubbish import throw_away
 from .scenario_queues import ScenarioQueues
 from .store import PAGE, QueueEntry, RefusedError, StaleChanceError, TakenIdError, UnknownCursorError
-from .task_records import ATTEMPT_BYTES, Record, TaskRecords
+from .task_records import Record, TaskRecords
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -387,6 +387,10 @@ class MemoryStore:
         with self._lock:
             return self._accounts.count_request(account, now)
 
+    def count_accounts(self) -> int:
+        """Return how many accounts have made a task or have settings of their own."""
+        return self._accounts.count
+
     def accounts(self, *, after: str = "", limit: int = PAGE) -> list[str]:
         """Return at most `limit` accounts that have made a task or have settings of their own. Raises UnknownCursorError."""
         with self._lock:
@@ -443,9 +447,9 @@ class MemoryStore:
     def finish(self, delivery: Delivery, attempt: Attempt, *, retry_at: int | None, outcome: Outcome) -> None:
         """Note an attempt of a claimed delivery: another one follows at `retry_at` (ms), or it is settled as `outcome`."""
         with self._lock:
-            more = self._deliveries.finish(delivery, attempt, retry_at=retry_at, outcome=outcome)
-            if more and (record := self._tasks.get(delivery.task_id)):
-                self._tasks.grow(record, ATTEMPT_BYTES)
+            grown = self._deliveries.finish(delivery, attempt, retry_at=retry_at, outcome=outcome)
+            if grown and (record := self._tasks.get(delivery.task_id)):
+                self._tasks.grow(record, grown)
                 self._make_room()
 
     def resend(self, delivery_id: str) -> bool:
@@ -453,10 +457,23 @@ class MemoryStore:
         with self._lock:
             return self._deliveries.resend(delivery_id)
 
-    def deliveries(self, account: str | None = None, *, after: str = "", limit: int = PAGE) -> list[Delivery]:
-        """Return at most `limit` callbacks of an account or of all, oldest first, after one. Raises UnknownCursorError."""
+    def deliveries(
+        self,
+        account: str | None = None,
+        *,
+        after: str = "",
+        limit: int = PAGE,
+        newest_first: bool = False,
+        outcome: str | None = None,
+    ) -> list[Delivery]:
+        """Return at most `limit` callbacks of an account or of all, after one. Raises UnknownCursorError."""
         with self._lock:
-            return self._deliveries.after(account, after, limit)
+            return self._deliveries.after(account, after, limit, newest_first=newest_first, outcome=outcome)
+
+    def upcoming_deliveries(self, owner: str, limit: int) -> list[Delivery]:
+        """Return at most `limit` callbacks that are next by a clock, in order."""
+        with self._lock:
+            return self._deliveries.upcoming(owner, limit)
 
     def deliveries_of(self, task_ids: Iterable[str]) -> dict[str, list[Delivery]]:
         """Return the callbacks of each of these tasks that has some, in the order in which they are made."""

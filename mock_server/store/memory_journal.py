@@ -80,11 +80,21 @@ class MemoryJournal:
             if not polls:
                 del self._polls[entry.task_id]
 
-    def entries(self, account: str | None = None, *, after: int = 0, limit: int | None = None) -> list[Entry]:
-        """Return the first `limit` entries of an account or of all with a number above `after`, oldest first."""
+    def entries(
+        self, account: str | None = None, *, after: int = 0, limit: int | None = None, newest_first: bool = False
+    ) -> list[Entry]:
+        """Return the first `limit` entries of an account or of all that come after a number, from the oldest or the newest on."""
         with self._changed:
-            found = (entry for entry in self._entries if entry.number > after and account in {None, entry.account})
-            return list(islice(found, limit))
+            if newest_first:
+                rest = (entry for entry in reversed(self._entries) if not after or entry.number < after)
+            else:
+                rest = (entry for entry in self._entries if entry.number > after)
+            return list(islice((entry for entry in rest if account in {None, entry.account}), limit))
+
+    def entry(self, number: int) -> Entry | None:
+        """Return the entry of a number; None if it is not kept, or not any more."""
+        with self._changed:
+            return next((entry for entry in self._entries if entry.number == number), None)
 
     def polls_of(self, task_id: str) -> list[tuple[int, int]]:
         """Return time in ms and number of each query of a task, oldest first."""

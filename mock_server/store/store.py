@@ -281,6 +281,10 @@ class Store(Protocol):
         """Count a request in its window; False if there have been too many."""
         ...
 
+    def count_accounts(self) -> int:
+        """Return how many accounts have made a task or have settings of their own."""
+        ...
+
     def accounts(self, *, after: str = "", limit: int = PAGE) -> list[str]:
         """Return at most `limit` accounts that have made a task or have settings of their own, after one, in an order that stays.
 
@@ -336,8 +340,23 @@ class Store(Protocol):
         """Make a settled delivery due once more; False if there is none of that id, or it is pending."""
         ...
 
-    def deliveries(self, account: str | None = None, *, after: str = "", limit: int = PAGE) -> list[Delivery]:
-        """Return at most `limit` callbacks of an account or of all, oldest first, after that of an id. Raises UnknownCursorError."""
+    def deliveries(
+        self,
+        account: str | None = None,
+        *,
+        after: str = "",
+        limit: int = PAGE,
+        newest_first: bool = False,
+        outcome: str | None = None,
+    ) -> list[Delivery]:
+        """Return at most `limit` callbacks of an account or of all, after that of an id, all or those of an outcome (`pending` too).
+
+        Raises UnknownCursorError.
+        """
+        ...
+
+    def upcoming_deliveries(self, owner: str, limit: int) -> list[Delivery]:
+        """Return at most `limit` callbacks that are next by the clock of an owner, in order: of each task only the first that is pending."""
         ...
 
     def deliveries_of(self, task_ids: Iterable[str]) -> dict[str, list[Delivery]]:

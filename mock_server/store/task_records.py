@@ -19,7 +19,6 @@ TASK_BYTES = 2500
 """What a task takes beside its texts, callbacks and queries."""
 PICTURE_BYTES = 300
 DELIVERY_BYTES = 1000
-ATTEMPT_BYTES = 400
 
 
 @dataclass(slots=True)

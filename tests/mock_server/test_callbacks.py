@@ -408,9 +408,9 @@ def test_a_receiver_that_is_slow_or_gone_is_a_failed_attempt() -> None:
 
 
 def test_redirects_are_not_followed(hook: HTTPServer) -> None:
-    status = outbound().post(f"http://127.0.0.1:{hook.port}/redirect", b"{}", {}, timeout_ms=5000)
+    reply = outbound().post(f"http://127.0.0.1:{hook.port}/redirect", b"{}", {}, timeout_ms=5000)
 
-    assert status == 307
+    assert reply.status == 307
     assert [request.path for request, _ in hook.log] == ["/redirect"]
 
 
@@ -449,8 +449,8 @@ def test_public_addresses_are_refused_by_what_they_resolve_to(host: str) -> None
 def test_a_private_address_is_used_and_a_host_can_be_allowed(hook: HTTPServer) -> None:
     """Of a mixed name the private address is called; an allowed name may be anything."""
     port = hook.port
-    assert outbound().post(f"http://mixed.example:{port}/", b"", {}, timeout_ms=5000) == 204
-    assert outbound("LOCAL.example").post(f"http://local.example:{port}/", b"", {}, timeout_ms=5000) == 204
+    assert outbound().post(f"http://mixed.example:{port}/", b"", {}, timeout_ms=5000).status == 204
+    assert outbound("LOCAL.example").post(f"http://local.example:{port}/", b"", {}, timeout_ms=5000).status == 204
     assert hook.log[1][0].headers["Host"] == f"local.example:{port}"
 
 

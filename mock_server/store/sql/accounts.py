@@ -96,6 +96,11 @@ def names(connection: Connection, after: str, limit: int) -> list[str]:
     return list(connection.execute(found.order_by(accounts.c.account).limit(limit)).scalars())
 
 
+def count(connection: Connection) -> int:
+    """Return how many accounts `names` goes through."""
+    return connection.execute(select(func.count()).select_from(accounts).where(accounts.c.listed)).scalar_one()
+
+
 def is_listed(connection: Connection, account: str) -> bool:
     """Tell whether an account is one of these."""
     return connection.execute(select(accounts.c.listed).where(accounts.c.account == account)).scalar() is True

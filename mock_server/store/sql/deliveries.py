@@ -7,13 +7,14 @@ that says when its next attempt is due, so that a long line of one account is ne
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, delete, func, not_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from ...deliveries import Attempt, Delivery
-from ..delivery_queue import MAX_ATTEMPTS_KEPT
+from ..delivery_queue import MAX_ATTEMPTS_KEPT, growth
 from ..store import UnknownCursorError
 from . import leases
 from .clocks import state_of
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from ...deliveries import Outcome
     from ...tasks import Task
 
+ATTEMPT = tuple(each.name for each in fields(Attempt))
 OUTCOMES = ("pending", "delivered", "given_up", "refused")
 
 _d, _c = deliveries.c, callers.c
@@ -139,17 +141,17 @@ def follow(connection: Connection, account: str, own: ClockState | None) -> None
 
 def finish(
     connection: Connection, delivery: Delivery, attempt: Attempt, *, retry_at: int | None, outcome: Outcome
-) -> bool:
-    """Note an attempt of a claimed delivery; tell whether it is kept, and one more than before. A claim that has run out is void."""
+) -> int:
+    """Note an attempt of a claimed delivery; return how many bytes more are kept than before. A claim that has run out is void."""
     account = delivery.account
     lock(connection, account)
     if not leases.give_back(connection, delivery.fence):
-        return False
+        return 0
     kept = connection.execute(_one, {"the_id": delivery.id}).first()
     if kept is not None:  # else its task was dropped meanwhile
         _note(connection, delivery, attempt, retry_at, outcome)
     refresh(connection, account)
-    return kept is not None and len(delivery.attempts) < MAX_ATTEMPTS_KEPT
+    return 0 if kept is None else growth(delivery, attempt)
 
 
 def _note(connection: Connection, delivery: Delivery, attempt: Attempt, retry_at: int | None, outcome: Outcome) -> None:
@@ -185,17 +187,35 @@ def of_tasks(connection: Connection, task_ids: Collection[str]) -> dict[str, lis
     return found
 
 
-def page(connection: Connection, account: str | None, after: str, limit: int) -> list[Delivery]:
-    """Return at most `limit` callbacks of an account or of all, oldest first, after that of an id. Raises UnknownCursorError."""
-    found = select(deliveries).order_by(_d.number).limit(limit)
+def page(
+    connection: Connection, account: str | None, after: str, limit: int, *, newest_first: bool, outcome: str | None
+) -> list[Delivery]:
+    """Return at most `limit` callbacks of an account or of all, after that of an id. Raises UnknownCursorError."""
+    found = select(deliveries).order_by(_d.number.desc() if newest_first else _d.number).limit(limit)
     if after:
         last = connection.execute(select(_d.number, _d.account).where(_d.id == after)).first()
         if last is None or account not in {None, last.account}:
             raise UnknownCursorError(after)
-        found = found.where(_d.number > last.number)
+        found = found.where(_d.number < last.number if newest_first else _d.number > last.number)
     if account is not None:
         found = found.where(_d.account == account)
+    if outcome is not None:
+        found = found.where(_d.outcome == ("" if outcome == "pending" else outcome))
     return [read(row) for row in connection.execute(found)]
+
+
+def upcoming(connection: Connection, owner: str, limit: int) -> list[Delivery]:
+    """Return at most `limit` that are next by a clock, in order; of each task only the head."""
+    first = select(_c.account).where(_c.clock == owner, _c.due_at.is_not(None)).order_by(_c.due_at).limit(limit)
+    accounts = list(connection.execute(first).scalars())
+    heads = (
+        select(deliveries)
+        .where(_d.account == _whose, _d.head, not_(_d.claimed), _d.due_at.is_not(None))
+        .order_by(_d.due_at, _d.number)
+        .limit(limit)
+    )
+    found = [read(row) for account in accounts for row in connection.execute(heads, {"whose": account})]
+    return sorted(found, key=lambda delivery: (delivery.due_at or 0, delivery.number))[:limit]
 
 
 def counts(connection: Connection) -> dict[str, int]:
@@ -233,7 +253,7 @@ def _add_up(connection: Connection, account: str, changes: list[tuple[str, int]]
 
 def read(row: Row[Any], fence: int = 0) -> Delivery:
     """Return the delivery that a row holds."""
-    attempts = tuple(Attempt(*values) for values in json.loads(row.attempts))
+    attempts = tuple(_attempt(*values) for values in json.loads(row.attempts))
     return Delivery(
         id=row.id,
         task_id=row.task_id,
@@ -249,5 +269,12 @@ def read(row: Row[Any], fence: int = 0) -> Delivery:
     )
 
 
+def _attempt(*values: Any) -> Attempt:
+    found = dict(zip(ATTEMPT, values, strict=True))
+    found["signed"] = tuple(found["signed"])
+    found["answer_headers"] = tuple((name, value) for name, value in found["answer_headers"])
+    return Attempt(**found)
+
+
 def _as_json(attempts: list[Attempt]) -> str:
-    return json.dumps([[made.at, made.status, made.problem, made.refused] for made in attempts])
+    return json.dumps([[getattr(made, name) for name in ATTEMPT] for made in attempts], separators=(",", ":"))

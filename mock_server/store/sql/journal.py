@@ -121,9 +121,16 @@ class SqlJournal:
                     waiter.entry = entry
             self._changed.notify_all()
 
-    def entries(self, account: str | None = None, *, after: int = 0, limit: int | None = None) -> list[Entry]:
-        """Return the first `limit` entries of an account or of all with a number above `after`, oldest first."""
-        return self._database.read(_entries, self._limit, account, after, limit)
+    def entries(
+        self, account: str | None = None, *, after: int = 0, limit: int | None = None, newest_first: bool = False
+    ) -> list[Entry]:
+        """Return the first `limit` entries of an account or of all that come after a number, from the oldest or the newest on."""
+        return self._database.read(_entries, self._limit, account, after, limit, newest_first=newest_first)
+
+    def entry(self, number: int) -> Entry | None:
+        """Return the entry of a number; None if it is not kept, or not any more."""
+        found = self._database.read(_entries, self._limit, None, number - 1, 1, newest_first=False)
+        return next((entry for entry in found if entry.number == number), None)
 
     def polls_of(self, task_id: str) -> list[tuple[int, int]]:
         """Return time in ms and number of each query of a task, oldest first."""
@@ -231,12 +238,17 @@ def _read_state(connection: Connection) -> Row[Any]:
     return connection.execute(_state).one()
 
 
-def _entries(connection: Connection, shown: int, account: str | None, after: int, limit: int | None) -> list[Entry]:
-    after = max(after, _first_shown(connection, shown) - 1)
+def _entries(
+    connection: Connection, shown: int, account: str | None, after: int, limit: int | None, *, newest_first: bool
+) -> list[Entry]:
+    first = _first_shown(connection, shown) - 1
     found = _after if limit is None else _after.limit(limit)
+    if newest_first:
+        found = found.order_by(None).order_by(_j.number.desc())
+        found = found.where(_j.number < after) if after else found
     if account is not None:
         found = found.where(_j.account == account)
-    return [_read(row) for row in connection.execute(found, {"after": after})]
+    return [_read(row) for row in connection.execute(found, {"after": first if newest_first else max(after, first)})]
 
 
 def _first_shown(connection: Connection, shown: int) -> int:

@@ -52,6 +52,8 @@ if TYPE_CHECKING:
 
 CATCH_UP_EVERY = 500
 """Tasks, after which those are counted anew that have changed meanwhile, so that nobody who asks has to wait for many."""
+LARGE_ATTEMPT = 2000
+"""Bytes of an attempt from which on it is counted: a receiver that says little, as most do, costs no statement more."""
 LONGEST_MANGLED = 25
 """Digits of an id that may have passed through a float."""
 
@@ -376,6 +378,10 @@ class SqlStore:
         limits = self.settings(account)
         return limits.requests is None or self._database.note(windows.count_request, account, limits, now, self._most)
 
+    def count_accounts(self) -> int:
+        """Return how many accounts have made a task or have settings of their own."""
+        return self._database.read(accounts.count)
+
     def accounts(self, *, after: str = "", limit: int = PAGE) -> list[str]:
         """Return at most `limit` accounts that have made a task or have settings of their own, after one. Raises UnknownCursorError."""
         if after and not self._database.read(accounts.is_listed, after):
@@ -432,16 +438,30 @@ class SqlStore:
 
     def finish(self, delivery: Delivery, attempt: Attempt, *, retry_at: int | None, outcome: Outcome) -> None:
         """Note an attempt of a claimed delivery: another one follows at `retry_at`, or it is settled as `outcome`."""
-        self._database.write(deliveries.finish, delivery, attempt, retry_at=retry_at, outcome=outcome)
+        grown = self._database.write(deliveries.finish, delivery, attempt, retry_at=retry_at, outcome=outcome)
+        if abs(grown) > LARGE_ATTEMPT:
+            self._make_room(self._database.write(tasks.grow, delivery.task_id, grown))
         self.leases.let_go(delivery.fence)
 
     def resend(self, delivery_id: str) -> bool:
         """Make a settled delivery due once more; False if there is none of that id, or it is pending."""
         return self._database.write(deliveries.resend, delivery_id)
 
-    def deliveries(self, account: str | None = None, *, after: str = "", limit: int = PAGE) -> list[Delivery]:
-        """Return at most `limit` callbacks of an account or of all, oldest first, after that of an id. Raises UnknownCursorError."""
-        return self._database.read(deliveries.page, account, after, limit)
+    def deliveries(
+        self,
+        account: str | None = None,
+        *,
+        after: str = "",
+        limit: int = PAGE,
+        newest_first: bool = False,
+        outcome: str | None = None,
+    ) -> list[Delivery]:
+        """Return at most `limit` callbacks of an account or of all, after that of an id. Raises UnknownCursorError."""
+        return self._database.read(deliveries.page, account, after, limit, newest_first=newest_first, outcome=outcome)
+
+    def upcoming_deliveries(self, owner: str, limit: int) -> list[Delivery]:
+        """Return at most `limit` callbacks that are next by a clock, in order."""
+        return self._database.read(deliveries.upcoming, owner, limit)
 
     def deliveries_of(self, task_ids: Iterable[str]) -> dict[str, list[Delivery]]:
         """Return the callbacks of each of these tasks that has some, in the order in which they are made."""

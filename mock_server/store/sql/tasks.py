@@ -107,6 +107,15 @@ def add(connection: Connection, task: Task, clock: str) -> tuple[int, dict[str, 
     return number, {"tasks": 1, "bytes": size, status_name(status): 1}
 
 
+def grow(connection: Connection, task_id: str, size: int) -> dict[str, int]:
+    """Count more bytes to a task; return the sums."""
+    grown = update(tasks).where(tasks.c.task_id == task_id).values(size=tasks.c.size + size)
+    if not connection.execute(grown).rowcount:  # the task went meanwhile, and its bytes with it
+        return {}
+    totals.add(connection, {"bytes": size})
+    return totals.everything(connection)
+
+
 # Looking
 
 

@@ -16,9 +16,9 @@ def test_an_application_that_never_answers_is_given_up() -> None:
     async def app(*_: Any) -> None:
         await asyncio.Event().wait()
 
-    status, (error,) = post(app, URL, {}, b"{}", longest_s=0.05)
+    reply, (error,) = post(app, URL, {}, b"{}", longest_s=0.05)
 
-    assert status == 500
+    assert reply.status == 500
     assert str(error) == "the application did not answer a callback within 0.05 s"
 
 
@@ -31,7 +31,7 @@ def test_a_timeout_of_the_application_is_its_own() -> None:
 
 @pytest.mark.parametrize("wrong", [None, "app"])
 def test_what_is_no_application_is_named(wrong: object) -> None:
-    status, (error,) = post(wrong, URL, {}, b"{}")
+    reply, (error,) = post(wrong, URL, {}, b"{}")
 
-    assert status == 500
+    assert reply.status == 500
     assert "WSGI or ASGI application" in str(error)

@@ -21,6 +21,7 @@ from klingkit.mock_server.settings import Settings
 from klingkit.mock_server.simulator import Simulator
 from klingkit.mock_server.store import UnusableStateError
 from klingkit.mock_server.store.sql.opening import prepare
+from klingkit.mock_server.store.sql.tables import VERSION
 from tests.conftest import PATH, b64, body, data_of, png, subjects
 
 if TYPE_CHECKING:
@@ -93,8 +94,9 @@ def test_state_of_another_version_is_refused_until_it_is_to_be_forgotten(state_u
         connection.execute(text("UPDATE klingkit_state SET version = 7"))
         connection.execute(text("CREATE TABLE klingkit_of_then (id INTEGER)"))
 
-    assert "holds state of version 7, and this klingkit has version 1: give another place, or --state-reset" in refusal(
-        state_url
+    assert (
+        f"holds state of version 7, and this klingkit has version {VERSION}: give another place, or --state-reset"
+        in refusal(state_url)
     )
     assert prepare(Settings(state=state_url, seed=5), ClockState(START), anew=True) == 5
     with engine.begin() as connection:
