@@ -104,17 +104,24 @@ def as_json(contract: Contract, aspects: Iterable[Aspect]) -> dict[str, Any]:
             {
                 "kind": row.kind,
                 "name": row.name,
-                "aspect": row.aspect,
-                "says": row.says,
-                "grade": row.evidence.grade,
-                "source": row.evidence.source,
-                "title": contract.sources.entries[row.evidence.source]["title"],
-                "date": row.evidence.date,
-                "note": row.evidence.note,
+                **aspect_body(contract, row, row.evidence),
                 "assumptions": list(row.assumptions),
             }
             for row in rows
         ],
+    }
+
+
+def aspect_body(contract: Contract, aspect: Aspect, evidence: Evidence) -> dict[str, Any]:
+    """Return what an aspect says and how well it is known, by an evidence, as JSON."""
+    return {
+        "aspect": aspect.aspect,
+        "says": aspect.says,
+        "grade": evidence.grade,
+        "source": evidence.source,
+        "title": contract.sources.entries[evidence.source]["title"],
+        "date": evidence.date,
+        "note": evidence.note,
     }
 
 
