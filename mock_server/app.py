@@ -158,7 +158,15 @@ def _serve(simulator: Simulator, state: RequestState, operation_id: str, argumen
         error = contract.errors[scenario.error]
         raise ApiError(replace(error, http=scenario.http or error.http, message=scenario.message or error.message))
     base_url = _base_url(simulator, state.environ)
-    call = Call(contract, state.account, base_url, state.request_id, scenario, progression)
+    call = Call(
+        contract,
+        state.account,
+        base_url,
+        state.request_id,
+        scenario,
+        progression,
+        state.chosen.source if state.chosen else "",
+    )
     if state.body is not None:
         arguments["body"] = state.body
     elif operation_id in contract.requests:

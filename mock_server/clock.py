@@ -5,11 +5,28 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Literal, NamedTuple
 
 LATEST = 7_258_118_400_000
 """2200-01-01 00:00 UTC, as far as a clock goes."""
 START = 1_767_225_600_000
 """2026-01-01 00:00 UTC, where the clocks of tests begin."""
+
+
+KEPT_MOVES = 20
+"""Of each clock; the oldest goes first."""
+
+
+class Move(NamedTuple):
+    """What somebody did to a clock. All in ms."""
+
+    machine: int
+    """The machine's time when it was done."""
+    start: int
+    """What the clock showed then."""
+    end: int
+    """What it showed when that was done; the same unless it was advanced."""
+    by: Literal["freeze", "advance", "resume"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .clock import Machine, iso
+from .clock import KEPT_MOVES, Machine, Move, iso
 
 if TYPE_CHECKING:
     from .clock import ClockState
@@ -37,13 +37,37 @@ class Clocks:
 
     def freeze(self, owner: str = SERVER) -> int:
         """Stand still from now on; return the time."""
+        is_news = self.state(owner).standing is None
+        now = self.stop(owner)
+        if is_news:
+            self._store.note_move(owner, Move(self.machine(), now, now, "freeze"))
+        return now
+
+    def stop(self, owner: str = SERVER) -> int:
+        """Do the same for a journey, of which `note_journey` tells."""
         machine = self.machine()
         return self._store.change_clock(owner, machine, lambda clock: clock.frozen(machine)).at(machine)
 
+    def note_journey(self, owner: str, start: int) -> None:
+        """Note that a clock has come from a moment to where it stands."""
+        if (now := self.now(owner)) > start:
+            self._store.note_move(owner, Move(self.machine(), start, now, "advance"))
+
     def resume(self, owner: str = SERVER) -> None:
         """Go on from where it is, as fast as the machine's."""
+        is_news = self.state(owner).standing is not None
         machine = self.machine()
-        self._store.change_clock(owner, machine, lambda clock: clock.running(machine))
+        now = self._store.change_clock(owner, machine, lambda clock: clock.running(machine)).at(machine)
+        if is_news:
+            self._store.note_move(owner, Move(machine, now, now, "resume"))
+
+    def moves(self, account: str = SERVER) -> list[Move]:
+        """Return the last moves of the clock that an account follows, oldest first; before it had one of its own, of the server's."""
+        owner = self.owner(account)
+        own = self._store.moves(owner)
+        if owner == SERVER or len(own) == KEPT_MOVES:
+            return own
+        return [move for move in self._store.moves(SERVER) if not own or move.machine < own[0].machine] + own
 
     def move_to(self, moment: int, owner: str = SERVER) -> None:
         """Stand still at a moment. Raises ValueError if that lies in the past, or after LATEST."""

@@ -33,6 +33,8 @@ class Call:
     request_id: str
     scenario: Scenario | None
     progression: str | None
+    scenario_source: str = ""
+    """Where the scenario came from."""
 
 
 def create_task(
@@ -48,6 +50,7 @@ def create_task(
         request_id=call.request_id,
         scenario=call.scenario,
         progression=call.progression,
+        scenario_source=call.scenario_source,
     )
     return view, create_data(view)
 

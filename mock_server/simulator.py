@@ -166,6 +166,7 @@ class Simulator:
         request_id: str = "",
         scenario: Scenario | None = None,
         progression: str | None = None,
+        scenario_source: str = "",
     ) -> Snapshot:
         """Judge the request of an operation that creates, and submit its task; the answer always shows the first status.
 
@@ -194,6 +195,7 @@ class Simulator:
             "watermark": bool((body.get("watermark_info") or {}).get("enabled")),
             "progression": progression or self.store.settings(account).progression,
             "scenario": scenario,
+            "scenario_source": scenario_source,
         }
 
         def drawn(now: int, chance: ChanceState, tries: int) -> Task:

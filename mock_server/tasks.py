@@ -85,6 +85,8 @@ class Task:
     """One of `progressions.py`."""
     scenario: Scenario | None = None
     """The one that applied to its create."""
+    scenario_source: str = ""
+    """Where that one came from: `prefer`, `queue`, `prompt`, `account` or `server`; empty if it is not known."""
     chance: int = 0
     """What all that is left to chance of it is drawn from (`chance.py`)."""
     moved_at: tuple[int, ...] = field(default=())

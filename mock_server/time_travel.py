@@ -90,10 +90,13 @@ class Traveller:
         with self.turns.journey(owner, bounded=self._callbacks.in_background) as journey:
             self._store.refresh()  # the turn may have come late
             clocks.check(destination(clocks.now(owner)), owner)
-            now = clocks.freeze(owner)  # before attempts that have begun are waited for: that takes time
+            now = clocks.stop(owner)  # before attempts that have begun are waited for: that takes time
             moment = max(now, destination(now))
-            with self._callbacks.held(owner):
-                return self._go(journey, now, moment, done)
+            try:
+                with self._callbacks.held(owner):
+                    return self._go(journey, now, moment, done)
+            finally:
+                clocks.note_journey(owner, now)
 
     def _go(self, journey: Journey, now: int, moment: int, done: Callable[[], bool] | None) -> list[Event]:
         """Let the earliest of what is ahead happen, again and again: on the agenda or a callback, the agenda first."""

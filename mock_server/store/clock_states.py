@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict, deque
 from typing import TYPE_CHECKING
 
+from ..clock import KEPT_MOVES
 from ..clocks import SERVER
 from .store import TooManyError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..clock import ClockState
+    from ..clock import ClockState, Move
+
+
+MOST_MOVED = 500
+"""Clocks of which it is known what was done to them: about 4 kB each."""
 
 
 class ClockStates:
@@ -20,6 +26,7 @@ class ClockStates:
         self.server = start
         self.own: dict[str, ClockState] = {}
         self._most = most
+        self._moves: OrderedDict[str, deque[Move]] = OrderedDict()
 
     def of(self, account: str) -> tuple[str, ClockState]:
         """Return whose clock an account follows, and how it goes. It needs no lock."""
@@ -46,3 +53,16 @@ class ClockStates:
     def forget(self, account: str) -> None:
         """Let an account follow the server's again."""
         self.own.pop(account, None)
+        self._moves.pop(account, None)
+
+    def note(self, owner: str, move: Move) -> None:
+        """Note what was done to a clock; that of the server is the last to be forgotten."""
+        self._moves.setdefault(owner, deque(maxlen=KEPT_MOVES)).append(move)
+        self._moves.move_to_end(owner)
+        if len(self._moves) > MOST_MOVED:
+            self._moves.move_to_end(SERVER) if SERVER in self._moves else None
+            self._moves.popitem(last=False)
+
+    def moves(self, owner: str) -> list[Move]:
+        """Return what was done to a clock, oldest first."""
+        return list(self._moves.get(owner, ()))

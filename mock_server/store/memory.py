@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ..account_settings import AccountSettings
     from ..agenda import Place
     from ..chance import ChanceState
+    from ..clock import Move
     from ..deliveries import Attempt, Delivery, Outcome
     from ..scenario import Scenario
     from ..settings import Settings
@@ -293,6 +294,16 @@ class MemoryStore:
     def own_clocks(self) -> int:
         """Return how many accounts have a clock of their own."""
         return len(self._clocks.own)
+
+    def note_move(self, owner: str, move: Move) -> None:
+        """Note what was done to a clock."""
+        with self._lock:
+            self._clocks.note(owner, move)
+
+    def moves(self, owner: str) -> list[Move]:
+        """Return what was done to a clock, oldest first."""
+        with self._lock:
+            return self._clocks.moves(owner)
 
     def change_clock(self, owner: str, machine: int, change: Callable[[ClockState], ClockState]) -> ClockState:
         """Change a clock; an account that has none of its own gets one, which begins as the server's. Raises as `change` does, and TooManyError."""

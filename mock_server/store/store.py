@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ..agenda import Due, Place
     from ..cache import ByteCache
     from ..chance import ChanceState
-    from ..clock import ClockState
+    from ..clock import ClockState, Move
     from ..deliveries import Attempt, Delivery, Outcome
     from ..scenario import Scenario
     from ..tasks import Task
@@ -229,6 +229,14 @@ class Store(Protocol):
 
         An account that has none of its own gets one, which begins as the server's. Raises TooManyError, and what `change` raises.
         """
+        ...
+
+    def note_move(self, owner: str, move: Move) -> None:
+        """Note what was done to a clock; of each the last KEPT_MOVES are kept, and of very many clocks those of the last ones."""
+        ...
+
+    def moves(self, owner: str) -> list[Move]:
+        """Return what was done to a clock, oldest first."""
         ...
 
     def own_clocks(self) -> int:

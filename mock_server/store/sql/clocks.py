@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import bindparam, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 
-from ...clock import ClockState
-from .tables import clocks
+from ...clock import KEPT_MOVES, ClockState, Move
+from .tables import clocks, moves
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -52,7 +52,26 @@ def lock(connection: Connection, owner: str) -> ClockState | None:
 
 def remove(connection: Connection, owner: str) -> bool:
     """Let an account follow the server's clock again; False if it does already."""
+    connection.execute(delete(moves).where(moves.c.owner == owner))
     return connection.execute(delete(clocks).where(_k.owner == owner)).rowcount > 0
+
+
+_last_moves = select(moves).where(moves.c.owner == bindparam("whose")).order_by(moves.c.number.desc()).limit(KEPT_MOVES)
+
+
+def note_move(connection: Connection, owner: str, move: Move) -> None:
+    """Note what was done to a clock, and forget what is too long ago."""
+    connection.execute(insert(moves), {"owner": owner, **move._asdict()})
+    kept = select(_last_moves.subquery().c.number)
+    connection.execute(
+        delete(moves).where(moves.c.owner == bindparam("whose"), moves.c.number.not_in(kept)), {"whose": owner}
+    )
+
+
+def moves_of(connection: Connection, owner: str) -> list[Move]:
+    """Return what was done to a clock, oldest first."""
+    rows = connection.execute(_last_moves, {"whose": owner}).all()
+    return [Move(row.machine, row.start, row.end, row.by) for row in reversed(rows)]
 
 
 def own(connection: Connection) -> int:

@@ -27,6 +27,7 @@ FORGOTTEN = (
     tables.deliveries,
     tables.callers,
     tables.clocks,
+    tables.moves,
 )
 
 

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from ...agenda import Due, Place
     from ...chance import ChanceState
-    from ...clock import ClockState
+    from ...clock import ClockState, Move
     from ...deliveries import Attempt, Delivery, Outcome
     from ...scenario import Scenario
     from ...settings import Settings
@@ -287,6 +287,14 @@ class SqlStore:
         state = self._database.write(changing_clocks.change, owner, change, self._most)
         self.refresh()
         return state
+
+    def note_move(self, owner: str, move: Move) -> None:
+        """Note what was done to a clock."""
+        self._database.note(clocks.note_move, owner, move)
+
+    def moves(self, owner: str) -> list[Move]:
+        """Return what was done to a clock, oldest first."""
+        return self._database.read(clocks.moves_of, owner)
 
     def own_clocks(self) -> int:
         """Return how many accounts have a clock of their own."""

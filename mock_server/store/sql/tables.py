@@ -274,6 +274,19 @@ clocks = Table(
     Column("offset", BigInteger, nullable=False),
 )
 
+moves = Table(
+    f"{PREFIX}moves",
+    metadata,
+    Column("number", Number, primary_key=True),
+    Column("owner", Name, nullable=False),
+    Column("machine", BigInteger, nullable=False),
+    Column("start", BigInteger, nullable=False),
+    Column("end", BigInteger, nullable=False),
+    Column("by", String, nullable=False),
+)
+"""What was done to the clocks."""
+Index(f"{PREFIX}moves_of_owner", moves.c.owner, moves.c.number)
+
 journal = Table(
     f"{PREFIX}journal",
     metadata,
