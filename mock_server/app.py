@@ -25,7 +25,8 @@ from .api_paths import ApiPaths
 from .auth import account_of, authenticate, check_enabled
 from .body import read_json_object
 from .clocks import clock_text
-from .control.routes import METRICS_PATH, PREFIX, control_routes
+from .control.guard import METRICS_PATH, PREFIX
+from .control.routes import control_routes
 from .counts import STORE_ERRORS
 from .field_hints import unknown_fields
 from .foreign_pages import refusal_for_api

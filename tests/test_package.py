@@ -18,7 +18,12 @@ SOURCES = {
     if file.suffix == ".py" or file.name == "py.typed"
 }
 OVERLAYS = {f"klingkit/contract/overlays/{file.name}" for file in (ROOT / "contract/overlays").iterdir()}
-SHIPPED = SOURCES | OVERLAYS | {"klingkit/openapi.yaml", "klingkit/mock_server/control/control.yaml"}
+PAGE = {
+    f"klingkit/mock_server/page/{folder}/{file.name}"
+    for folder in ("templates", "static")
+    for file in (ROOT / "mock_server/page" / folder).iterdir()
+}
+SHIPPED = SOURCES | OVERLAYS | PAGE | {"klingkit/openapi.yaml", "klingkit/mock_server/control/control.yaml"}
 
 
 def test_the_wheel_ships_the_sources_the_contract_and_nothing_else(tmp_path: Path) -> None:

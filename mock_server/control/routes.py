@@ -1,8 +1,7 @@
-"""What the simulator serves beside the API, under `/_mock`: the control API of `control.yaml`, and the result pictures."""
+"""What the simulator serves beside the API, under `/_mock`: the control API of `control.yaml`, its page, and the result pictures."""
 
 from __future__ import annotations
 
-import hmac
 import json
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -14,13 +13,12 @@ from werkzeug.routing import Map, Rule
 from klingkit.contract import ApiError
 
 from ..auth import account_of, is_accepted
-from ..foreign_pages import refusal_for_control
 from ..simulator import ResultExpiredError
 from ..task_bodies import PICTURE_PATH, WATERMARKED_PATH
 from . import about
 from .asking import ControlError, account_named
 from .document import control_operations, control_parameters
-from .index_page import index_page
+from .guard import COOKIE, PREFIX, guard
 from .operations import Operations
 
 if TYPE_CHECKING:
@@ -28,8 +26,6 @@ if TYPE_CHECKING:
 
     from ..simulator import Simulator
 
-PREFIX = "/_mock"
-METRICS_PATH = f"{PREFIX}/metrics"
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
@@ -41,11 +37,15 @@ def control_routes(simulator: Simulator) -> Blueprint:
     @routes.get(PREFIX)
     @routes.get(PREFIX + "/")
     def index() -> Response:
-        """Answer everybody, as a page for a browser."""
-        found = about.get_index(simulator, None)
-        if request.accept_mimetypes.best_match(("application/json", "text/html")) == "text/html":
-            return Response(index_page(found), mimetype="text/html")
-        return _json(found, 200)
+        """Answer everybody; a browser gets the first screen of the page."""
+        if simulator.settings.control and _is_browser():
+            return page()
+        return _json(about.get_index(simulator, None), 200)
+
+    def page() -> Response:
+        from ..page.routes import answer  # noqa: PLC0415 - who does not look at it does not wait for it
+
+        return answer(operations, simulator.settings)
 
     @routes.get(PREFIX + "/health")
     def health() -> Response:
@@ -59,12 +59,13 @@ def control_routes(simulator: Simulator) -> Blueprint:
         abort(404)
 
     if simulator.settings.control:
+        routes.add_url_rule(PREFIX + "/page/<path:_>", "page", lambda _: page(), methods=("GET", "POST"))
 
         @routes.route(PREFIX + "/<path:_>", methods=METHODS)
         def control(_: str) -> Response:
             """Carry out an operation of the control API."""
             try:
-                _guard(simulator)
+                guard(request.environ, simulator.settings, request.cookies.get(COOKIE, ""))
                 operation_id, arguments = _paths().bind("").match(request.path, request.method)
                 if operation_id == "get_metrics":
                     text, content_type = about.get_metrics(simulator, None, accept=request.headers.get("Accept", ""))
@@ -110,16 +111,8 @@ def _paths() -> Map:
     return Map(rules, redirect_defaults=False, strict_slashes=False)
 
 
-def _guard(simulator: Simulator) -> None:
-    """Refuse whoever has no token, every page of another origin, and what a simulator sends."""
-    if refusal := refusal_for_control(request.environ, simulator.settings):
-        raise ControlError(refusal, 403)
-    token = simulator.settings.control_token
-    given = request.headers.get("Klingkit-Token", "")
-    if request.path == METRICS_PATH and not given:  # what scrapes can send a bearer, and often no header of ours
-        given = request.headers.get("Authorization", "").removeprefix("Bearer ")
-    if token and not hmac.compare_digest(token.encode(), given.encode()):
-        raise ControlError("the control API wants its token in the header Klingkit-Token", 403)
+def _is_browser() -> bool:
+    return request.accept_mimetypes.best_match(("application/json", "text/html")) == "text/html"
 
 
 def _account(simulator: Simulator, arguments: dict[str, Any], operation_id: str) -> str | None:

@@ -14,7 +14,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-from ..control.routes import PREFIX
+from ..control.guard import PREFIX
 from ..counts import CONNECTIONS
 from ..request_state import CRASH, FAULT
 from .connection import BODY_S, HANDED_OVER, LARGE

@@ -1,0 +1,133 @@
+"""The page over HTTP: who may see it, screens and their live parts, forms, and static files. Loaded when somebody asks for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from flask import Response, request
+
+from ..control.asking import ControlError
+from ..control.document import control_operations
+from ..control.guard import COOKIE, PREFIX, TokenMissingError, guard, pass_for
+from .ask import HOME, PAGES, Ask, Outcome
+from .doing import call_of
+from .rendering import refused, screen, static_files, tag
+from .screens import SCREENS
+
+if TYPE_CHECKING:
+    from ..control.operations import Operations
+    from ..settings import Settings
+
+SAFE = {
+    "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; object-src 'none'",
+    "X-Content-Type-Options": "nosniff",
+    # `no-referrer` would take the Origin from our own forms too, which the guard looks at
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+FOR_EVER = "public, max-age=31536000, immutable"
+
+
+def answer(operations: Operations, settings: Settings) -> Response:
+    """Answer a request for `/_mock/` or below `/_mock/page/`."""
+    path = request.path.removeprefix(PAGES) if request.path.startswith(PAGES) else ""
+    if path.startswith("static/"):
+        return _static(path.rpartition("/")[2])
+    if path == "token" and request.method == "POST":
+        return _let_in(settings)
+    try:
+        guard(request.environ, settings, request.cookies.get(COOKIE, ""))
+        if request.method == "POST":
+            return _page(*_done(operations, path))
+        return _shown(operations, path)
+    except TokenMissingError:
+        return _page(refused("This page wants the control token", wants_token=True, back=_back(request.full_path)), 403)
+    except ControlError as error:
+        back = _back(request.full_path) if error.http == 403 else HOME
+        return _page(refused(str(error), wants_token=False, foreign=error.http == 403, back=back), error.http)
+
+
+def _shown(operations: Operations, path: str) -> Response:
+    ask = _ask(operations, path, dict(request.args.items()))
+    if "HX-Request" not in request.headers:
+        return _page(*screen(ask))
+    html, http = screen(ask, polled=True)
+    now = tag(html)
+    response = Response(status=304) if request.headers.get("HX-PTag") == now else _page(html, http)
+    response.headers["HX-PTag"] = now
+    return response
+
+
+def _ask(operations: Operations, path: str, query: dict[str, str], outcome: Outcome | None = None) -> Ask:
+    name, _, rest = path.partition("/")
+    if (name or "tasks") not in SCREENS:
+        raise ControlError(f"there is no screen {name[:60]!r}", 404)
+    return Ask(name or "tasks", rest, query, operations.call, outcome)
+
+
+def _done(operations: Operations, path: str) -> tuple[str, int]:
+    """Carry out the operation of a form; return the screen that it stood on, with what came of it."""
+    kind, _, operation_id = path.partition("/")
+    if kind != "do" or operation_id not in control_operations():
+        raise ControlError("there is nothing that could be done", 404)
+    fields = dict(request.form.items())
+    outcome, http = _outcome(operations, operation_id, fields), 200
+    if outcome.error:
+        http = 400
+    back = urlsplit(_back(fields.get("back", "")))
+    path = unquote(back.path.removeprefix(PAGES)) if back.path.startswith(PAGES) else ""
+    html, _ = screen(_ask(operations, path, dict(parse_qsl(back.query, keep_blank_values=True)), outcome))
+    return html, http
+
+
+def _outcome(operations: Operations, operation_id: str, fields: dict[str, str]) -> Outcome:
+    try:
+        arguments, body = call_of(operation_id, fields)
+        done = operations.call(operation_id, fields.get("account") or None, arguments, body)
+    except ControlError as error:
+        return Outcome(operation_id, fields, error=str(error))
+    return Outcome(operation_id, fields, done)
+
+
+def _let_in(settings: Settings) -> Response:
+    """Give a browser a cookie for the token that a person has typed."""
+    back = _back(request.form.get("back", ""))
+    try:
+        guard({**request.environ, "HTTP_KLINGKIT_TOKEN": request.form.get("token", "")}, settings)
+    except TokenMissingError:
+        return _page(refused("That is not the control token", wants_token=True, back=back), 403)
+    except ControlError as error:
+        return _page(refused(str(error), wants_token=False, foreign=True, back=back), error.http)
+    response = Response(status=303, headers={"Location": back})
+    if given := pass_for(request.form.get("token", ""), settings):
+        response.set_cookie(COOKIE, given, httponly=True, samesite="Strict", path=PREFIX)
+    return response
+
+
+def _back(address: str) -> str:
+    """Return an address of ours as it came; for any other that of the first screen."""
+    path = urlsplit(address).path if address.startswith((PAGES, f"{HOME}?")) and "\\" not in address else ""
+    name = path.removeprefix(PAGES).partition("/")[0]
+    ours = path == HOME or (path.startswith(PAGES) and name in SCREENS)
+    return address.rstrip("?") if ours and address.isprintable() else HOME
+
+
+def _static(name: str) -> Response:
+    if name not in static_files():
+        return Response(status=404)
+    data, media_type, digest = static_files()[name]
+    response = Response(data, mimetype=media_type)
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Cache-Control"] = FOR_EVER
+    response.set_etag(digest)
+    response.make_conditional(request.environ)
+    return response
+
+
+def _page(html: str, http: int = 200) -> Response:
+    response = Response(html, http, mimetype="text/html")
+    response.headers.extend(SAFE)
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["Vary"] = "Accept, Cookie, HX-Request"
+    return response

@@ -1,0 +1,36 @@
+"""The screens of the page, in the order of its navigation. A screen is a module with a function `show`, and a template of its name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from . import api, tasks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .ask import Ask
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """One screen; its address is `/_mock/page/NAME`, its template `NAME.html`."""
+
+    name: str
+    title: str
+    show: Callable[[Ask], dict[str, Any]]
+    """Returns the values for the template. Raises ControlError."""
+    live: bool = True
+    """Whether what it shows changes by itself."""
+    under: str = ""
+    """Name of the screen from which it is reached, where it does not stand in the navigation."""
+
+
+SCREENS = {
+    screen.name: screen
+    for screen in (
+        Screen("tasks", "Tasks", tasks.show),
+        Screen("api", "API", api.show, live=False),
+    )
+}
