@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 PLACES = {
     "serve": "simulator_commands",
     "scenarios": "simulator_commands",
-    "advice": "simulator_commands",
+    "advice": "watching_commands",
     "listen": "simulator_commands",
     "contract": "contract_documents",
     "assumptions": "assumption_commands",
@@ -36,6 +36,18 @@ PLACES = {
     "get": "client_commands",
     "wait": "client_commands",
     "list": "client_commands:list_tasks",
+    "tasks": "watching_commands",
+    "task": "watching_commands",
+    "callbacks": "watching_commands",
+    "journal": "watching_commands",
+    "clock": "steering_commands",
+    "advance": "steering_commands",
+    "freeze": "steering_commands",
+    "resume": "steering_commands",
+    "queue": "steering_commands",
+    "account": "steering_commands",
+    "reset": "steering_commands",
+    "completion": "completing",
 }
 """Module of each command, and its name there if that is another."""
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .command_errors import CommandFailed, WrongUsage
+from .completing import complete
 from .contract_option import contract_option
 from .ending import BUG, ends_well, say
 from .environment import environment
@@ -57,7 +58,7 @@ def rules(*, contract: Contract, as_json: bool) -> None:
 
 
 @click.command(short_help="List the cases that test the rules.")
-@click.argument("case_id", required=False, metavar="[CASE]")
+@click.argument("case_id", required=False, metavar="[CASE]", shell_complete=complete("case"))
 @contract_option
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 def cases(case_id: str | None, *, contract: Contract, as_json: bool) -> None:
@@ -194,7 +195,7 @@ def exit_code(report: Report) -> int:
 
 
 @click.command(short_help="Test the contract kit with simulators that are wrong.")
-@click.argument("names", nargs=-1, metavar="[MUTANT]...")
+@click.argument("names", nargs=-1, metavar="[MUTANT]...", shell_complete=complete("mutant"))
 @contract_option
 @click.option("--seed", type=int, default=0, show_default=True, help="What is drawn at random follows from it.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")

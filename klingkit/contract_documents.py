@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .command_errors import CommandFailed, WrongUsage
+from .completing import complete
 
 if TYPE_CHECKING:
     from klingkit.contract import Contract
@@ -45,7 +46,7 @@ def list_contracts(*, as_json: bool) -> None:
 
 
 @contract.command(short_help="Print a contract as an OpenAPI document.")
-@click.argument("name", metavar="NAME")
+@click.argument("name", metavar="NAME", shell_complete=complete("contract"))
 @click.option("--plain-generation", is_flag=True, help="With what CometAPI makes of a create without subject pictures.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, not YAML.")
 def show(name: str, *, plain_generation: bool, as_json: bool) -> None:
@@ -69,8 +70,8 @@ def show(name: str, *, plain_generation: bool, as_json: bool) -> None:
 
 
 @contract.command(short_help="Say what a caller of one contract meets in another.")
-@click.argument("a", metavar="A")
-@click.argument("b", metavar="B")
+@click.argument("a", metavar="A", shell_complete=complete("contract"))
+@click.argument("b", metavar="B", shell_complete=complete("contract"))
 @click.option(
     "--format", "form", type=click.Choice(FORMATS), default="text", show_default=True, help="How it is printed."
 )

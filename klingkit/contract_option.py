@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .command_errors import WrongUsage
+from .completing import complete
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +22,7 @@ def contract_option(command: Callable[..., Any]) -> Any:
         metavar="NAME",
         default="cometapi",
         show_default=True,
+        shell_complete=complete("contract"),
         callback=lambda _, __, text: contract_of(text),
         help="`klingkit contract list` has them; +plain-generation after the name adds that.",
     )(command)

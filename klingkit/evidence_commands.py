@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .command_errors import CommandFailed, WrongUsage
+from .completing import complete
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,7 +24,13 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 
 @click.command(short_help="Say of every behaviour how well it is known.")
 @click.argument("words", nargs=-1, metavar="[WORD]...")
-@click.option("--contract", "choice", metavar="NAME", help="Another contract; `klingkit contract list` has them.")
+@click.option(
+    "--contract",
+    "choice",
+    metavar="NAME",
+    shell_complete=complete("contract"),
+    help="Another contract; `klingkit contract list` has them.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--pin", "to", type=FILE, metavar="FILE", help="Write down what tests rest on; needs --met.")
 @click.option("--met", type=FILE, metavar="FILE", help="What `pytest --klingkit-coverage-json FILE` has written.")

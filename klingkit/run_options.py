@@ -14,6 +14,7 @@ import click
 from click.core import ParameterSource
 
 from .command_errors import WrongUsage, money
+from .completing import complete
 from .contract_option import contract_option
 from .ending import say
 from .secret_options import secret_option
@@ -46,7 +47,7 @@ def run_options(command: Any) -> Any:
         click.option("--budget", type=money, metavar="USD", default="0", show_default=True, help="What may be spent."),
         click.option("--plan", is_flag=True, help="Say what would be sent and what it costs, and send nothing."),
         click.option("--real", is_flag=True, help="Needed for anything that is not on this machine."),
-        click.option("--only", metavar="RULE", help="Only the cases of one rule."),
+        click.option("--only", metavar="RULE", shell_complete=complete("rule"), help="Only the cases of one rule."),
         click.option("--seed", type=int, default=0, show_default=True, help="What is drawn at random follows from it."),
     ):
         command = option(command)

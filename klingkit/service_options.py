@@ -109,7 +109,7 @@ def connected(service: ServiceOptions) -> Iterator[KlingClient]:
     from klingkit.client import InputError, KlingClient
 
     url = service.url
-    host, port = _place(url)
+    host, port = place(url)
     local = host in {"localhost", "::1"} or host.startswith("127.")
     if not service.keyed and not local:
         raise WrongUsage(f"no key for {host or url}: {service.where_a_key_goes}")
@@ -138,15 +138,15 @@ def as_options(message: str) -> str:
     return re.sub(r"ha(s|ve) it$", r"ha\1 it: choose one with --contract", named)
 
 
-def _place(url: str) -> tuple[str, int]:
+def place(url: str, option: str = "--base-url") -> tuple[str, int]:
     """Return host and port of a URL. Raises WrongUsage for what is none."""
     if not url.lower().startswith(("http://", "https://")):
-        raise WrongUsage(f"--base-url {url!r} does not begin with http:// or https://")
+        raise WrongUsage(f"{option} {url!r} does not begin with http:// or https://")
     try:
         parts = urlsplit(url)
         port = parts.port or (443 if parts.scheme == "https" else 80)
     except ValueError:
-        raise WrongUsage(f"--base-url {url!r} is not a URL") from None
+        raise WrongUsage(f"{option} {url!r} is not a URL") from None
     if parts.username is not None:
-        raise WrongUsage("leave user and password out of --base-url, since it is shown: set a key instead")
+        raise WrongUsage(f"leave user and password out of {option}, since it is shown: set a key instead")
     return parts.hostname or "", port

@@ -15,13 +15,14 @@ import click
 
 from klingkit.mock_server.settings import Settings
 
-from .command_errors import LOCAL, CommandFailed, WrongUsage, finite, money
+from .command_errors import CommandFailed, WrongUsage, finite, money
+from .completing import complete
 from .contract_option import contract_option
 from .idle_options import refuse_idle
 from .secret_options import secret_option
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from decimal import Decimal
 
     from klingkit.contract import Contract
@@ -31,8 +32,6 @@ SIZES = {"": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3}
 DEFAULTS = Settings()
 """Of the server: an option takes its default from here, so that it is given once."""
 PLAIN = "plain-generation"
-SHOWN = 3
-"""Requests that are shown of those with equal advice."""
 
 
 def parse_size(text: str) -> int:
@@ -140,6 +139,7 @@ def serve_option(name: str, *names: str, **settings: Any) -> Callable[[Any], Any
     default=DEFAULTS.contract,
     show_default=True,
     metavar="NAME",
+    shell_complete=complete("served"),
     help="What is served: cometapi, cometapi-2026, kling, or all of them, told apart by path; +plain-generation and +ID=ALTERNATIVE "
     "after the name are --plain-generation and --assume.",
 )
@@ -152,6 +152,7 @@ def serve_option(name: str, *names: str, **settings: Any) -> Callable[[Any], Any
     "--assume",
     multiple=True,
     metavar="ID=ALTERNATIVE",
+    shell_complete=complete("assume"),
     help="Answer an open question so; repeat for more. `klingkit assumptions` lists them.",
 )
 @serve_option(
@@ -238,11 +239,16 @@ def serve_option(name: str, *names: str, **settings: Any) -> Callable[[Any], Any
     callback=host_names,
     help="Call back to this host too; repeat for more.",
 )
-@serve_option("--scenario", help="Default scenario of creates; `klingkit scenarios` lists them.")
+@serve_option(
+    "--scenario",
+    shell_complete=complete("scenario"),
+    help="Default scenario of creates; `klingkit scenarios` lists them.",
+)
 @serve_option(
     "--progression",
     default=DEFAULTS.account.progression,
     show_default=True,
+    shell_complete=complete("progression"),
     help="What moves tasks along: time, polls or manual.",
 )
 @serve_option(
@@ -258,6 +264,7 @@ def serve_option(name: str, *names: str, **settings: Any) -> Callable[[Any], Any
     "--callback-retries",
     default=DEFAULTS.account.callback_retries,
     show_default=True,
+    shell_complete=complete("retry_schedule"),
     help="Retry schedule of callbacks.",
 )
 @serve_option(
@@ -421,61 +428,21 @@ def check_recording(folder: str, served: str) -> None:
 
 @click.command(short_help="List the scenarios.")
 @contract_option
-def scenarios(*, contract: Contract) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
+def scenarios(*, contract: Contract, as_json: bool) -> None:
     """List the scenarios: what each does, and the argument that it takes."""
     from klingkit.mock_server.scenario_choice import CHOOSE
     from klingkit.mock_server.scenarios import scenario_table
 
     rows = scenario_table(contract).values()
+    if as_json:
+        click.echo(json.dumps([{"name": row.name, "summary": row.summary, "argument": row.argument} for row in rows]))
+        return
     width = max(len(row.name) for row in rows)
     for row in rows:
         argument = f" (ARGUMENT: {row.argument})" if row.argument else ""
         click.echo(f"{row.name:{width}}  {row.summary}{argument}")
     click.echo(f"\nIn the header `Prefer: scenario=NAME`, as [[NAME]] in the prompt, or by the control API; {CHOOSE}.")
-
-
-def advice_lines(found: list[dict[str, Any]]) -> Iterator[str]:
-    """Yield advice with what it is about: of what is to be done about many requests, the first three."""
-    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for hint in found:
-        groups.setdefault((hint["kind"], hint["do"]), []).append(hint)
-    for (kind, do), hints in groups.items():
-        for hint in hints[:SHOWN]:
-            yield f"{kind} (request {hint['request']}): {hint['text']}"
-        if len(hints) > SHOWN:
-            yield f"{kind}: {len(hints) - SHOWN} more, which --json lists"
-        yield f"  {do}"
-
-
-@click.command(short_help="Name likely mistakes of a client.")
-@click.option("--base-url", envvar="COMETAPI_BASE_URL", show_envvar=True, default=LOCAL, show_default=True)
-@secret_option("--key", variable="KLINGKIT_ACCOUNT_KEY", help_text="Only of the account of this key.")
-@secret_option("--control-token", variable="KLINGKIT_CONTROL_TOKEN", help_text="If the simulator has one.")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
-def advice(base_url: str, key: str | None, control_token: str | None, *, as_json: bool) -> None:
-    """Name likely mistakes of a client, as the simulator's journal shows them; exits with 1 if there are any."""
-    from klingkit.contract.printable import printable
-    from klingkit.mock_server.control.asking import ControlError
-    from klingkit.mock_server.control.client import Control
-
-    try:
-        control = Control.over_http(base_url, key=key, token=control_token)
-        requests = len(control.journal())
-        found = control.advice()
-    except (ControlError, ConnectionError) as error:
-        raise WrongUsage(str(error)) from None
-    if not requests:
-        raise WrongUsage(
-            "no requests" + (" of that key" if key else "") + " have come yet, so there is nothing to judge"
-        )
-    if as_json:
-        click.echo(json.dumps(found))
-    elif not found:
-        click.echo(f"no mistakes found; requests: {requests}")
-    for line in () if as_json else advice_lines(found):
-        click.echo(printable(line))
-    if found:
-        raise click.exceptions.Exit(CommandFailed.exit_code)
 
 
 @click.command(short_help="Receive and print callbacks.")

@@ -63,6 +63,10 @@ class Control:
 
         return cls(send)
 
+    def index(self) -> Json:
+        """Return contract, version, and every operation that there is."""
+        return self._object("get_index")
+
     def health(self) -> Json:
         """Tell that it runs, what it follows, since when, and what it holds."""
         return self._object("get_health")
@@ -212,7 +216,7 @@ def _send(url: str, headers: dict[str, str], operation_id: str, arguments: Json,
             method, address, headers=headers, body=data, timeout=90, retries=False, redirect=False
         )
         answer = json.loads(response.data)
-    except (urllib3.exceptions.HTTPError, ValueError):
+    except (urllib3.exceptions.HTTPError, ValueError, RecursionError):
         raise ConnectionError(f"{url}: nothing there answers as klingkit does") from None
     if response.status != 200:
         message = answer.get("error") if isinstance(answer, dict) else None

@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 from pytest_httpserver import HTTPServer
 
 from klingkit.cli import main
-from tests.conftest import PATH, URL, b64, body, png, serving, subjects
+from tests.conftest import PATH, URL, b64, body, png, subjects
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,13 +40,6 @@ def files(tmp_path: Path) -> list[str]:
         (tmp_path / name).write_bytes(png(300, 300, colour))
         names.append(str(tmp_path / name))
     return names
-
-
-@pytest.fixture(scope="session")
-def slow_server() -> Iterator[Running]:
-    """Its tasks take longer than any test."""
-    with serving("--speed", "0.001") as running:
-        yield running
 
 
 def run(*arguments: str) -> Result:
@@ -270,7 +263,7 @@ def test_a_secret_from_the_environment_is_used(server: Running, monkeypatch: pyt
     monkeypatch.setenv("KLINGKIT_CALLBACK_SECRET", "!")
     assert "must be Base64" in one_line(run("listen", "--port", "0"), 2)
     monkeypatch.setenv("KLINGKIT_ACCOUNT_KEY", "an-account-that-asked-nothing")
-    assert "no requests of that key" in one_line(run("advice", "--base-url", server.url), 2)
+    assert "no requests of that account" in one_line(run("advice", "--base-url", server.url), 2)
 
 
 @pytest.mark.parametrize("command", ["get", "wait"])

@@ -1,0 +1,81 @@
+"""Tables and lines for people, of what a simulator says: it is shown, fits the terminal, and does nothing there."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from klingkit.contract.printable import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from rich.text import Text
+
+WIDE = 1000
+"""Columns of what goes to no terminal: each row is one line there, for grep."""
+COLOURS = {
+    "succeed": "green",
+    "delivered": "green",
+    "failed": "red",
+    "given_up": "red",
+    "refused": "red",
+    "pending": "yellow",
+    "processing": "yellow",
+}
+"""Of the words that stand in a table; the word says the same."""
+
+
+def print_json(value: Any) -> None:
+    """Print JSON in one line, in ASCII, so that nothing in it does anything on a terminal."""
+    click.echo(json.dumps(value))
+
+
+def print_table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Print rows of texts under their heads, if any has a text; what is wider than the terminal goes on in the next line."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", show_header=any(heads))
+    for head in heads:
+        table.add_column(head, overflow="fold")
+    for row in rows:
+        table.add_row(*(coloured(str(cell)) for cell in row))
+    _print(table)
+
+
+def print_line(*parts: str | Text) -> None:
+    """Print parts as one line, however wide."""
+    from rich.text import Text
+
+    line = Text.assemble(*(Text(printable(part)) if isinstance(part, str) else part for part in parts))
+    _print(line, soft_wrap=True)
+
+
+def coloured(text: str, style: str = "") -> Text:
+    """Return a text that has the colour of its first word, if that has one, or a style."""
+    from rich.text import Text
+
+    return Text(printable(text), style or COLOURS.get(text.partition(" ")[0], ""))
+
+
+def _print(what: Any, **how: Any) -> None:
+    from rich.console import Console
+
+    console = Console(highlight=False, emoji=False)
+    if console.is_terminal:
+        console.print(what, **how)
+        return
+    plain = Console(highlight=False, emoji=False, width=WIDE)
+    with plain.capture() as captured:
+        plain.print(what, **how)
+    click.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
+    sys.stdout.flush()  # who follows through a pipe waits for it
+
+
+def moment(ms: int | None, none: str = "") -> str:
+    """Return a time of the simulator as text, in UTC."""
+    return none if ms is None else f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%d %H:%M:%S.%f}"[:-3]

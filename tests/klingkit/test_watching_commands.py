@@ -1,0 +1,170 @@
+"""What a terminal shows of a simulator: its tasks, callbacks and requests, and why."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+
+from klingkit.mock_server.control.client import Control
+from tests.conftest import PATH, Running, b64, png, serving, subjects
+from tests.klingkit.test_cli import one_line
+from tests.klingkit.test_steering_commands import as_json, create, steer
+from tests.klingkit.test_terminal import EVIL, is_harmless
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(autouse=True)
+def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("COMETAPI_BASE_URL", "KLINGKIT_ACCOUNT_KEY", "KLINGKIT_CONTROL_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def ask(server: Running, key: str, path: str, **request: object) -> requests.Response:
+    headers = {"Authorization": f"Bearer {key}"}
+    method = "POST" if "json" in request else "GET"
+    return requests.request(method, server.url + path, headers=headers, timeout=20, **request)  # type: ignore[arg-type]
+
+
+def test_a_task_that_failed_says_by_what_and_why(server: Running) -> None:
+    task_id = create(
+        server, "w1", subject_image_list=subjects("https://a.b/c.png", b64(png(10, 10))), external_task_id="order 1"
+    )
+    ask(server, "w1", f"{PATH}/{task_id}")
+    shown = steer(server, "w1", "task", task_id).stdout
+
+    assert shown.startswith(f"task {task_id}: failed\n")
+    assert "order 1" in shown
+    assert "polls: 1, the last at " in shown
+    assert "failed by subject_image_list.items.subject_image.pixels (recorded): Image pixel is invalid\n" in shown
+    assert as_json(server, "w1", "task", task_id) == Control.over_http(server.url, key="w1").task(task_id)
+
+
+def test_a_task_shows_what_was_planned_beside_what_happened(slow_server: Running) -> None:
+    steer(slow_server, "w2", "freeze")
+    task_id = create(slow_server, "w2", prompt="[[slow:200]]")
+    steer(slow_server, "w2", "advance", "next")
+    rows = steer(slow_server, "w2", "task", task_id).stdout.splitlines()
+    planned = {row.split()[0]: row for row in rows if row.startswith(("submitted", "processing", "succeed"))}
+
+    assert planned["succeed"].endswith("not yet")
+    for status in ("submitted", "processing"):
+        _, day, time, happened_day, happened = planned[status].split()
+        assert (day, time) == (happened_day, happened)
+
+
+def test_callbacks_say_what_came_of_them(server: Running) -> None:
+    task_id = create(server, "w3", callback_url="http://127.0.0.1:9/")
+    steer(server, "w3", "advance", "idle")
+    shown = steer(server, "w3", "callbacks").stdout
+    assert shown.count(f"{task_id}") == shown.count("given_up") == 3
+    assert "NewConnectionError" in shown
+    assert "3 given_up" in steer(server, "w3", "tasks").stdout
+    assert "given_up" in steer(server, "w3", "task", task_id).stdout
+    assert (
+        as_json(server, "w3", "callbacks", "--task-id", task_id, "--limit", "3")
+        == Control.over_http(server.url, key="w3").deliveries()
+    )
+
+
+def test_a_refused_request_says_why_in_words(server: Running) -> None:
+    ask(
+        server,
+        "w4",
+        PATH,
+        json={"n": 10, "promt": "x", "subject_image_list": subjects("https://a.b/c.png", "https://a.b/d.png")},
+    )
+    ask(server, "w4", f"{PATH}/1")
+    create(server, "w4")
+    shown = steer(server, "w4", "journal").stdout
+
+    assert "    refused by n.maximum (inferred): n: must be less than or equal to 9 (1201)\n" in shown
+    assert "    advice: unknown field 'promt' is ignored, did you mean 'prompt'?\n" in shown
+    assert [entry["status"] for entry in as_json(server, "w4", "journal")] == [400, 400, 200]
+    assert [entry["status"] for entry in as_json(server, "w4", "journal", "--rule", "n.maximum")] == [400]
+    assert [entry["status"] for entry in as_json(server, "w4", "journal", "--limit", "1")] == [200]
+    assert "unknown rule 'n.max'" in one_line(steer(server, "w4", "journal", "--rule", "n.max"), 2)
+
+
+def test_what_clients_send_does_nothing_on_a_terminal(server: Running) -> None:
+    name = EVIL.encode("utf-8", "replace").decode()
+    task_id = create(server, "w5", external_task_id=name, prompt=name, callback_url="http://127.0.0.1:9/%1B[2J")
+    ask(server, "w5", f"{PATH}/%1B%5B2J%C2%9B%E2%80%AEx", json={name: name})
+    for command in (["tasks"], ["task", task_id], ["callbacks"], ["journal"], ["advice"]):
+        for form in ([], ["--json"]):
+            result = steer(server, "w5", *command, *form)
+            assert result.stdout
+            assert is_harmless(result.stdout)
+
+
+@contextmanager
+def following(url: str, *options: str) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "klingkit", "journal", "--follow", "--url", url, *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_it_follows_until_ctrl_c(server: Running) -> None:
+    first = create(server, "w6")
+    with following(server.url, "--key", "w6") as process:
+        assert process.stdout
+        assert process.stderr
+        assert first in process.stdout.readline()
+        second = create(server, "w6")
+        assert second in process.stdout.readline()
+        ask(server, "w6", f"{PATH}/1")
+        assert " 400  GET " in process.stdout.readline()
+        assert "refused by " in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+        assert process.stderr.read() == ""
+
+
+def test_it_follows_no_more_when_nobody_reads(server: Running) -> None:
+    with following(server.url, "--key", "w9") as process:
+        assert process.stdout
+        assert process.stderr
+        create(server, "w9")
+        process.stdout.readline()
+        process.stdout.close()
+        create(server, "w9")
+        assert process.wait(20) == 1
+        assert process.stderr.read() == ""
+
+
+def test_it_follows_a_server_that_is_started_again() -> None:
+    with serving("--instant") as running:
+        create(running, "w7")
+        create(running, "w7")
+        with following(running.url, "--json") as process:
+            assert process.stdout
+            assert process.stderr
+            assert [json.loads(process.stdout.readline())["number"] for _ in range(2)] == [1, 2]
+            running.stop()
+            assert "the server went away" in process.stderr.readline()
+            with serving("--instant", "--port", str(running.port)) as again:
+                task_id = create(again, "w7")
+                assert json.loads(process.stdout.readline())["task_id"] == task_id
+                assert process.stderr.readline() == "the server is back\n"
+
+
+def test_it_follows_over_a_reset() -> None:
+    with serving("--instant") as running, following(running.url, "--json") as process:
+        assert process.stdout
+        for _ in range(2):
+            create(running, "w8")
+            assert json.loads(process.stdout.readline())["operation"] == "create_task"
+        Control.over_http(running.url).reset()
+        create(running, "w8")
+        assert json.loads(process.stdout.readline())["number"] == 1
