@@ -69,6 +69,11 @@ class Aspect:
         """What stands for it in a file: behaviour and aspect."""
         return f"{self.behaviour}, {self.aspect}" if self.aspect else self.behaviour
 
+    def has(self, words: Iterable[str]) -> bool:
+        """Tell whether each word is in its name, grade, source or open questions, in capitals or not."""
+        text = " ".join([self.id, self.evidence.grade, self.evidence.source, *self.assumptions]).lower()
+        return all(word.lower() in text for word in words)
+
 
 @lru_cache(maxsize=8)
 def aspects_of(contract: Contract) -> tuple[Aspect, ...]:
@@ -94,6 +99,17 @@ def count_grades(aspects: Iterable[Aspect]) -> dict[str, int]:
     return {grade: counted[grade] for grade in GRADES}
 
 
+def evidence_body(contract: Contract, evidence: Evidence) -> dict[str, str]:
+    """Return how well something is known as JSON, with its source in full."""
+    return {
+        "grade": evidence.grade,
+        "source": evidence.source,
+        "title": contract.sources.entries[evidence.source]["title"],
+        "date": evidence.date,
+        "note": evidence.note,
+    }
+
+
 def as_json(contract: Contract, aspects: Iterable[Aspect]) -> dict[str, Any]:
     """Return aspects as JSON, with their sources in full."""
     rows = list(aspects)
@@ -117,11 +133,7 @@ def aspect_body(contract: Contract, aspect: Aspect, evidence: Evidence) -> dict[
     return {
         "aspect": aspect.aspect,
         "says": aspect.says,
-        "grade": evidence.grade,
-        "source": evidence.source,
-        "title": contract.sources.entries[evidence.source]["title"],
-        "date": evidence.date,
-        "note": evidence.note,
+        **evidence_body(contract, evidence),
     }
 
 

@@ -13,8 +13,6 @@ from .command_errors import CommandFailed, WrongUsage
 from .completing import complete
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from klingkit.contract.behaviours import Aspect
     from klingkit.contract.recordings.raised import Settled
 
@@ -152,19 +150,13 @@ def print_evidence(words: tuple[str, ...], choice: str, *, as_json: bool) -> Non
     from .pinned_evidence import contract_of
 
     contract = contract_of(choice or CONTRACTS[0])
-    found = [aspect for aspect in aspects_of(contract) if _has(aspect, words)]
+    found = [aspect for aspect in aspects_of(contract) if aspect.has(words)]
     if not found:
         raise WrongUsage(f"no aspect of {contract.choice} has {' and '.join(map(repr, words))} in it")
     if as_json:
         click.echo(json.dumps(jsoned(contract, found)))
         return
     print_table(found)
-
-
-def _has(aspect: Aspect, words: Iterable[str]) -> bool:
-    known = aspect.evidence
-    text = " ".join([aspect.id, known.grade, known.source, *aspect.assumptions]).lower()
-    return all(word.lower() in text for word in words)
 
 
 def print_table(aspects: list[Aspect]) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -45,3 +46,18 @@ class AccountSettings:
     """With one (`whsec_...`), callbacks are signed."""
     callback_retries: str = "default"
     """Name of a retry schedule of the contract."""
+
+
+def over(server: AccountSettings, own: Mapping[str, Any]) -> AccountSettings:
+    """Return what holds for an account by its own settings and the server's: of what is assumed, each question by itself."""
+    assume = {**dict(server.assume), **dict(own.get("assume", ()))}
+    return replace(server, **{**own, "assume": tuple(sorted(assume.items()))})
+
+
+Changes = Mapping[str, Any] | Callable[[Mapping[str, Any]], Mapping[str, Any]]
+"""Settings by name, or what makes them of those that there are, at once: nobody else changes them meanwhile."""
+
+
+def changed(changes: Changes, own: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that change."""
+    return dict(changes(own) if callable(changes) else changes)

@@ -32,6 +32,8 @@ class ScenarioRow:
     """
     argument: str = ""
     """What the argument is; empty if there is none."""
+    example: str = ""
+    """Such an argument."""
     is_text: bool = False
     """Whether the argument is any text, so that an @ in it need not begin a probability."""
     error: str = "0"
@@ -111,18 +113,19 @@ def _answering(name: str, summary: str, error: str) -> ScenarioRow:
         summary,
         lambda text: {"error": error, **({"message": text} if text else {})},
         "another text for it",
+        "try again later",
         is_text=True,
         error=error,
     )
 
 
-def _status(name: str, summary: str, error: str, statuses: Sequence[int], default: int) -> ScenarioRow:
+def _status(name: str, summary: str, error: str, statuses: Sequence[int], *, default: int, example: int) -> ScenarioRow:
     def make(argument: str) -> dict[str, Any]:
         http = whole_number(argument, default, statuses)
         message = {"message": page(http)} if error != "upstream_failed" else {}
         return {"argument": str(http), "error": error, "http": http, **message}
 
-    return ScenarioRow(name, summary, make, f"status, {default} if not given", error=error)
+    return ScenarioRow(name, summary, make, f"status, {default} if not given", str(example), error=error)
 
 
 def _under_200(contract: Contract, argument: str) -> dict[str, Any]:
@@ -197,12 +200,20 @@ def scenario_table(contract: Contract) -> dict[str, ScenarioRow]:
     rows = [
         *errors,
         *gateway,
-        _status("gateway", "the gateway answers with this status", "upstream_failed", range(400, 600), 524),
+        _status(
+            "gateway",
+            "the gateway answers with this status",
+            "upstream_failed",
+            range(400, 600),
+            default=524,
+            example=502,
+        ),
         ScenarioRow(
             "retry-after",
             "answers 429 with code 1302 and a header Retry-After, as a proxy may",
             _retry_after,
             "time, 2s if not given",
+            "5s",
         ),
         _fixed("fail-moderation", "the task fails: moderation refuses it", rule="moderation"),
         _fixed("fail-pixels", "the task fails: a picture is too small or too long", rule=by_pixels),
@@ -212,38 +223,47 @@ def scenario_table(contract: Contract) -> dict[str, ScenarioRow]:
             "the task fails with this reason",
             lambda text: {"reason": text or contract.errors["1303"].message},
             f"any text, {contract.errors['1303'].message} if not given",
+            "Image is too dark",
             is_text=True,
         ),
-        ScenarioRow("slow", "the task takes longer", _slow, "factor, 10 if not given"),
+        ScenarioRow("slow", "the task takes longer", _slow, "factor, 10 if not given", "20"),
         _fixed("instant", "the task ends at once", slowdown=0),
         _fixed("stuck-submitted", "the task stays submitted for ever", path=(lifecycle.submitted,)),
         _fixed("stuck-processing", "the task is processed for ever", path=(lifecycle.submitted, lifecycle.processing)),
         ScenarioRow(
-            "path", "the task passes just these statuses", lambda arg: _path(contract, arg), "statuses joined with >"
+            "path",
+            "the task passes just these statuses",
+            lambda arg: _path(contract, arg),
+            "statuses joined with >",
+            f"{lifecycle.submitted}>{lifecycle.failed}",
         ),
         ScenarioRow(
             "late-visible",
             "the first query does not find the task",
             _late_visible,
             "so many queries, 1 if not given",
+            "3",
         ),
         ScenarioRow(
             "no-url",
             "the task succeeds, and its pictures have no URL",
             _no_url,
             "empty, null or missing; empty if not given",
+            "null",
         ),
         ScenarioRow(
             "fewer-pictures",
             "the task succeeds with fewer pictures than were asked for",
             lambda arg: _fewer_pictures(contract, arg),
             "how many at most, 0 if not given",
+            "1",
         ),
         ScenarioRow(
             "expired-url",
             "the pictures have expired when the task succeeds",
             _expired_url,
             "for how long they are served, 0s if not given",
+            "30s",
         ),
         _fixed("string-code", "`code` is a string, also in successes", shape="string-code"),
         ScenarioRow(
@@ -251,8 +271,9 @@ def scenario_table(contract: Contract) -> dict[str, ScenarioRow]:
             "an error answered with HTTP 200",
             lambda arg: _under_200(contract, arg),
             "code, 5000 if not given",
+            "1303",
         ),
-        ScenarioRow("shape-units", "a success says what it cost", _units, "units, 8 if not given"),
+        ScenarioRow("shape-units", "a success says what it cost", _units, "units, 8 if not given", "0.5"),
         _success("shape-no-message", "a success has no `task_status_msg`"),
         _success("shape-no-index", "the pictures have no `index`"),
         _success("shape-page", "a success as on a page of CometAPI: with units, no `task_status_msg`, no `index`"),
@@ -269,27 +290,30 @@ def scenario_table(contract: Contract) -> dict[str, ScenarioRow]:
             "the answer comes a byte at a time",
             _drip,
             "time in all, 3s if not given, 10m at most",
+            "5s",
         ),
         ScenarioRow(
             "delay",
             "the answer comes late",
             _delay,
             "time, 1s if not given, 10m at most; lognormal:1s draws around a median",
+            "5s",
         ),
-        _status("html", "a page with this status", "html_502", WITH_BODY, 503),
+        _status("html", "a page with this status", "html_502", WITH_BODY, default=503, example=429),
         _fixed("html-200", "a page with 200, as for a wrong path", error="html_200"),
         _fixed("html-502", "a proxy's page with 502", error="html_502"),
         _fixed("html-504", "a proxy's page with 504", error="html_504"),
-        _status("redirect", "a redirect to / with this status", "moved", REDIRECTS, 302),
+        _status("redirect", "a redirect to / with this status", "moved", REDIRECTS, default=302, example=307),
         _fixed("redirect-301", "a redirect to /", error="moved"),
         ScenarioRow(
-            "callback-lost", "the first attempt of each callback is lost on its way", _lost, "all: every attempt"
+            "callback-lost", "the first attempt of each callback is lost on its way", _lost, "all: every attempt", "all"
         ),
         ScenarioRow(
             "callback-late",
             "each callback comes late",
             _late,
             "how late, 60s if not given",
+            "5m",
         ),
         _calling_back("callback-twice", "each callback comes twice", "twice"),
         _calling_back("callback-reordered", "the callback of the end comes before the one before it", "reordered"),

@@ -130,7 +130,7 @@ class Simulator:
         elif isinstance(prompt, str) and "[[" in prompt and (marked := find_marker(prompt, contract)):
             chosen = Chosen(marked, "prompt")
         elif default:
-            chosen = Chosen(default, self.store.default_source(account, setting))
+            chosen = Chosen(default, "account" if setting in self.store.own_settings(account) else "server")
         if chosen and not is_known(chosen.scenario, contract):
             self.give_back(operation_id, chosen)
             return None

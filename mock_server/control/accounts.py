@@ -5,7 +5,6 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from ..auth import NAMELESS
 from ..callbacks import check_secret
 from ..clock import parse_duration
 from ..clocks import SERVER
@@ -13,7 +12,7 @@ from ..progressions import PROGRESSIONS
 from ..scenario_arguments import check_known
 from ..scenario_choice import parse_for
 from ..store import TooManyError
-from .asking import ControlError, contracts_of, paging
+from .asking import ControlError, check_reaches_an_account, contracts_of, paging
 
 if TYPE_CHECKING:
     from ..simulator import Simulator
@@ -23,6 +22,7 @@ def get_account(simulator: Simulator, account: str | None) -> dict[str, Any]:
     """Return settings, money and slots."""
     store, machine = simulator.store, simulator.clocks.machine()
     settings = store.settings(account or "")
+    now = simulator.clocks.now(account or SERVER)
     spent = store.spent(account, machine)
     used = spent if account else Decimal(0)
     return {
@@ -37,6 +37,7 @@ def get_account(simulator: Simulator, account: str | None) -> dict[str, Any]:
         "concurrency": settings.concurrency,
         "slots_held": store.slots(account, machine),
         "requests": settings.requests,
+        "requests_used": store.requests_used(account, now) if account else None,
         "window": f"{settings.window_ms}ms",
         "disabled": settings.disabled,
         "expired": settings.expired,
@@ -45,6 +46,9 @@ def get_account(simulator: Simulator, account: str | None) -> dict[str, Any]:
         "query_scenario": settings.query_scenario.text if settings.query_scenario else None,
         "callback_secret": settings.callback_secret is not None,
         "callback_retries": settings.callback_retries,
+        "tasks": store.count_tasks(account),
+        "own": sorted(name.removesuffix("_ms") for name in store.own_settings(account)) if account else [],
+        "own_clock": bool(account) and store.clock(account or SERVER)[0] != SERVER,
     }
 
 
@@ -73,7 +77,7 @@ def set_account(simulator: Simulator, account: str | None, **changes: Any) -> di
             changes["assume"] = tuple(sorted(changes["assume"].items()))
             simulator.contracts.check_assume(changes["assume"])
             if account is not None:
-                _check_reaches_an_account(simulator, changes["assume"])
+                check_reaches_an_account(simulator, dict(changes["assume"]))
         own = simulator.store.settings(account or "")
         if changes.keys() & {"plain_generation", "assume"} and changes.get("plain_generation", own.plain_generation):
             simulator.contracts.check_plain(changes.get("assume", own.assume))
@@ -89,18 +93,6 @@ def set_account(simulator: Simulator, account: str | None, **changes: Any) -> di
     except (ValueError, TooManyError) as error:
         raise ControlError(str(error)) from None
     return get_account(simulator, account)
-
-
-def _check_reaches_an_account(simulator: Simulator, assume: tuple[tuple[str, str], ...]) -> None:
-    """Refuse what is about requests that name no account."""
-    names = {name for name, _ in assume}
-    for question in (each for contract in simulator.contracts.served for each in contract.assumptions):
-        kinds = [about.partition("/")[2] for about in question.about]
-        if question.id in names and kinds and set(kinds) <= set(NAMELESS):
-            raise ValueError(
-                f"assume: {question.id} is about requests that name no account, and does nothing for one: "
-                "set it without a key, for everybody"
-            )
 
 
 def _text(amount: Decimal) -> str:

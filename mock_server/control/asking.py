@@ -5,16 +5,16 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
-from ..auth import is_account_name
+from ..auth import NAMELESS, is_account_name
 from ..contracts import create_path
 from ..store import TooManyError, UnknownCursorError
 from ..tasks import shortened
 from ..turns import JourneyEndedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
-    from klingkit.contract import Contract
+    from klingkit.contract import Assumption, Contract
 
     from ..simulator import Simulator
     from ..store.store import TaskRecord
@@ -59,6 +59,22 @@ def contracts_of(simulator: Simulator, account: str | None) -> list[Contract]:
     """Return the contracts that answer an account, one for each family of paths."""
     settings = simulator.store.settings(account or "")
     return [simulator.contracts.of(served, settings) for served in simulator.contracts.served]
+
+
+def is_for_accounts(question: Assumption) -> bool:
+    """Tell whether an account can have an answer of its own to a question: not one about requests that name no account."""
+    kinds = {about.partition("/")[2] for about in question.about}
+    return not kinds or not kinds <= set(NAMELESS)
+
+
+def check_reaches_an_account(simulator: Simulator, assumed: Collection[str]) -> None:
+    """Raise ValueError for a question about requests that name no account."""
+    for question in (each for contract in simulator.contracts.served for each in contract.assumptions):
+        if question.id in assumed and not is_for_accounts(question):
+            raise ValueError(
+                f"assume: {question.id} is about requests that name no account, and does nothing for one: "
+                "set it without a key, for everybody"
+            )
 
 
 def contract_names(simulator: Simulator) -> str:

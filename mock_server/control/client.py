@@ -109,6 +109,10 @@ class Control:
         """Let a scenario apply to the next requests for an operation; return what is queued."""
         return self._list("queue_scenario", body={"scenario": name, "times": times, "operation": operation})
 
+    def unqueue(self, **wanted: str) -> list[Json]:
+        """Take what is queued out of the queue, or just what fits: scenario, operation; return what is queued then."""
+        return self._list("unqueue_scenario", wanted)
+
     def clock(self) -> Json:
         """Tell the time: `now` (ms), `time`, `frozen`, and whether the clock is the account's `own`."""
         return self._object("get_clock")
@@ -156,9 +160,20 @@ class Control:
         """Return likely mistakes of the client."""
         return self._list("get_advice")
 
-    def evidence(self, contract: str | None = None) -> Json:
-        """Return every behaviour of a contract, of the simulator's without one, with how well each aspect of it is known."""
-        return self._object("get_evidence", {"contract": contract} if contract else {})
+    def evidence(self, contract: str | None = None, **wanted: str) -> Json:
+        """Return every behaviour of a contract, of the simulator's without one, with how well each aspect of it is known.
+
+        Or those that fit: text, kind, grade.
+        """
+        return self._object("get_evidence", {**({"contract": contract} if contract else {}), **wanted})
+
+    def assumptions(self) -> list[Json]:
+        """Return the open questions about the real service, with what each can be and what is taken."""
+        return self._list("list_assumptions")
+
+    def assume(self, assumption_id: str, alternative: str | None) -> list[Json]:
+        """Take another answer to one open question; None: as it is without it."""
+        return self._list("set_assumption", {"assumption_id": assumption_id}, {"alternative": alternative})
 
     def seed(self, seed: int) -> None:
         """Begin all chance anew, of the account or of all that have no seed of their own."""

@@ -7,6 +7,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from klingkit.contract.behaviours import KINDS
 from klingkit.contract.choice import CONTRACTS
 from klingkit.contract.resolving import read_yaml
 
@@ -68,6 +69,7 @@ def described(contracts: tuple[Contract, ...]) -> dict[str, Any]:
         "chosen_scenarios": {"anyOf": [{"enum": scenarios}, {"pattern": f"^({chosen})(:.*)?(@.*)?$"}]},
         "progressions": {"enum": list(PROGRESSIONS)},
         "retry_schedules": {"enum": list(contract.callbacks.retry_after_ms)},
+        "kinds": {"enum": list(KINDS)},
         "mistakes": {"enum": list(REMEDIES)},
         "faults": {"enum": ["", *get_args(FaultKind)]},
     }

@@ -5,24 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..scenario_arguments import check_known
-from ..scenario_choice import parse_for
+from ..scenario_choice import parse_for, parse_scenario
 from ..scenarios import scenario_table
 from ..store import TooManyError
 from .asking import ControlError, contracts_of
 
 if TYPE_CHECKING:
+    from klingkit.contract import Contract
+
+    from ..scenarios import ScenarioRow
     from ..simulator import Simulator
 
 
 def list_scenarios(simulator: Simulator, account: str | None) -> dict[str, Any]:
     """Return the table, and what is queued."""
-    rows = [
-        {"name": row.name, "summary": row.summary, "argument": row.argument}
-        for row in {
-            name: row for found in contracts_of(simulator, account) for name, row in scenario_table(found).items()
-        }.values()
-    ]
-    return {"scenarios": rows, "queued": _queued(simulator, account)}
+    contracts = contracts_of(simulator, account)
+    rows = {name: _row(row, found) for found in reversed(contracts) for name, row in scenario_table(found).items()}
+    order = dict.fromkeys(name for found in contracts for name in scenario_table(found))
+    return {"scenarios": [rows[name] for name in order], "queued": _queued(simulator, account)}
 
 
 def queue_scenario(
@@ -39,8 +39,43 @@ def queue_scenario(
     return _queued(simulator, account)
 
 
+def unqueue_scenario(
+    simulator: Simulator, account: str | None, *, scenario: str = "", operation: str = ""
+) -> list[dict[str, Any]]:
+    """Take what is queued out of the queue, or just a scenario or an operation."""
+    if not simulator.store.unqueue(account or "", operation, scenario):
+        what = " ".join(
+            filter(None, [scenario[:60] and repr(scenario[:60]), operation[:60] and f"for {operation[:60]}"])
+        )
+        whose = "this account" if account else "all accounts"
+        raise ControlError(
+            f"nothing {what}".rstrip() + f" is queued for {whose}; GET /_mock/scenarios shows what is", 404
+        )
+    return _queued(simulator, account)
+
+
+def _row(row: ScenarioRow, contract: Contract) -> dict[str, Any]:
+    example = f"{row.name}:{row.example}" if row.example else row.name
+    operations = [operation for operation in contract.routes if _does_something(example, contract, operation)]
+    return {
+        "name": row.name,
+        "summary": row.summary,
+        "argument": row.argument,
+        "example": example,
+        "operations": operations,
+    }
+
+
+def _does_something(scenario: str, contract: Contract, operation_id: str) -> bool:
+    try:
+        parse_scenario(scenario, contract, operation_id)
+    except ValueError:
+        return False
+    return True
+
+
 def _queued(simulator: Simulator, account: str | None) -> list[dict[str, Any]]:
     return [
-        {"operation": operation, "scenario": entry.scenario.text, "times": entry.turns}
-        for operation, entry in simulator.store.queued(account or "")
+        {"account": owner or None, "operation": operation, "scenario": entry.scenario.text, "times": entry.turns}
+        for owner, operation, entry in simulator.store.queued(account)
     ]

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..account_settings import changed, over
 from ..chance import ChanceState
 from .line import Line
 from .store import RefusedError, TooManyError, UnknownCursorError
 
 if TYPE_CHECKING:
-    from ..account_settings import AccountSettings
+    from ..account_settings import AccountSettings, Changes
     from ..tasks import Task
 
 
@@ -123,20 +124,21 @@ class AccountStates:
             return server
         known = self._effective.get(account)
         if known is None or known[0] is not server or known[1] is not own:
-            known = self._effective[account] = (server, own, replace(server, **own))
+            known = self._effective[account] = (server, own, over(server, own))
         return known[2]
 
-    def has_own(self, account: str, name: str) -> bool:
-        """Tell whether an account has a setting of its own."""
-        return name in self._overrides.get(account, {})
+    def own(self, account: str) -> dict[str, Any]:
+        """Return the settings that an account has of its own. It needs no lock."""
+        return self._overrides.get(account, {})
 
-    def configure(self, account: str | None, changes: dict[str, Any]) -> None:
+    def configure(self, account: str | None, changes: Changes) -> None:
         """Set what holds for an account, or (None) for every account without a setting of its own. Raises TooManyError."""
         if account is None:
-            self._server = replace(self._server, **changes)
+            self._server = replace(self._server, **changed(changes, {"assume": self._server.assume}))
         else:
             if account not in self._overrides and len(self._overrides) >= self._most:
                 raise TooManyError(f"{self._most} accounts have settings of their own; a reset makes room")
+            changes = changed(changes, self.own(account))
             self._learn_name(account)
             self._idle.pop(account, None)
             spent = self.spent(account)
@@ -187,6 +189,11 @@ class AccountStates:
             return self._spent
         state = self._accounts.get(account)
         return state.charged - state.refunded if state else Decimal(0)
+
+    def tasks(self, account: str) -> int:
+        """How many tasks of an account are kept."""
+        state = self._accounts.get(account)
+        return state.tasks if state else 0
 
     def slots(self, account: str | None) -> int:
         """How many slots the tasks of an account, or (None) of everybody, hold."""
@@ -264,6 +271,11 @@ class AccountStates:
             self._windows.popitem(last=False)
         self._windows[account] = (start, count + 1)
         return count < limits.requests
+
+    def requests_used(self, account: str, now: int) -> int:
+        """Return how many requests the window of an account has counted."""
+        start, count = self._windows.get(account, (now, 0))
+        return count if now < start + self.settings(account).window_ms else 0
 
     def windows(self, account: str | None = None) -> list[tuple[int, str]]:
         """Return the time in ms at which each begun window ends, with its account: of one or of all."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
     from decimal import Decimal
 
-    from ..account_settings import AccountSettings
+    from ..account_settings import AccountSettings, Changes
     from ..agenda import Place
     from ..chance import ChanceState
     from ..clock import Move
@@ -186,9 +186,12 @@ class MemoryStore:
             self._settle_all(machine)
             return self._tasks.count_statuses()
 
-    def count_tasks(self) -> int:
-        """Return how many tasks are kept."""
-        return len(self._tasks)
+    def count_tasks(self, account: str | None = None) -> int:
+        """Return how many tasks of an account or of all are kept."""
+        if account is None:
+            return len(self._tasks)
+        with self._lock:
+            return self._accounts.tasks(account)
 
     def poll(self, task_id: str, account: str, path: str, now: int) -> Task | None:
         """Count a query of a task that an account has made at a path, and move it if queries do that; None if it is not visible."""
@@ -361,11 +364,11 @@ class MemoryStore:
         """Return what holds for an account: its own settings, else the server's."""
         return self._accounts.settings(account)
 
-    def default_source(self, account: str, name: str) -> str:
-        """Tell whether a setting of an account is its own (`account`) or the server's (`server`)."""
-        return "account" if self._accounts.has_own(account, name) else "server"
+    def own_settings(self, account: str) -> Mapping[str, Any]:
+        """Return what an account has set for itself."""
+        return self._accounts.own(account)
 
-    def configure(self, account: str | None, changes: dict[str, Any], now: int) -> None:
+    def configure(self, account: str | None, changes: Changes, now: int) -> None:
         """Set what holds for an account, or (None) for every account without a setting of its own. Raises TooManyError."""
         with self._lock:
             if account is not None:
@@ -402,6 +405,11 @@ class MemoryStore:
         """Return how many accounts have made a task or have settings of their own."""
         return self._accounts.count
 
+    def requests_used(self, account: str, now: int) -> int:
+        """Return how many requests the window of an account has counted; 0 where none is limited."""
+        with self._lock:
+            return 0 if self.settings(account).requests is None else self._accounts.requests_used(account, now)
+
     def accounts(self, *, after: str = "", limit: int = PAGE) -> list[str]:
         """Return at most `limit` accounts that have made a task or have settings of their own. Raises UnknownCursorError."""
         with self._lock:
@@ -426,8 +434,13 @@ class MemoryStore:
         with self._lock:
             self._queues.give_back(owner, operation_id, scenario)
 
-    def queued(self, account: str) -> list[tuple[str, QueueEntry]]:
-        """Return operation and entry of all that an account (empty: all) has queued."""
+    def unqueue(self, account: str, operation_id: str, scenario: str) -> int:
+        """Take what an account (empty: all) has queued out of its queues, and return how many entries that were."""
+        with self._lock:
+            return self._queues.remove(account, operation_id, scenario)
+
+    def queued(self, account: str | None) -> list[tuple[str, str, QueueEntry]]:
+        """Return owner, operation and entry of what is queued for an account, for all (empty), or for whomever (None)."""
         with self._lock:
             return self._queues.waiting(account)
 

@@ -59,10 +59,31 @@ class ScenarioQueues:
             self._entries += 1
         queue.appendleft(QueueEntry(scenario, turns))
 
-    def waiting(self, account: str) -> list[tuple[str, QueueEntry]]:
-        """Return operation and entry of all that an account (empty: all) has queued."""
+    def remove(self, account: str, operation_id: str, scenario: str) -> int:
+        """Take out what an account (empty: all) has queued, of an operation and a scenario unless these are empty; return how many."""
         queues = self._queues.get(account, {})
-        return [(operation, entry) for operation, queue in queues.items() for entry in queue]
+        removed = 0
+        for operation in [operation_id] if operation_id in queues else [] if operation_id else list(queues):
+            stays = deque(entry for entry in queues[operation] if scenario not in {"", entry.scenario.text})
+            removed += len(queues[operation]) - len(stays)
+            if stays:
+                queues[operation] = stays
+            else:
+                del queues[operation]
+        if not queues:
+            self._queues.pop(account, None)
+        self._entries -= removed
+        return removed
+
+    def waiting(self, account: str | None) -> list[tuple[str, str, QueueEntry]]:
+        """Return owner, operation and entry of what is queued for an account, for all (empty), or for whomever (None)."""
+        owners = self._queues if account is None else {account} & self._queues.keys()
+        return [
+            (owner, operation, entry)
+            for owner in sorted(owners)
+            for operation, queue in sorted(self._queues[owner].items())
+            for entry in queue
+        ]
 
     def forget(self, account: str) -> None:
         """Forget the queues of an account."""

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from decimal import Decimal
 
-    from ..account_settings import AccountSettings
+    from ..account_settings import AccountSettings, Changes
     from ..agenda import Due, Place
     from ..cache import ByteCache
     from ..chance import ChanceState
@@ -197,8 +197,8 @@ class Store(Protocol):
         """Return how many tasks have which status, each by the clock of its account."""
         ...
 
-    def count_tasks(self) -> int:
-        """Return how many tasks are kept."""
+    def count_tasks(self, account: str | None = None) -> int:
+        """Return how many tasks of an account or of all are kept."""
         ...
 
     def poll(self, task_id: str, account: str, path: str, now: int) -> Task | None:
@@ -269,11 +269,11 @@ class Store(Protocol):
         """Return what holds for an account: its own settings, else the server's."""
         ...
 
-    def default_source(self, account: str, name: str) -> str:
-        """Tell whether a setting of an account is its own (`account`) or the server's (`server`)."""
+    def own_settings(self, account: str) -> Mapping[str, Any]:
+        """Return what an account has set for itself; `balance` and `quota` with what it had spent before."""
         ...
 
-    def configure(self, account: str | None, changes: dict[str, Any], now: int) -> None:
+    def configure(self, account: str | None, changes: Changes, now: int) -> None:
         """Set what holds for an account, or (None) for every account without a setting of its own. Raises TooManyError."""
         ...
 
@@ -291,6 +291,10 @@ class Store(Protocol):
 
     def count_accounts(self) -> int:
         """Return how many accounts have made a task or have settings of their own."""
+        ...
+
+    def requests_used(self, account: str, now: int) -> int:
+        """Return how many requests the window of an account has counted; 0 where none is limited."""
         ...
 
     def accounts(self, *, after: str = "", limit: int = PAGE) -> list[str]:
@@ -314,8 +318,15 @@ class Store(Protocol):
         """Put a turn back that did not come to pass."""
         ...
 
-    def queued(self, account: str) -> list[tuple[str, QueueEntry]]:
-        """Return operation and entry of all that an account (empty: all) has queued."""
+    def unqueue(self, account: str, operation_id: str, scenario: str) -> int:
+        """Take what an account (empty: all) has queued out of its queues, and return how many entries that were.
+
+        Of one operation, unless that is empty; of one scenario, as its text names it, unless that is empty.
+        """
+        ...
+
+    def queued(self, account: str | None) -> list[tuple[str, str, QueueEntry]]:
+        """Return owner, operation and entry of what is queued for an account, for all (empty), or for whomever (None)."""
         ...
 
     # Deliveries

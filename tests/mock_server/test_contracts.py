@@ -122,7 +122,7 @@ def test_what_an_account_sets_wins_over_what_is_set_for_everybody(served: str) -
         return [service("POST", PATH, key=key, json=request).status_code == 200 for key in ("key", "other")]
 
     everybody.configure(assume={"unknown-task": "kling"})
-    own.configure(contract="cometapi-2026", assume={})
+    own.configure(contract="cometapi-2026", assume={"unknown-task": "task-envelope"})
     assert accepted(one) == [True, False]
     assert [json.loads(service("GET", f"{PATH}/1", key=key).data)["code"] for key in ("key", "other")] == [
         "task_not_exist",

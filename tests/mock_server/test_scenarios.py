@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 
 from klingkit.client import parse_callback
 from klingkit.contract import load_contract
+from klingkit.contract.choice import CONTRACTS
 from klingkit.contract.judge.task_callbacks import judge_callbacks
 from klingkit.contract.judge.task_history import judge_history
 from klingkit.contract.targets.callback_receiver import Received
+from klingkit.mock_server.auth import account_name
 from klingkit.mock_server.clock import parse_duration
 from klingkit.mock_server.control.asking import ControlError
 from klingkit.mock_server.control.client import Control
@@ -382,7 +384,8 @@ def test_a_refused_create_does_not_use_it_up(api: Api) -> None:
     control.scenario("fail-moderation")
     assert "Klingkit-Scenario" not in api.create(body(n=0)).headers
     assert "Klingkit-Scenario" not in api.send("POST", PATH, data=b"{", content_type="application/json").headers
-    assert control.scenarios()["queued"] == [{"operation": "create_task", "scenario": "fail-moderation", "times": 1}]
+    queued = {"account": account_name("key"), "operation": "create_task", "scenario": "fail-moderation", "times": 1}
+    assert control.scenarios()["queued"] == [queued]
     assert create(api).headers["Klingkit-Scenario"] == "fail-moderation; source=queue"
     assert control.scenarios()["queued"] == []
 
@@ -483,3 +486,47 @@ def test_the_control_api_names_the_valid_ones_too(api: Api) -> None:
     with pytest.raises(ControlError, match="create_task, get_task"):
         control.scenario("error-1303", operation="list")
     assert control.account()["scenario"] is None
+
+
+# What is queued
+
+
+@pytest.mark.everywhere
+def test_what_was_queued_by_mistake_is_taken_out(api: Api) -> None:
+    one, server = Control.of(api.simulator, key="key"), Control.of(api.simulator)
+    for scenario, operation in (("error-1303", "create_task"), ("slow:2", "create_task"), ("error-5000", "get_task")):
+        one.scenario(scenario, times=2, operation=operation)
+    server.scenario("error-1303")
+    shown = [(each["account"], each["operation"], each["scenario"]) for each in server.scenarios()["queued"]]
+    mine = account_name("key")
+    assert shown == [
+        (None, "create_task", "error-1303"),
+        (mine, "create_task", "error-1303"),
+        (mine, "create_task", "slow:2"),
+        (mine, "get_task", "error-5000"),
+    ]
+
+    one.unqueue(scenario="error-1303")
+
+    assert [each["scenario"] for each in one.scenarios()["queued"]] == ["slow:2", "error-5000"]
+    assert "Klingkit-Scenario" in create(api).headers
+    assert one.unqueue(operation="get_task") == [
+        {"account": mine, "operation": "create_task", "scenario": "slow:2", "times": 1}
+    ]
+    assert one.unqueue() == []
+    assert [each["account"] for each in server.scenarios()["queued"]] == [None]
+    with pytest.raises(ControlError, match="nothing is queued for this account"):
+        one.unqueue()
+    assert server.unqueue() == []
+    assert "Klingkit-Scenario" not in create(api).headers
+
+
+@pytest.mark.parametrize("name", CONTRACTS)
+def test_each_row_has_an_example_and_says_where_it_does_something(make_api: Callable[..., Api], name: str) -> None:
+    control = Control.of(make_api(contract=name).simulator)
+    for row in control.scenarios()["scenarios"]:
+        assert "create_task" in row["operations"]
+        assert bool(row["argument"]) == (":" in row["example"])
+        for operation in row["operations"]:
+            control.scenario(row["example"], operation=operation)
+    assert {each["operation"] for each in control.scenarios()["queued"]} >= {"create_task", "get_task"}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import Integer, bindparam, delete, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert  # SQLite says ON CONFLICT in the same words
 
-from ...account_settings import AccountSettings
+from ...account_settings import AccountSettings, changed
 from ...clock import ClockState
 from ..store import RefusedError, TooManyError
 from . import copies, totals
@@ -23,6 +23,7 @@ from .tables import accounts, clocks, past, state, tasks
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from ...account_settings import Changes
     from ...tasks import Task
 
 MILLION = 1_000_000
@@ -62,13 +63,14 @@ def settings(connection: Connection, account: str) -> dict[str, Any]:
     return fields_from_json(AccountSettings, connection.execute(_settings, {"account": account}).scalar())
 
 
-def configure(connection: Connection, account: str, changes: dict[str, Any], now: int, most: int) -> None:
+def configure(connection: Connection, account: str, changes: Changes, now: int, most: int) -> None:
     """Set what holds for an account. Raises TooManyError."""
     row = take(connection, account)
     before = settings(connection, account)
     if not before and _configured(connection) >= most:
         raise TooManyError(f"{most} accounts have settings of their own; a reset makes room")
     row = give_back(connection, account, now, row)
+    changes = changed(changes, before)
     # Kept as the sum paid in, of which everything spent is taken away.
     spent = amount(row.charged - row.refunded)
     paid_in = {name: changes[name] + spent for name in ("balance", "quota") if changes.get(name) is not None}
@@ -77,11 +79,11 @@ def configure(connection: Connection, account: str, changes: dict[str, Any], now
     copies.change(connection)
 
 
-def configure_server(connection: Connection, changes: dict[str, Any]) -> None:
+def configure_server(connection: Connection, changes: Changes) -> None:
     """Set what holds for every account without a setting of its own."""
     copies.change(connection)  # the row of the state is taken first, so that no change is lost
     before = fields_from_json(AccountSettings, connection.execute(select(state.c.settings)).scalar())
-    connection.execute(update(state).values(settings=fields_to_json({**before, **changes})))
+    connection.execute(update(state).values(settings=fields_to_json({**before, **changed(changes, before)})))
 
 
 def _configured(connection: Connection) -> int:
@@ -195,6 +197,11 @@ def held(connection: Connection, account: str) -> Held | None:
     """Return what an account has paid and holds, as far as anybody has looked; None for one that has nothing."""
     row = connection.execute(_held, {"account": account}).first()
     return Held(*row) if row else None
+
+
+def kept_tasks(connection: Connection, account: str) -> int:
+    """Return how many tasks of an account are kept."""
+    return connection.execute(select(accounts.c.tasks).where(accounts.c.account == account)).scalar() or 0
 
 
 _anything_ended = select(tasks.c.number).where(*_has_ended).limit(1)

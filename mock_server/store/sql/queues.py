@@ -49,11 +49,22 @@ def give_back(connection: Connection, owner: str, operation_id: str, scenario: S
         _insert(connection, owner, operation_id, row.place - 1 if row else 0, QueueEntry(scenario, 1))
 
 
-def waiting(connection: Connection, account: str) -> list[tuple[str, QueueEntry]]:
-    """Return operation and entry of all that an account (empty: all) has queued."""
-    found = select(queues).where(queues.c.account == account).order_by(queues.c.operation, queues.c.place)
-    rows = connection.execute(found).all()
-    return [(row.operation, QueueEntry(from_json(Scenario, row.scenario), row.turns)) for row in rows]
+def remove(connection: Connection, account: str, operation_id: str, scenario: str) -> int:
+    """Take out what an account (empty: all) has queued, of an operation and a scenario unless these are empty; return how many."""
+    _count(connection, 0)
+    mine = select(queues).where(queues.c.account == account)
+    rows = connection.execute(mine.where(queues.c.operation == operation_id) if operation_id else mine).all()
+    found = [row for row in rows if scenario in {"", from_json(Scenario, row.scenario).text}]
+    for row in found:
+        _set_turns(connection, row, 0)
+    return len(found)
+
+
+def waiting(connection: Connection, account: str | None) -> list[tuple[str, str, QueueEntry]]:
+    """Return owner, operation and entry of what is queued for an account, for all (empty), or for whomever (None)."""
+    found = select(queues).order_by(queues.c.account, queues.c.operation, queues.c.place)
+    rows = connection.execute(found if account is None else found.where(queues.c.account == account)).all()
+    return [(row.account, row.operation, QueueEntry(from_json(Scenario, row.scenario), row.turns)) for row in rows]
 
 
 def forget(connection: Connection, account: str) -> None:

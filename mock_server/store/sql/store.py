@@ -7,7 +7,7 @@ import uuid
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ...account_settings import AccountSettings
+from ...account_settings import AccountSettings, over
 from ...cache import ByteCache
 from ...clock import Machine
 from ..memory import OTHER_BYTES
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Row
 
+    from ...account_settings import Changes
     from ...agenda import Due, Place
     from ...chance import ChanceState
     from ...clock import ClockState, Move
@@ -244,9 +245,11 @@ class SqlStore:
             while self._database.write(agenda.count_some, clock, now):
                 pass
 
-    def count_tasks(self) -> int:
-        """Return how many tasks are kept."""
-        return self._database.read(totals.one, "tasks")
+    def count_tasks(self, account: str | None = None) -> int:
+        """Return how many tasks of an account or of all are kept."""
+        if account is None:
+            return self._database.read(totals.one, "tasks")
+        return self._database.read(accounts.kept_tasks, account)
 
     def poll(self, task_id: str, account: str, path: str, now: int) -> Task | None:
         """Count a query of a task that an account has made at a path, and move it if queries do that; None if it is not visible."""
@@ -327,9 +330,9 @@ class SqlStore:
         """Return what holds for an account: its own settings, else the server's."""
         return self._own_settings(account)[1]
 
-    def default_source(self, account: str, name: str) -> str:
-        """Tell whether a setting of an account is its own (`account`) or the server's (`server`)."""
-        return "account" if name in self._own_settings(account)[0] else "server"
+    def own_settings(self, account: str) -> Mapping[str, Any]:
+        """Return what an account has set for itself."""
+        return self._own_settings(account)[0]
 
     def _own_settings(self, account: str) -> tuple[dict[str, Any], AccountSettings]:
         copies_now = self._copies
@@ -337,11 +340,11 @@ class SqlStore:
         def read() -> tuple[dict[str, Any], AccountSettings]:
             server = fields_from_json(AccountSettings, copies_now.of.settings)
             own = self._database.read(accounts.settings, account) if account else {}
-            return own, replace(self._settings.account, **{**server, **own})
+            return own, over(replace(self._settings.account, **server), own)
 
         return kept(copies_now.settings, account, read)
 
-    def configure(self, account: str | None, changes: dict[str, Any], now: int) -> None:
+    def configure(self, account: str | None, changes: Changes, now: int) -> None:
         """Set what holds for an account, or (None) for every account without a setting of its own. Raises TooManyError."""
         if account is None:
             self._database.write(accounts.configure_server, changes)
@@ -390,6 +393,11 @@ class SqlStore:
         """Return how many accounts have made a task or have settings of their own."""
         return self._database.read(accounts.count)
 
+    def requests_used(self, account: str, now: int) -> int:
+        """Return how many requests the window of an account has counted; 0 where none is limited."""
+        limited = self.settings(account).requests is not None
+        return self._database.read(windows.requests_used, account, now) if limited else 0
+
     def accounts(self, *, after: str = "", limit: int = PAGE) -> list[str]:
         """Return at most `limit` accounts that have made a task or have settings of their own, after one. Raises UnknownCursorError."""
         if after and not self._database.read(accounts.is_listed, after):
@@ -413,8 +421,14 @@ class SqlStore:
         """Put a turn back that did not come to pass."""
         self._database.write(queues.give_back, owner, operation_id, scenario)
 
-    def queued(self, account: str) -> list[tuple[str, QueueEntry]]:
-        """Return operation and entry of all that an account (empty: all) has queued."""
+    def unqueue(self, account: str, operation_id: str, scenario: str) -> int:
+        """Take what an account (empty: all) has queued out of its queues, and return how many entries that were."""
+        removed = self._database.write(queues.remove, account, operation_id, scenario)
+        self.refresh()
+        return removed
+
+    def queued(self, account: str | None) -> list[tuple[str, str, QueueEntry]]:
+        """Return owner, operation and entry of what is queued for an account, for all (empty), or for whomever (None)."""
         return self._database.read(queues.waiting, account)
 
     # Deliveries

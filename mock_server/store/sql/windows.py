@@ -42,6 +42,12 @@ def count_request(connection: Connection, account: str, limits: AccountSettings,
     return limits.requests is None or count <= limits.requests
 
 
+def requests_used(connection: Connection, account: str, now: int) -> int:
+    """Return how many requests the window of an account has counted."""
+    found = select(windows.c["count"]).where(windows.c.account == account, windows.c.ends_at > now)
+    return connection.execute(found).scalar() or 0
+
+
 _follows = (
     select(windows.c.ends_at, windows.c.account)
     .outerjoin(accounts, accounts.c.account == windows.c.account)

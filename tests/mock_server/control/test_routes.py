@@ -68,12 +68,13 @@ def test_every_operation_answers_as_the_document_says(make_api: Callable[..., Ap
     api.query(task_id)
     call(api, "POST", "/_mock/clock/advance", {"by": "1m"})
     delivery_id = call(api, "GET", "/_mock/deliveries").json[0]["id"]  # type: ignore[index]
-    arguments = {"task_id": task_id, "delivery_id": delivery_id}
+    arguments = {"task_id": task_id, "delivery_id": delivery_id, "assumption_id": "prompt-length"}
     bodies: dict[str, Any] = {
         "set_account": {"balance": "5", "concurrency": 3},
         "queue_scenario": {"scenario": "error-1303", "times": 2},
         "advance_clock": {"to": "idle"},
         "wait_for_request": {"operation": "get_task"},
+        "set_assumption": {"alternative": "bytes"},
         "set_seed": {"seed": 1},
     }
     for operation_id, (method, path, _) in sorted(control_operations().items(), key=lambda item: item[0] == "reset"):
@@ -98,6 +99,14 @@ def test_every_operation_answers_as_the_document_says(make_api: Callable[..., Ap
         ("PUT", "/_mock/seed", {"seed": "x"}, 400, "seed"),
         ("GET", "/_mock/journal?operation=create", None, 400, "unknown operation 'create'"),
         ("POST", "/_mock/journal/wait", {"rule": "n.max"}, 400, "unknown rule 'n.max'"),
+        ("DELETE", "/_mock/scenarios", None, 404, "nothing is queued for all accounts"),
+        ("DELETE", "/_mock/scenarios?scenario=slow", None, 404, "nothing 'slow' is queued"),
+        ("PUT", "/_mock/assumptions/prompt-lenght", {"alternative": "bytes"}, 404, "did you mean prompt-length?"),
+        ("PUT", "/_mock/assumptions/prompt-length", {"alternative": "words"}, 400, "there are characters, bytes"),
+        ("PUT", "/_mock/assumptions/prompt-length", {"alternative": ""}, 400, "no alternative ''"),
+        ("PUT", "/_mock/assumptions/prompt-length", {"take": "bytes"}, 400, "the fields are alternative"),
+        ("GET", "/_mock/evidence?kind=rules", None, 400, "did you mean rule?"),
+        ("GET", "/_mock/evidence?grade=sure", None, 400, "documented, recorded, inferred, unknown"),
         ("POST", "/_mock/scenarios", {"scenario": "slow", "operation": "get_task"}, 400, "it does nothing to get_task"),
         ("PATCH", "/_mock/account", {"query_scenario": "late-visible"}, 400, "shapes the task"),
         ("PATCH", "/_mock/account", {"window": "0s"}, 400, "limits nothing"),
@@ -407,7 +416,12 @@ def test_the_client_over_http_is_the_same_object(server: Running) -> None:
     control.configure(balance="0.0266")
     assert control.account()["balance"] == "0.0266"
     assert control.scenario("error-1303", times=3) == [
-        {"operation": "create_task", "scenario": "error-1303", "times": 3}
+        {
+            "account": account_name("control-test"),
+            "operation": "create_task",
+            "scenario": "error-1303",
+            "times": 3,
+        }
     ]
     with pytest.raises(ControlError, match="did you mean error-1303"):
         control.scenario("error-13003")

@@ -163,3 +163,37 @@ def test_a_wrong_setting_is_one_clear_error_and_changes_nothing(
     with pytest.raises(ControlError):
         control.configure(disabled=True, **(settings or {"x": 1}))
     assert control.account() == before
+
+
+# What is shown of one
+
+
+def test_an_account_shows_what_is_its_own_and_what_it_has_used(api: Api, control: Control) -> None:
+    server = Control.of(api.simulator)
+    server.configure(balance="9", requests=100)
+    api.create()
+    found = control.account()
+    assert (found["own"], found["own_clock"], found["tasks"], found["requests_used"]) == ([], False, 1, 1)
+
+    control.configure(requests=5, window="1m")
+    control.freeze()
+    api.create(body(n=0))
+    found = control.account()
+
+    assert (found["own"], found["own_clock"], found["tasks"]) == (["requests", "window"], True, 1)
+    assert (found["balance"], found["requests"], found["requests_used"]) == ("8.9867", 5, 2)
+    control.advance("1m")
+    assert control.account()["requests_used"] == 0
+    assert (server.account()["own"], server.account()["tasks"], server.account()["requests_used"]) == ([], 1, None)
+
+
+def test_tasks_are_counted_by_account(api: Api, control: Control) -> None:
+    for key in ("key", "key", "other"):
+        data_of(api.create(key=key))
+    assert [each["tasks"] for each in sorted(Control.of(api.simulator).accounts(), key=lambda each: each["tasks"])] == [
+        1,
+        2,
+    ]
+    control.reset()
+
+    assert (control.account()["tasks"], Control.of(api.simulator).account()["tasks"]) == (0, 1)
