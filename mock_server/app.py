@@ -53,6 +53,12 @@ if TYPE_CHECKING:
 
 CHUNK = 64 * 1024
 HTML = "text/html; charset=utf-8"
+NOTHING_HERE = f"""<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>404 Not Found</title></head>
+<body><h1>404 Not Found</h1><p>The simulated API has nothing at this address.</p>
+<p><a href="{PREFIX}/">What came to klingkit, and what became of it</a></p></body></html>
+""".encode()
+"""What a person gets; a program gets what the real service sends."""
 LONGEST_HOST = 300
 """Characters; a name has at most 253."""
 DRAINED_LIMITS = 4
@@ -387,13 +393,23 @@ def _refuse(simulator: Simulator, state: RequestState, error: ApiError) -> HttpA
 
 
 def _wrong_path(simulator: Simulator, state: RequestState) -> HttpAnswer:
-    if state.path == "/" and "text/html" in state.environ.get("HTTP_ACCEPT", ""):
-        state.of_api = False  # a person with a browser, and not a client of the API
+    person = _is_person(state.environ)
+    if state.path == "/" and person:
+        state.of_api = False
         return _answer(state, 302, b"", [("Content-Type", HTML), ("Location", f"{PREFIX}/")])
     if found := account_of(state.environ.get(request_log.AUTHORIZATION)):
         state.account = found[1]  # whose mistake it is
     state.advice += advice.wrong_path(simulator, state.contract, state.path)
-    return _refuse(simulator, state, ApiError(state.contract.rules["path.known"]))
+    refusal = _refuse(simulator, state, ApiError(state.contract.rules["path.known"]))
+    if not (person and simulator.settings.control):
+        return refusal
+    return _answer(state, refusal.http, NOTHING_HERE, [("Content-Type", HTML)])
+
+
+def _is_person(environ: dict[str, Any]) -> bool:
+    """Tell whether somebody looks with a browser; a client of the API accepts no HTML, or has a key."""
+    html = "text/html" in environ.get("HTTP_ACCEPT", "")
+    return html and environ["REQUEST_METHOD"] == "GET" and request_log.AUTHORIZATION not in environ
 
 
 # Every answer of the API, and the end of every request
@@ -472,6 +488,8 @@ def _of_flask(answer: HttpAnswer) -> Response:
 
 
 def _log(simulator: Simulator, response: Response) -> Response:
-    """Log a request beside the API in one line."""
+    """Log a request beside the API in one line; a page that asks every two seconds whether something is new would fill the log."""
+    if "HX-Request" in request.headers and response.status_code < 400:
+        return response
     request_log.write_line(simulator, request.environ[STATE], response.status_code)
     return response

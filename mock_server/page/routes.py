@@ -7,9 +7,10 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from flask import Response, request
 
-from ..control.asking import ControlError
+from ..control.asking import ControlError, account_named
 from ..control.document import control_operations
 from ..control.guard import COOKIE, PREFIX, TokenMissingError, guard, pass_for
+from ..foreign_pages import refusal_for_control
 from .ask import HOME, PAGES, Ask, Outcome
 from .doing import call_of
 from .rendering import refused, screen, static_files, tag
@@ -44,8 +45,7 @@ def answer(operations: Operations, settings: Settings) -> Response:
     except TokenMissingError:
         return _page(refused("This page wants the control token", wants_token=True, back=_back(request.full_path)), 403)
     except ControlError as error:
-        back = _back(request.full_path) if error.http == 403 else HOME
-        return _page(refused(str(error), wants_token=False, foreign=error.http == 403, back=back), error.http)
+        return _refused(error, _back(request.full_path), settings)
 
 
 def _shown(operations: Operations, path: str) -> Response:
@@ -83,8 +83,8 @@ def _done(operations: Operations, path: str) -> tuple[str, int]:
 
 def _outcome(operations: Operations, operation_id: str, fields: dict[str, str]) -> Outcome:
     try:
-        arguments, body = call_of(operation_id, fields)
-        done = operations.call(operation_id, fields.get("account") or None, arguments, body)
+        account = account_named(name) if (name := fields.get("account")) else None
+        done = operations.call(operation_id, account, *call_of(operation_id, fields))
     except ControlError as error:
         return Outcome(operation_id, fields, error=str(error))
     return Outcome(operation_id, fields, done)
@@ -98,11 +98,19 @@ def _let_in(settings: Settings) -> Response:
     except TokenMissingError:
         return _page(refused("That is not the control token", wants_token=True, back=back), 403)
     except ControlError as error:
-        return _page(refused(str(error), wants_token=False, foreign=True, back=back), error.http)
+        return _refused(error, back, settings)
     response = Response(status=303, headers={"Location": back})
     if given := pass_for(request.form.get("token", ""), settings):
         response.set_cookie(COOKIE, given, httponly=True, samesite="Strict", path=PREFIX)
     return response
+
+
+def _refused(error: ControlError, back: str, settings: Settings) -> Response:
+    """Say why nothing is shown, and what leads on: after a link of somebody else's page one of ours."""
+    by_link = bool(refusal_for_control(request.environ, settings)) and not refusal_for_control(
+        {**request.environ, "HTTP_SEC_FETCH_SITE": "same-origin"}, settings
+    )
+    return _page(refused(f"{error}", wants_token=False, by_link=by_link, back=back, http=error.http), error.http)
 
 
 def _back(address: str) -> str:

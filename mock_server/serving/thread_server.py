@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class ThreadServer:
     """Serves a simulator's application on a free port of 127.0.0.1 until it is stopped; tells of crashes."""
 
-    def __init__(self, wsgi: Wsgi, simulator: Simulator, crashed: Callable[[Exception], None]) -> None:
-        listener = bound("127.0.0.1", 0)
+    def __init__(self, wsgi: Wsgi, simulator: Simulator, crashed: Callable[[Exception], None], port: int = 0) -> None:
+        listener = bound("127.0.0.1", port)
         listener.listen(BACKLOG)  # connections wait from now on until the thread takes them
         port = listener.getsockname()[1]
         simulator.own_ports.add(port)

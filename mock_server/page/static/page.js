@@ -9,7 +9,9 @@ let shown = 0, since = 0;
 
 function readClock() {
   const clock = document.querySelector("#status time[data-now]");
-  shown = clock ? Number(clock.dataset.now) : 0;
+  const now = clock ? Number(clock.dataset.now) : 0;
+  if (now === shown) return;
+  shown = now;
   since = performance.now();
 }
 
