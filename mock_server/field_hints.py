@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from klingkit.contract.nearest import nearest_names
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from klingkit.contract.rules import RequestRules
 
@@ -21,15 +21,34 @@ Named = tuple[str, str]
 """Kind and text of a mistake."""
 
 
+class Ignored(NamedTuple):
+    """A field that the service does not know."""
+
+    place: str
+    """Where it stands; empty for the body itself."""
+    name: str
+    meant: str
+    """What was probably meant, in words; empty if nothing comes near."""
+
+
 def unknown_fields(request: RequestRules, body: dict[str, Any]) -> list[Named]:
     """Name each field that a request does not have, with the known one that was probably meant."""
-    others = request.nodes[()].get("x-other-fields", {})
     found = []
-    for place, name, known in islice(request.unknown_fields(body), MAX_NAMED):
+    for place, name, hint in _unknown(request, body, MAX_NAMED):
         where = ascii(name[:LONGEST_NAME]) + (f" in {place}" if place else "")
-        hint = _hint(name[:LONGEST_NAME], known, {} if place else others)
         found.append(("unknown-field", f"unknown field {where} is ignored{hint}"))
     return found
+
+
+def ignored_fields(request: RequestRules, body: dict[str, Any], most: int) -> list[Ignored]:
+    """Return the first fields that a request does not have."""
+    return [Ignored(place, name, hint.lstrip(":, ")) for place, name, hint in _unknown(request, body, most)]
+
+
+def _unknown(request: RequestRules, body: dict[str, Any], most: int) -> Iterator[tuple[str, str, str]]:
+    others = request.nodes[()].get("x-other-fields", {})
+    for place, name, known in islice(request.unknown_fields(body), most):
+        yield place, name, _hint(name[:LONGEST_NAME], known, {} if place else others)
 
 
 def texts_for_objects(request: RequestRules, body: dict[str, Any]) -> list[Named]:

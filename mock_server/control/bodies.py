@@ -4,28 +4,48 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..advice import REMEDIES
 from ..clock import iso
 from ..clocks import SERVER
+from ..field_hints import ignored_fields
 from ..handlers import CREATES
 from ..journal import masked_headers, readable
 from ..outbound import host_and_path
 from ..tasks import at_step, snapshot
+from .attempt_bodies import attempt_outline
+from .events_ahead import events_ahead
+from .explanations import explanation
+from .why_no_callback import why_no_callback
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from ..deliveries import Delivery
+    from ..deliveries import Attempt, Delivery
     from ..journal import Entry
     from ..simulator import Simulator
     from ..store.store import TaskRecord
 
 
+MAX_IGNORED = 20
+"""Ignored fields of a request that are shown."""
+
+
 def clock_body(simulator: Simulator, account: str | None, events: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the clock that an account, or (None) the server, goes by, and what happened on its way."""
-    owner, clock = simulator.store.clock(account or SERVER)
-    now = clock.at(simulator.clocks.machine())
-    frozen = clock.standing is not None
-    return {"now": now, "time": iso(now), "frozen": frozen, "own": owner != SERVER, "events": events}
+    """Return the clock that an account, or (None) the server, goes by, what happened on its way, and what lies ahead."""
+    store = simulator.store
+    owner, clock = store.clock(account or SERVER)
+    now, own_clocks = clock.at(simulator.clocks.machine()), store.own_clocks()
+    return {
+        "now": now,
+        "time": iso(now),
+        "frozen": clock.standing is not None,
+        "own": owner != SERVER,
+        "speed": simulator.settings.speed,
+        "followers": 1 if owner else max(0, store.count_accounts() - own_clocks),
+        "own_clocks": own_clocks,
+        "ahead": events_ahead(simulator, owner, now),
+        "events": events,
+    }
 
 
 def clock_health(simulator: Simulator) -> dict[str, Any]:
@@ -61,6 +81,7 @@ def _task_body(simulator: Simulator, record: TaskRecord, deliveries: list[Delive
         "scenario": task.scenario.text if task.scenario else None,
         "external_task_id": task.external_task_id,
         "callback_url": host_and_path(task.callback_url) if task.callback_url else "",
+        "callbacks_why": why_no_callback(simulator, task, deliveries),
         "cost": f"{task.cost:f}",
         "timeline": {
             "planned": [
@@ -74,7 +95,9 @@ def _task_body(simulator: Simulator, record: TaskRecord, deliveries: list[Delive
     }
 
 
-def delivery_body(delivery: Delivery) -> dict[str, Any]:
+def delivery_body(
+    delivery: Delivery, attempt_body: Callable[[Attempt], dict[str, Any]] = attempt_outline
+) -> dict[str, Any]:
     """Return a callback with its attempts."""
     return {
         "id": delivery.id,
@@ -83,23 +106,25 @@ def delivery_body(delivery: Delivery) -> dict[str, Any]:
         "status": delivery.status,
         "due_at": delivery.due_at,
         "outcome": delivery.outcome or "pending",
-        "attempts": [
-            {"at": attempt.at, "http_status": attempt.status, "problem": attempt.problem}
-            for attempt in delivery.attempts
-        ],
+        "attempts": [attempt_body(attempt) for attempt in delivery.attempts],
     }
 
 
 def entry_bodies(simulator: Simulator, entries: list[Entry]) -> list[dict[str, Any]]:
     """Return requests with their answers."""
     made = simulator.store.deliveries_of(entry.task_id for entry in entries if entry.operation in CREATES)
-    return [_entry_body(entry, made.get(entry.task_id, []) if entry.operation in CREATES else []) for entry in entries]
+    return [
+        _entry_body(simulator, entry, made.get(entry.task_id, []) if entry.operation in CREATES else [])
+        for entry in entries
+    ]
 
 
-def _entry_body(entry: Entry, deliveries: list[Delivery]) -> dict[str, Any]:
+def _entry_body(simulator: Simulator, entry: Entry, deliveries: list[Delivery]) -> dict[str, Any]:
+    request = readable(entry.body)
     return {
         "number": entry.number,
         "at": entry.at,
+        "ms": entry.ms,
         "request_id": entry.request_id,
         "account": entry.account,
         "contract": entry.contract,
@@ -107,14 +132,24 @@ def _entry_body(entry: Entry, deliveries: list[Delivery]) -> dict[str, Any]:
         "method": entry.method,
         "path": entry.path,
         "headers": masked_headers(entry.headers),
-        "request": readable(entry.body),
+        "request": request,
+        "ignored": _ignored(simulator, entry, request),
         "status": entry.status,
         "answer": readable(entry.answer),
         "scenario": entry.scenario,
         "rule": entry.rule,
+        "why": explanation(simulator.contracts.by_text(entry.contract), entry.rule) if entry.rule else None,
         "evidence": entry.evidence,
         "fault": entry.fault,
         "task_id": entry.task_id,
         "callbacks": [delivery.id for delivery in deliveries],
-        "advice": [{"kind": kind, "text": text} for kind, text in entry.advice],
+        "advice": [{"kind": kind, "text": text, "do": REMEDIES[kind]} for kind, text in entry.advice],
     }
+
+
+def _ignored(simulator: Simulator, entry: Entry, request: Any) -> list[dict[str, str]]:
+    """Return the fields of a body that the service ignores, of a request that has some."""
+    if not isinstance(request, dict) or all(kind != "unknown-field" for kind, _ in entry.advice):
+        return []
+    rules = simulator.contracts.by_text(entry.contract).requests.get(entry.operation)
+    return [each._asdict() for each in ignored_fields(rules, request, MAX_IGNORED)] if rules else []

@@ -5,22 +5,32 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .asking import ControlError, find, paging
+from .attempt_bodies import attempt_bodies
 from .bodies import delivery_body
 
 if TYPE_CHECKING:
+    from ..deliveries import Delivery
     from ..simulator import Simulator
 
 
 def list_deliveries(
-    simulator: Simulator, account: str | None, *, task_id: str | None = None, **page: Any
+    simulator: Simulator,
+    account: str | None,
+    *,
+    task_id: str | None = None,
+    outcome: str | None = None,
+    order: str = "oldest",
+    **page: Any,
 ) -> list[dict[str, Any]]:
-    """Return a page of the callbacks, oldest first, or those of a task."""
-    store = simulator.store
+    """Return a page of the callbacks, or those of a task."""
+    store, newest_first = simulator.store, order == "newest"
     if task_id is not None:
         find(simulator, account, task_id)
-        return [delivery_body(delivery) for delivery in store.deliveries_of([task_id]).get(task_id, [])]
+        found = store.deliveries_of([task_id]).get(task_id, [])[:: -1 if newest_first else 1]
+        return [_body(simulator, each) for each in found if outcome in {None, each.outcome or "pending"}]
     with paging("delivery"):
-        return [delivery_body(delivery) for delivery in store.deliveries(account, **page)]
+        found = store.deliveries(account, newest_first=newest_first, outcome=outcome, **page)
+    return [_body(simulator, delivery) for delivery in found]
 
 
 def resend_delivery(simulator: Simulator, account: str | None, *, delivery_id: str) -> dict[str, Any]:
@@ -33,4 +43,8 @@ def resend_delivery(simulator: Simulator, account: str | None, *, delivery_id: s
     with simulator.callbacks.held(delivery.account):
         simulator.callbacks.deliver_due(delivery.account)
     simulator.callbacks.settle(delivery.account)  # another process may have been faster
-    return delivery_body(simulator.store.delivery(delivery_id) or delivery)
+    return _body(simulator, simulator.store.delivery(delivery_id) or delivery)
+
+
+def _body(simulator: Simulator, delivery: Delivery) -> dict[str, Any]:
+    return delivery_body(delivery, attempt_bodies(simulator, delivery))

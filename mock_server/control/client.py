@@ -136,7 +136,10 @@ class Control:
         return events
 
     def journal(self, **wanted: Any) -> list[Json]:
-        """Return the last requests that fit: operation, task_id, request_id, rule, status, after (a number)."""
+        """Return the last requests that fit: operation, task_id, request_id, rule, status, refused, text, after (a number).
+
+        `order` is oldest or newest; so of `deliveries`, which can have an `outcome`.
+        """
         return self._pages("list_journal", "number", wanted)
 
     def dropped(self) -> int:
@@ -196,11 +199,14 @@ class Control:
         found: list[Json] = []
         while True:
             answer = self._call(operation_id, dict(wanted), None)
-            page = answer["entries"] if isinstance(answer, dict) else answer
+            if isinstance(answer, dict):
+                page, after = answer["entries"], answer["next"]
+            else:
+                page, after = answer, answer[-1][name] if len(answer) == PAGE else None
             found += page
-            if "limit" in wanted or len(page) < PAGE:
+            if "limit" in wanted or after is None:
                 return found
-            wanted = {**wanted, "after": page[-1][name]}
+            wanted = {**wanted, "after": after}
 
 
 def _check_one(key: str | None, account: str | None) -> None:

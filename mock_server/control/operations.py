@@ -44,6 +44,10 @@ class Operations:
                 raise ControlError(f"unknown parameter {name[:60]!r}; the valid ones: {', '.join(known) or 'none'}")
             if known[name]["type"] == "integer":
                 arguments[name] = _integer(name, value, known[name])
+            elif known[name]["type"] == "boolean":
+                arguments[name] = _boolean(name, value)
+            elif (valid := known[name].get("enum")) and value not in valid:
+                raise ControlError(f"{name}: {value[:60]!r} is none of {', '.join(valid)}")
             elif not _is_text(value):
                 raise ControlError(f"{name}: {value[:60]!r} has a character that nothing here has")
         if "requestBody" in operation:
@@ -91,6 +95,13 @@ def _said(error: jsonschema_rs.ValidationError) -> str:
 def _is_text(value: Any) -> bool:
     """Tell whether a database takes a value: neither NUL nor half of a pair of surrogates."""
     return not isinstance(value, str) or ("\0" not in value and value.encode(errors="ignore").decode() == value)
+
+
+def _boolean(name: str, text: str | bool) -> bool:
+    found = {"true": True, "false": False}.get(str(text).lower())
+    if found is None:
+        raise ControlError(f"{name}: {str(text)[:60]!r} is neither true nor false")
+    return found
 
 
 def _integer(name: str, text: str | int, schema: dict[str, Any]) -> int:

@@ -98,7 +98,8 @@ def test_results_expire_and_windows_end_on_the_way(api: Api, control: Control) -
 
 def test_to_a_moment(control: Control) -> None:
     control.advance_to("2026-01-01T00:10:00Z")
-    assert control.clock() == {
+    shown = control.clock()
+    assert {name: shown[name] for name in ("now", "time", "frozen", "own", "events")} == {
         "now": START + 600_000,
         "time": "2026-01-01T00:10:00.000Z",
         "frozen": True,
