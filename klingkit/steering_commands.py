@@ -119,7 +119,9 @@ def reset(*, as_json: bool, simulator: ControlOptions) -> None:
     if as_json:
         print_json(health)
     else:
-        click.echo("that account begins anew" if simulator.is_one else "everything was forgotten: the server begins anew")
+        click.echo(
+            "that account begins anew" if simulator.is_one else "everything was forgotten: the server begins anew"
+        )
 
 
 def setting(name: str, help_text: str, **settings: Any) -> Callable[[Any], Any]:

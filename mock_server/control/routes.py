@@ -42,7 +42,7 @@ def control_routes(simulator: Simulator) -> Blueprint:
             return page()
         return _json(about.get_index(simulator, None), 200)
 
-    def page() -> Response:
+    def page(_: str = "") -> Response:
         from ..page.routes import answer  # noqa: PLC0415 - who does not look at it does not wait for it
 
         return answer(operations, simulator.settings)
@@ -59,7 +59,8 @@ def control_routes(simulator: Simulator) -> Blueprint:
         abort(404)
 
     if simulator.settings.control:
-        routes.add_url_rule(PREFIX + "/page/<path:_>", "page", lambda _: page(), methods=("GET", "POST"))
+        for below in ("/page", "/page/", "/page/<path:_>"):
+            routes.add_url_rule(PREFIX + below, "page", page, methods=("GET", "POST"))
 
         @routes.route(PREFIX + "/<path:_>", methods=METHODS)
         def control(_: str) -> Response:

@@ -24,11 +24,11 @@ def call_of(operation_id: str, fields: Mapping[str, str]) -> tuple[dict[str, Any
     method, _, operation = control_operations().get(operation_id, ("GET", "", {}))
     if method == "GET":
         raise ControlError(f"there is no operation {operation_id[:60]!r} that a form is for", 404)
-    given = {name: value for name, value in fields.items() if name not in OURS and value != ""}
+    given: dict[str, Any] = {name: value for name, value in fields.items() if name not in OURS and value != ""}
+    if "requestBody" not in operation:
+        return given, None
     parameters = control_parameters()[operation_id]
     arguments = {name: value for name, value in given.items() if name in parameters}
-    if "requestBody" not in operation:
-        return arguments, None
     schema = _resolved(operation["requestBody"]["content"]["application/json"]["schema"])
     return arguments, _body({name: value for name, value in given.items() if name not in parameters}, schema)
 
