@@ -436,7 +436,9 @@ def scenarios(*, contract: Contract, as_json: bool) -> None:
 
     rows = scenario_table(contract).values()
     if as_json:
-        click.echo(json.dumps([{"name": row.name, "summary": row.summary, "argument": row.argument} for row in rows]))
+        from klingkit.mock_server.control.bodies import scenario_body
+
+        click.echo(json.dumps([scenario_body(row, contract) for row in rows]))
         return
     width = max(len(row.name) for row in rows)
     for row in rows:

@@ -103,7 +103,8 @@ def queue(scenario: str, *, times: int, operation: str, as_json: bool, simulator
     if as_json:
         print_json(queued)
     else:
-        print_table(("operation", "scenario", "times"), [list(entry.values()) for entry in queued])
+        names = ("account", "operation", "scenario", "times")
+        print_table(names, [[entry[name] or "all" for name in names] for entry in queued])
 
 
 @click.command(short_help="Forget what a simulator holds.")

@@ -11,6 +11,7 @@ from ..field_hints import ignored_fields
 from ..handlers import CREATES
 from ..journal import masked_headers, readable
 from ..outbound import host_and_path
+from ..scenario_choice import parse_scenario
 from ..tasks import at_step, snapshot
 from .attempt_bodies import attempt_outline
 from .events_ahead import events_ahead
@@ -20,8 +21,11 @@ from .why_no_callback import why_no_callback
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from klingkit.contract import Contract
+
     from ..deliveries import Attempt, Delivery
     from ..journal import Entry
+    from ..scenarios import ScenarioRow
     from ..simulator import Simulator
     from ..store.store import TaskRecord
 
@@ -153,3 +157,24 @@ def _ignored(simulator: Simulator, entry: Entry, request: Any) -> list[dict[str,
         return []
     rules = simulator.contracts.by_text(entry.contract).requests.get(entry.operation)
     return [each._asdict() for each in ignored_fields(rules, request, MAX_IGNORED)] if rules else []
+
+
+def scenario_body(row: ScenarioRow, contract: Contract) -> dict[str, Any]:
+    """Return a row of the table."""
+    example = f"{row.name}:{row.example}" if row.example else row.name
+    operations = [operation for operation in contract.routes if _does_something(example, contract, operation)]
+    return {
+        "name": row.name,
+        "summary": row.summary,
+        "argument": row.argument,
+        "example": example,
+        "operations": operations,
+    }
+
+
+def _does_something(scenario: str, contract: Contract, operation_id: str) -> bool:
+    try:
+        parse_scenario(scenario, contract, operation_id)
+    except ValueError:
+        return False
+    return True

@@ -68,6 +68,7 @@ def described(contracts: tuple[Contract, ...]) -> dict[str, Any]:
         "scenarios": {"enum": scenarios},
         "chosen_scenarios": {"anyOf": [{"enum": scenarios}, {"pattern": f"^({chosen})(:.*)?(@.*)?$"}]},
         "progressions": {"enum": list(PROGRESSIONS)},
+        "assumptions": {"properties": _alternatives(contracts), "additionalProperties": False},
         "retry_schedules": {"enum": list(contract.callbacks.retry_after_ms)},
         "kinds": {"enum": list(KINDS)},
         "mistakes": {"enum": list(REMEDIES)},
@@ -75,6 +76,15 @@ def described(contracts: tuple[Contract, ...]) -> dict[str, Any]:
     }
     document: dict[str, Any] = _filled(control_document(), names)
     return document
+
+
+def _alternatives(contracts: tuple[Contract, ...]) -> dict[str, dict[str, Any]]:
+    """Return the schema of each open question by its id: the alternatives that it has in some contract."""
+    found: dict[str, dict[str, Any]] = {}
+    for question in (each for contract in contracts for each in contract.assumptions):
+        known = found.setdefault(question.id, {"enum": [], "description": question.question})
+        known["enum"] += [name for name in question.alternatives if name not in known["enum"]]
+    return found
 
 
 def _filled(value: Any, names: dict[str, dict[str, Any]]) -> Any:

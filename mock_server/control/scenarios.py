@@ -5,22 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..scenario_arguments import check_known
-from ..scenario_choice import parse_for, parse_scenario
+from ..scenario_choice import parse_for
 from ..scenarios import scenario_table
 from ..store import TooManyError
 from .asking import ControlError, contracts_of
+from .bodies import scenario_body
 
 if TYPE_CHECKING:
-    from klingkit.contract import Contract
-
-    from ..scenarios import ScenarioRow
     from ..simulator import Simulator
 
 
 def list_scenarios(simulator: Simulator, account: str | None) -> dict[str, Any]:
     """Return the table, and what is queued."""
     contracts = contracts_of(simulator, account)
-    rows = {name: _row(row, found) for found in reversed(contracts) for name, row in scenario_table(found).items()}
+    rows = {
+        name: scenario_body(row, found) for found in reversed(contracts) for name, row in scenario_table(found).items()
+    }
     order = dict.fromkeys(name for found in contracts for name in scenario_table(found))
     return {"scenarios": [rows[name] for name in order], "queued": _queued(simulator, account)}
 
@@ -52,26 +52,6 @@ def unqueue_scenario(
             f"nothing {what}".rstrip() + f" is queued for {whose}; GET /_mock/scenarios shows what is", 404
         )
     return _queued(simulator, account)
-
-
-def _row(row: ScenarioRow, contract: Contract) -> dict[str, Any]:
-    example = f"{row.name}:{row.example}" if row.example else row.name
-    operations = [operation for operation in contract.routes if _does_something(example, contract, operation)]
-    return {
-        "name": row.name,
-        "summary": row.summary,
-        "argument": row.argument,
-        "example": example,
-        "operations": operations,
-    }
-
-
-def _does_something(scenario: str, contract: Contract, operation_id: str) -> bool:
-    try:
-        parse_scenario(scenario, contract, operation_id)
-    except ValueError:
-        return False
-    return True
 
 
 def _queued(simulator: Simulator, account: str | None) -> list[dict[str, Any]]:

@@ -76,7 +76,7 @@ def test_a_move_of_the_clock_says_what_it_made_happen(slow_server: Running) -> N
 
 def test_a_scenario_is_queued(server: Running) -> None:
     shown = steer(server, "t3", "queue", "error-1303", "--times", "2").stdout.split()
-    assert shown == ["operation", "scenario", "times", "create_task", "error-1303", "2"]
+    assert shown == ["account", "operation", "scenario", "times", account_name("t3"), "create_task", "error-1303", "2"]
     queued = as_json(server, "t3", "queue", "reset", "--operation", "get_task")
     assert queued == Control.over_http(server.url, key="t3").scenarios()["queued"]
     assert len(queued) == 2

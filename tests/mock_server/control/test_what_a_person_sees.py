@@ -11,6 +11,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
+from klingkit.contract.choice import CONTRACTS
 from klingkit.mock_server.advice import REMEDIES
 from klingkit.mock_server.control.client import Control
 from klingkit.mock_server.control.document import control_document, described
@@ -111,9 +112,14 @@ def test_the_served_document_lists_the_names_of_the_tables(api: Api, contract: C
 
     assert "x-names" not in json.dumps(document)
     assert set(names_in(control_document())) >= {"scenarios", "operations", "progressions", "retry_schedules", "faults"}
-    assert schemas["Settings"]["properties"]["progression"]["enum"] == list(PROGRESSIONS)
-    assert schemas["Settings"]["properties"]["callback_retries"]["enum"] == list(contract.callbacks.retry_after_ms)
-    assert schemas["Queue"]["properties"]["operation"]["enum"] == list(contract.operations)
+    assert schemas["Progression"]["enum"] == list(PROGRESSIONS)
+    assert schemas["RetrySchedule"]["enum"] == list(contract.callbacks.retry_after_ms)
+    assert schemas["OperationName"]["enum"] == list(contract.operations)
+    assert schemas["ScenarioName"]["enum"] == list(scenario_table(contract))
+    assert schemas["ContractName"]["enum"] == list(CONTRACTS)
+    assert schemas["RuleName"]["enum"] == list(contract.rules)
+    questions = {name: schema["enum"] for name, schema in schemas["Assume"]["properties"].items()}
+    assert questions == {each.id: list(each.alternatives) for each in contract.assumptions}
     assert schemas["Queue"]["properties"]["scenario"]["anyOf"][0]["enum"] == list(scenario_table(contract))
     assert schemas["Advice"]["properties"]["kind"]["enum"] == list(REMEDIES)
 
