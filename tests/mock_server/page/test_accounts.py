@@ -1,0 +1,132 @@
+"""The screen of the accounts: all of them in pages, and one with what can be changed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from klingkit.mock_server.auth import account_name
+from klingkit.mock_server.control.client import Control
+from tests.conftest import body, data_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from playwright.sync_api import Page
+
+    from tests.conftest import Api
+    from tests.mock_server.page.conftest import Visitor
+    from tests.mock_server.page.html import Node
+
+ACCOUNTS = "/_mock/page/accounts"
+MINE = account_name("key")
+ONE = f"{ACCOUNTS}?account={MINE}"
+
+
+def facts(screen: Node) -> dict[str, str]:
+    """What is said of the account, by name."""
+    shown = screen.one("dl", class_="facts")
+    return {name.text: value.text for name, value in zip(shown.all("dt"), shown.all("dd"), strict=True)}
+
+
+def test_all_accounts_are_listed_in_pages(visitor: Visitor) -> None:
+    for number in range(60):
+        visitor.api.create(key=f"key-{number}")
+    first = visitor.look(ACCOUNTS)
+    (link,) = [each.attrs["href"] for each in first.all("a") if each.text == "Next page"]
+    second = visitor.look(link)
+
+    shown = [row[0] for screen in (first, second) for row in screen.rows()]
+    assert sorted(shown) == sorted(account_name(f"key-{number}") for number in range(60))
+    assert [each.text for each in second.all("a") if each.text.endswith("page")] == ["First page"]
+
+
+def test_one_account_says_what_is_its_own(visitor: Visitor) -> None:
+    data_of(visitor.api.create(body(n=2)))
+    Control.of(visitor.api.simulator).configure(balance="9")
+    Control.of(visitor.api.simulator, key="key").configure(concurrency=3, disabled=True)
+    shown = facts(visitor.look(ONE))
+
+    assert shown["Spent"].startswith("0.0266 USD")
+    assert shown["Balance"] == "8.9734 the server's"
+    assert shown["Slots"] == "2 held of 3 its own"
+    assert shown["Key"] == "disabled its own"
+    assert shown["Clock"] == "follows the server's"
+
+
+def test_what_is_filled_in_changes_and_the_rest_stays(visitor: Visitor) -> None:
+    control = Control.of(visitor.api.simulator, key="key")
+    control.configure(quota="7", concurrency=2)
+    empty = {"quota": "", "requests": "", "window": "", "disabled": "", "progression": "", "contract": ""}
+    screen = visitor.do("set_account", ONE, account=MINE, balance="0.05", concurrency__null="1", **empty)
+
+    assert facts(screen)["Balance"] == "0.05 its own"
+    settings = control.account()
+    assert (settings["balance"], settings["quota"], settings["concurrency"]) == ("0.05", "7", None)
+    assert settings["own"] == ["balance", "concurrency", "quota"]
+    visitor.do("set_account", ONE, account=MINE, disabled="true", progression="polls", callback_retries="fast")
+    settings = control.account()
+    assert (settings["disabled"], settings["progression"], settings["callback_retries"]) == (True, "polls", "fast")
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"balance": "a lot"}, "'a lot' is no amount"),
+        ({"balance": "<b>1</b>"}, "is no amount"),
+        ({"concurrency": "1.5"}, "concurrency"),
+        ({"window": "0s"}, "limits nothing"),
+        ({"contract": "kling"}, "contract"),
+        ({}, "the fields are balance"),
+    ],
+)
+def test_a_wrong_value_changes_nothing_and_stays_in_the_form(
+    visitor: Visitor, fields: dict[str, str], says: str
+) -> None:
+    screen = visitor.do("set_account", ONE, 400, account=MINE, **fields)
+
+    assert says in screen.one(role="alert").text
+    assert Control.of(visitor.api.simulator, key="key").account()["own"] == []
+    for name, value in fields.items():
+        assert value in [each.attrs.get("value", each.text) for each in screen.all(name=name)] + [
+            each.text for each in screen.all("option", selected="")
+        ]
+
+
+def test_a_reset_of_one_leaves_the_others(visitor: Visitor) -> None:
+    for key in ("key", "other"):
+        visitor.api.create(key=key)
+    button = visitor.look(ONE).one("details").one("form", action="/_mock/page/do/reset")
+    assert button.one("input", name="account").attrs["value"] == MINE
+
+    visitor.do("reset", ONE, account=MINE)
+
+    server = Control.of(visitor.api.simulator)
+    assert [each["account"] for each in server.accounts()] == [account_name("other")]
+
+
+def test_an_account_that_nobody_has_used_has_nothing(visitor: Visitor) -> None:
+    assert facts(visitor.look(f"{ACCOUNTS}?account=acct-000000000000"))["Spent"].startswith("0 USD")
+    assert "no name of an account" in visitor.look(f"{ACCOUNTS}?account=me", 400).text
+
+
+def test_in_a_browser(
+    new_page: Callable[..., Page], page: Page, url: str, api: Api, accessible: Callable[[Page], None]
+) -> None:
+    data_of(api.create())
+    page.goto(url + ACCOUNTS)
+    accessible(page)
+    page.get_by_role("link", name=MINE).click()
+    page.get_by_label("Balance").fill("0")
+    page.get_by_role("button", name="Change").click()
+    page.get_by_text("Done.", exact=True).wait_for()
+    accessible(page)
+    assert api.create().status_code == 429
+
+    plain = new_page(java_script_enabled=False, viewport={"width": 360, "height": 700})
+    plain.goto(url + ONE)
+    plain.get_by_text("Forget everything of this account").click()
+    plain.get_by_role("button", name="Yes, forget everything").click()
+    plain.get_by_text("Done.", exact=True).wait_for()
+    assert Control.of(api.simulator).tasks() == []
