@@ -25,16 +25,15 @@ LIMITS = (
 def show(ask: Ask) -> dict[str, Any]:
     """Return the settings of the account whose view it is, else those of the server with a page of the accounts."""
     schemas = ask.call("get_openapi")["components"]["schemas"]
-    fields = schemas["Settings"]["properties"]
     settings = ask.call("get_account")
     return {
         "settings": settings,
         "limits": LIMITS,
         "wanted": ask.outcome.fields if ask.outcome and ask.outcome.error else {},
         "choices": {
-            "progression": fields["progression"]["enum"],
-            "callback_retries": fields["callback_retries"]["enum"],
-            "contract": fields["contract"]["anyOf"][0]["enum"],
+            "progression": schemas["Progression"]["enum"],
+            "callback_retries": schemas["RetrySchedule"]["enum"],
+            "contract": schemas["ContractName"]["enum"],
         },
         **({"accounts": [], "next": None} if ask.account else _page(ask)),
     }

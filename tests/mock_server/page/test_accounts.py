@@ -59,7 +59,7 @@ def test_what_is_filled_in_changes_and_the_rest_stays(visitor: Visitor) -> None:
     control = Control.of(visitor.api.simulator, key="key")
     control.configure(quota="7", concurrency=2)
     empty = {"quota": "", "requests": "", "window": "", "disabled": "", "progression": "", "contract": ""}
-    screen = visitor.do("set_account", ONE, account=MINE, balance="0.05", concurrency__null="1", **empty)
+    screen = visitor.do("set_account", ONE, 200, account=MINE, balance="0.05", concurrency__null="1", **empty)
 
     assert facts(screen)["Balance"] == "0.05 its own"
     settings = control.account()

@@ -91,7 +91,7 @@ def test_a_question_is_answered_otherwise_and_back(visitor: Visitor) -> None:
     back = shown.all("form")[1]
     fields = {each.attrs["name"].replace(".", "__"): each.attrs["value"] for each in back.all("input")}
     fields.pop("back")
-    screen = visitor.do("set_assumption", EVIDENCE, **fields)
+    screen = visitor.do("set_assumption", EVIDENCE, 200, **fields)
 
     assert question(screen, "prompt-length")[0] == "characters"
     assert visitor.api.create(LONG_IN_BYTES).status_code == 200
