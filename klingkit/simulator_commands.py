@@ -272,19 +272,19 @@ def serve_option(name: str, *names: str, **settings: Any) -> Callable[[Any], Any
     type=click.Path(exists=True, file_okay=False, resolve_path=True),
     help="Answer with the texts of this recording, where there are any.",
 )
-@serve_option("--no-control", is_flag=True, help="No control API; health and pictures stay.")
+@serve_option("--no-control", is_flag=True, help="No control API and no page; health and pictures stay.")
 @secret_option(
     "--control-token",
     variable="KLINGKIT_CONTROL_TOKEN",
     callback=not_empty,
-    help_text="The control API asks for it in the header Klingkit-Token.",
+    help_text="The control API asks for it in the header Klingkit-Token, the page once.",
 )
 @serve_option(
     "--allow-host",
     multiple=True,
     metavar="HOST",
     callback=host_names,
-    help="The control API answers under this name too; repeat for more.",
+    help="Control API and page answer under this name too; repeat for more.",
 )
 @serve_option(
     "--log-format",

@@ -41,7 +41,7 @@ class Settings:
     recording: str | None = None
     """Folder of a recording, whose answers stand in place of those of the contract."""
     control: bool = True
-    """Whether there is a control API."""
+    """Whether there is a control API, and its page."""
     control_token: str | None = field(default=None, repr=False)
     """What the control API asks for in the header Klingkit-Token; None: nothing."""
     allow_host: frozenset[str] = frozenset()

@@ -28,10 +28,17 @@ def banner(contracts: Sequence[Contract], settings: Settings, address: str, port
     names = " and ".join(contract.name for contract in contracts)
     where = f"klingkit simulates {names} at {url}"
     if settings.log_format == "json":
-        return json_line(time.time(), "info", where, {"url": url, "seed": settings.seed})
+        return json_line(
+            time.time(),
+            "info",
+            where,
+            {"url": url, "page": f"{url}/_mock/" if settings.control else "", "seed": settings.seed},
+        )
     put = " ".join(["", *filter(None, (_to_put(contract, settings) for contract in contracts))])
     lines = [f"{where} ({pace}, seed {settings.seed}). Ctrl-C stops it.{put}"]
-    what = "What came and what became of it, and how to steer it" if settings.control else "Whether it runs"
+    what = (
+        "In a browser, what came and what became of it, and how to steer it" if settings.control else "Whether it runs"
+    )
     lines += [f"{what}: {url}/_mock/", ""]
     for contract in contracts:
         key = (
