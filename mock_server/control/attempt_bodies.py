@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..simulator import Simulator
 
 CHECK = (
-    "HMAC-SHA256 by Standard Webhooks, with the account's callback_secret, of `webhook-id.webhook-timestamp.body`: the library "
+    "HMAC-SHA256 by Standard Webhooks, with the account's callback_secret, of webhook-id.webhook-timestamp.body: the library "
     "standardwebhooks checks it, or klingkit.client.parse_callback(body, headers=..., secret=...)"
 )
 UNSIGNED = "it was not signed, since the account had no callback_secret"

@@ -56,8 +56,8 @@ def _when(simulator: Simulator, task: Task, delivery: Delivery) -> str:
             if simulator.callbacks.in_background
             else "is due when the clock is moved"
         )
-    due = f"is due in {ahead / 1000:.1f} s, at {iso(delivery.due_at)}"
     if clock.standing is None:
-        return due
+        return f"is due at {iso(delivery.due_at)}"
     whose = "the account's" if owner else "the server's"
+    due = f"is due in {ahead / 1000:.1f} s, at {iso(delivery.due_at)}"
     return f"{due}, and {whose} clock stands still: advance it, or resume it"

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from klingkit.contract.printable import printable
+
 from ..clock import iso
 from ..control.asking import ControlError
 from . import formats
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-_TICKING = re.compile(r'(<time data-at="-?\d+")[^>]*>[^<]*|<time data-now=[^>]*>[^<]*')
+_TICKING = re.compile(r'(<time data-(?:at|until)="-?\d+")[^>]*>[^<]*|<time data-now=[^>]*>[^<]*')
 """What a browser makes go on by itself: how long ago something was, and what time it is on a clock that runs."""
 
 
@@ -80,7 +82,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters |= {"clock_time": formats.clock_time, "iso": iso, "day": formats.day}
-    made.filters |= {"span": formats.span, "clipped": formats.clipped}
+    made.filters |= {"span": formats.span, "clipped": formats.clipped, "printable": printable}
     made.globals |= {"static": static, "HOME": HOME, "PAGES": PAGES}
     made.globals["m"] = made.get_template("macros.html").module
     return made

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from . import accounts, api, evidence, scenarios, tasks
+from . import accounts, api, callbacks, clock, evidence, journal, scenarios, tasks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +31,9 @@ SCREENS = {
     screen.name: screen
     for screen in (
         Screen("tasks", "Tasks", tasks.show),
+        Screen("callbacks", "Callbacks", callbacks.show),
+        Screen("journal", "Journal", journal.show),
+        Screen("clock", "Clock", clock.show),
         Screen("scenarios", "Scenarios", scenarios.show),
         Screen("accounts", "Accounts", accounts.show),
         Screen("evidence", "Evidence", evidence.show, live=False),

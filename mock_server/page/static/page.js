@@ -34,6 +34,7 @@ function tick() {
   const clock = document.querySelector("#status time[data-now]");
   if (clock) clock.textContent = new Date(now).toISOString().slice(11, 23);
   for (const each of document.querySelectorAll("#live time[data-at]")) each.textContent = span(now - Number(each.dataset.at));
+  for (const each of document.querySelectorAll("#live time[data-until]")) each.textContent = span(Number(each.dataset.until) - now);
 }
 
 // A server that went away, or answers something else, is told of in its place; what was shown last stays.

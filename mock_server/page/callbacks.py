@@ -1,0 +1,76 @@
+"""The callbacks, newest first: each attempt, what came of it, and what two bodies of a task differ in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .shown_json import differences, json_lines, text_lines
+
+if TYPE_CHECKING:
+    from .ask import Ask
+
+PER_PAGE = 20
+LAST_ATTEMPTS = 10
+NEWEST_TASKS = 20
+"""Of which it is said why a callback has not come."""
+OUTCOMES = {
+    "pending": ("pending", "busy"),
+    "delivered": ("delivered", "good"),
+    "given_up": ("given up", "bad"),
+    "refused": ("not sent", "bad"),
+}
+"""Word and kind of the badge for each."""
+
+
+def show(ask: Ask) -> dict[str, Any]:
+    """Return a page of callbacks, those of an outcome or of a task."""
+    wanted = {name: ask.query[name].strip() for name in ("outcome", "task_id", "after") if ask.query.get(name)}
+    found = ask.call("list_deliveries", order="newest", limit=PER_PAGE + 1, **wanted)
+    task = ask.call("get_task", task_id=wanted["task_id"]) if "task_id" in wanted else None
+    shown = found if task else found[:PER_PAGE]
+    return {
+        "deliveries": [_with_lines(delivery) for delivery in shown],
+        "older": ask.here(after=shown[-1]["id"]) if len(shown) < len(found) else "",
+        "newest": ask.here(after=None) if "after" in wanted else "",
+        "task": task,
+        "missing": [] if wanted else _missing(ask),
+        "compared": _compared(ask, found) if task else None,
+        "outcomes": OUTCOMES,
+        "last_attempts": LAST_ATTEMPTS,
+    }
+
+
+def _missing(ask: Ask) -> list[dict[str, Any]]:
+    """Return the newest tasks of which a callback has not come."""
+    return [task for task in ask.call("list_tasks", limit=NEWEST_TASKS)[::-1] if task["callbacks_why"]]
+
+
+def _with_lines(delivery: dict[str, Any]) -> dict[str, Any]:
+    attempts = [_attempt(number, attempt) for number, attempt in enumerate(delivery["attempts"], 1)]
+    return {**delivery, "attempts": attempts[: -LAST_ATTEMPTS - 1 : -1], "attempts_made": len(attempts)}
+
+
+def _attempt(number: int, attempt: dict[str, Any]) -> dict[str, Any]:
+    request, answer = attempt["request"], attempt["answer"]
+    return {
+        **attempt,
+        "number": number,
+        "sent_lines": json_lines(request["body"]) if request else [],
+        "answer_lines": text_lines(answer["body"]) if answer and answer["body"] else [],
+    }
+
+
+def _compared(ask: Ask, newest_first: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """Return what two bodies of a task differ in: those that were chosen, else the first and the last; None if there are no two."""
+    bodies = {
+        delivery["id"]: (delivery["status"], delivery["attempts"][-1]["request"]["body"])
+        for delivery in reversed(newest_first)
+        if delivery["attempts"] and delivery["attempts"][-1]["request"]
+    }
+    if len(bodies) < 2:
+        return None
+    ids = list(bodies)
+    first = chosen if (chosen := ask.query.get("first", "")) in bodies else ids[0]
+    second = chosen if (chosen := ask.query.get("second", "")) in bodies else ids[-1]
+    lines = differences(bodies[first][1], bodies[second][1])
+    return {"bodies": bodies, "first": first, "second": second, "lines": lines}
