@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps, PngImagePlugin
 
-from klingkit.contract.pictures import UNREADABLE, measure
+from klingkit.contract.pictures import UNREADABLE, Picture, measure
 
 from .outbound import host_and_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from klingkit.contract import Picture
 
     from .tasks import Task
 
@@ -69,6 +67,17 @@ def render(task: Task, index: int, pictures: Sequence[Picture], *, watermark: bo
     text.add_itxt("task_id", task.task_id)
     out = BytesIO()
     canvas.save(out, "PNG", pnginfo=text, compress_level=3)
+    return out.getvalue()
+
+
+def made_small(data: bytes, width: int) -> bytes | None:
+    """Return a picture as JPEG, whose longer side is `width` px at most; None if it cannot be drawn."""
+    image = _load(Picture((), "", None, data), (width, width))
+    if image is None:
+        return None
+    image.thumbnail((width, width))
+    out = BytesIO()
+    image.save(out, "JPEG", quality=80)
     return out.getvalue()
 
 

@@ -28,6 +28,7 @@ from .scenario_choice import find_marker, is_known
 from .settings import Settings
 from .store import MemoryStore, RefusedError, StaleChanceError, Store, TakenIdError
 from .tasks import LONGEST_CALLBACK_URL, LONGEST_KEPT, Plan, Snapshot, Task, at_step, shortened, snapshot
+from .thumbnails import Thumbnails
 from .time_travel import Traveller
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ class Simulator:
             apart=urandom(16) if self.settings.state else b"",
         )
         self._workshop = Workshop()
+        self.thumbnails = Thumbnails(self.store)
         self._warned_of_drops = False
         self.find_questions: Callable[[Contract, Mapping[str, Any]], tuple[str, ...]] | None = None
         """Names the open questions on which the answer to a body rests, for the journal; None: nobody wants to know, since it takes its time."""
@@ -242,10 +244,10 @@ class Simulator:
         tasks = self.store.page(account, create_path(contract), (number - 1) * size, size, oldest_first=oldest_first)
         return [snapshot(task, now) for task in tasks]
 
-    def picture(self, task_id: str, index: int, *, watermark: bool = False) -> bytes | None:
+    def picture(self, task_id: str, index: int, *, watermark: bool = False, by_client: bool = True) -> bytes | None:
         """Return result `index` of a task as PNG, rendered on the first call; None if there is no such result (yet).
 
-        Raises ResultExpiredError when it is no longer kept.
+        Whether `by_client` it is fetched matters to advice. Raises ResultExpiredError when it is no longer kept.
         """
         task = self.store.get(task_id)
         if task is None or not 0 <= index < task.n:
@@ -254,7 +256,8 @@ class Simulator:
         now = self.clocks.now(task.account)
         if (view := snapshot(task, now)).status != lifecycle.succeeded:
             return None
-        self.store.mark_fetched(task_id)
+        if by_client:
+            self.store.mark_fetched(task_id)
         if now >= view.updated_at + task.plan.result_ms:
             raise ResultExpiredError
         if (cached := self.store.results.get((task_id, index, *WATERMARKED * watermark))) is not None:

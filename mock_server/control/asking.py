@@ -38,7 +38,23 @@ def account_named(name: str) -> str:
     return name
 
 
+LATEST = "latest"
+"""Stands for the id of the newest task."""
+
+
+def meant(simulator: Simulator, account: str | None, task_id: str) -> str:
+    """Return the id of the task that is meant: `latest` is the newest one of the account, or of all. Raises ControlError if there is none."""
+    if task_id != LATEST:
+        return task_id
+    newest = simulator.store.tasks(account, newest_first=True, limit=1)
+    if not newest:
+        raise ControlError("there is no task yet" + (" of that account" if account else ""), 404)
+    return newest[0].task_id
+
+
 def find(simulator: Simulator, account: str | None, task_id: str) -> TaskRecord:
+    """Return a task of an account, or (None) of anybody. Raises ControlError if there is none of that id."""
+    task_id = meant(simulator, account, task_id)
     record = simulator.store.record(task_id)
     if record is None or account not in {None, record.task.account}:
         raise ControlError(f"there is no task {task_id[:60]!r}" + (" of that account" if account else ""), 404)

@@ -10,24 +10,21 @@ from ..clocks import SERVER
 from ..field_hints import ignored_fields
 from ..handlers import CREATES
 from ..journal import masked_headers, readable
-from ..outbound import host_and_path
 from ..scenario_choice import parse_scenario
-from ..tasks import at_step, snapshot
 from .attempt_bodies import attempt_outline
 from .events_ahead import events_ahead
 from .explanations import explanation
-from .why_no_callback import why_no_callback
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from klingkit.contract import Contract
 
+    from ..clock import Move
     from ..deliveries import Attempt, Delivery
     from ..journal import Entry
     from ..scenarios import ScenarioRow
     from ..simulator import Simulator
-    from ..store.store import TaskRecord
 
 
 MAX_IGNORED = 20
@@ -64,39 +61,9 @@ def clock_health(simulator: Simulator) -> dict[str, Any]:
     }
 
 
-def task_bodies(simulator: Simulator, records: Sequence[TaskRecord]) -> list[dict[str, Any]]:
-    """Return tasks with their timelines."""
-    deliveries = simulator.store.deliveries_of(record.task.task_id for record in records)
-    return [_task_body(simulator, record, deliveries.get(record.task.task_id, [])) for record in records]
-
-
-def _task_body(simulator: Simulator, record: TaskRecord, deliveries: list[Delivery]) -> dict[str, Any]:
-    task = record.task
-    view = snapshot(task, simulator.clocks.now(task.account))
-    steps = [at_step(task, step) for step in range(len(task.plan.steps))]
-    manual = task.progression == "manual"
-    return {
-        "task_id": task.task_id,
-        "account": task.account,
-        "contract": task.contract,
-        "request_id": task.request_id,
-        "status": view.status,
-        "progression": task.progression,
-        "scenario": task.scenario.text if task.scenario else None,
-        "external_task_id": task.external_task_id,
-        "callback_url": host_and_path(task.callback_url) if task.callback_url else "",
-        "callbacks_why": why_no_callback(simulator, task, deliveries),
-        "cost": f"{task.cost:f}",
-        "timeline": {
-            "planned": [
-                {"status": status, "at": None if manual and step else at}
-                for step, (status, at) in enumerate(task.plan.steps)
-            ],
-            "happened": [{"status": step.status, "at": step.updated_at} for step in steps[: view.step + 1]],
-            "polls": [{"at": at, "request": number} for at, number in simulator.store.journal.polls_of(task.task_id)],
-            "callbacks": [delivery_body(delivery) for delivery in deliveries],
-        },
-    }
+def move_body(move: Move) -> dict[str, Any]:
+    """Return what was done to a clock."""
+    return {"at": move.machine, "from": move.start, "to": move.end, "by": move.by}
 
 
 def delivery_body(

@@ -25,7 +25,7 @@ def list_deliveries(
     """Return a page of the callbacks, or those of a task."""
     store, newest_first = simulator.store, order == "newest"
     if task_id is not None:
-        find(simulator, account, task_id)
+        task_id = find(simulator, account, task_id).task.task_id
         found = store.deliveries_of([task_id]).get(task_id, [])[:: -1 if newest_first else 1]
         return [_body(simulator, each) for each in found if outcome in {None, each.outcome or "pending"}]
     with paging("delivery"):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote, urlencode
 
 from ..auth import account_name, fits_header
 from ..store import PAGE
+from .answers import NEXT_HEADER, Blob, Listed
 from .asking import ControlError, account_named
 from .document import control_operations, control_parameters
 from .operations import Operations
@@ -87,15 +89,24 @@ class Control:
         )
 
     def tasks(self, **wanted: Any) -> list[Json]:
-        """Return all tasks with their timelines, oldest first, or those of an `external_task_id`.
+        """Return all tasks with their timelines that fit, or those of an `external_task_id`.
 
-        With `limit` at most so many, beginning after the task whose id is `after`; so do the other lists.
+        `order` is `oldest` (first) or `newest`; `status`, `scenario` and `text` filter. With `limit` at most so many, beginning after
+        the task whose id is `after`; so do the other lists.
         """
         return self._pages("list_tasks", "task_id", wanted)
 
     def task(self, task_id: str) -> Json:
-        """Return one task with its timeline."""
+        """Return one task with its timeline; `latest` is the newest."""
         return self._object("get_task", {"task_id": task_id})
+
+    def input_picture(self, task_id: str, number: int, *, width: int | None = None) -> bytes:
+        """Return a picture that a task was made from, as it came, or as a JPEG whose longer side has `width` px: 96 or 480."""
+        return self._picture("get_input_picture", task_id, number, width)
+
+    def result_picture(self, task_id: str, number: int, *, width: int | None = None) -> bytes:
+        """Return a result picture; it does not count as fetched by the client."""
+        return self._picture("get_result_picture", task_id, number, width)
 
     def move(self, task_id: str) -> Json:
         """Bring a task one step further along its plan."""
@@ -194,6 +205,11 @@ class Control:
         answer: list[Json] = self._call(operation_id, arguments or {}, body)
         return answer
 
+    def _picture(self, operation_id: str, task_id: str, number: int, width: int | None) -> bytes:
+        small = {} if width is None else {"width": width}
+        found: Blob = self._call(operation_id, {"task_id": task_id, "number": number, **small}, None)
+        return found.data
+
     def _pages(self, operation_id: str, name: str, wanted: Json) -> list[Json]:
         """Return what is on all pages of a list, of which `name` identifies each; on one page if a limit is wanted."""
         found: list[Json] = []
@@ -202,10 +218,10 @@ class Control:
             if isinstance(answer, dict):
                 page, after = answer["entries"], answer["next"]
             else:
-                page, after = answer, answer[-1][name] if len(answer) == PAGE else None
+                page, after = answer, _go_on_after(answer, name)
             found += page
-            if "limit" in wanted or after is None:
-                return found
+            if not after or ("limit" in wanted and len(found) >= wanted["limit"]):
+                return found[: wanted.get("limit")]
             wanted = {**wanted, "after": after}
 
 
@@ -217,11 +233,18 @@ def _check_one(key: str | None, account: str | None) -> None:
             raise ControlError("a key and an account: give one of them")
 
 
+def _go_on_after(page: list[Json], name: str) -> Any:
+    """Return what the next page begins after; empty if this is the last."""
+    if isinstance(page, Listed):
+        return page.go_on_after
+    return page[-1][name] if len(page) == PAGE else ""
+
+
 def _send(url: str, headers: dict[str, str], operation_id: str, arguments: Json, body: Json | None) -> Any:
     import urllib3  # noqa: PLC0415 - a simulator in this process does without it
 
     __tracebackhide__ = True
-    method, path, _ = control_operations()[operation_id]
+    method, path, operation = control_operations()[operation_id]
     query = {}
     for name, value in arguments.items():
         if f"{{{name}}}" in path:
@@ -236,10 +259,16 @@ def _send(url: str, headers: dict[str, str], operation_id: str, arguments: Json,
         response = urllib3.request(
             method, address, headers=headers, body=data, timeout=90, retries=False, redirect=False
         )
+        if response.status == HTTPStatus.OK and (found := response.headers.get("Content-Type", "")).startswith(
+            "image/"
+        ):
+            return Blob(response.data, found)
         answer = json.loads(response.data)
     except (urllib3.exceptions.HTTPError, ValueError, RecursionError):
         raise ConnectionError(f"{url}: nothing there answers as klingkit does") from None
     if response.status != 200:
         message = answer.get("error") if isinstance(answer, dict) else None
         raise ControlError(str(message or f"HTTP {response.status}"), response.status)
+    if isinstance(answer, list) and NEXT_HEADER in operation["responses"]["200"].get("headers", {}):
+        return Listed(answer, response.headers.get(NEXT_HEADER, ""))
     return answer

@@ -9,7 +9,7 @@ from ..clock import parse_duration
 from ..handlers import HANDLERS
 from ..scenario_arguments import check_known
 from ..store import PAGE
-from .asking import ControlError, contracts_of
+from .asking import ControlError, contracts_of, meant
 from .bodies import entry_bodies
 
 if TYPE_CHECKING:
@@ -76,6 +76,8 @@ def wait_for_request(
 def _filter(simulator: Simulator, account: str | None, wanted: dict[str, Any]) -> Callable[[Entry], bool]:
     try:
         contracts = contracts_of(simulator, account)
+        if "task_id" in wanted:
+            wanted = {**wanted, "task_id": meant(simulator, account, wanted["task_id"])}
         check_known("operation", wanted.get("operation", "create_task"), HANDLERS)
         check_known(
             "rule",

@@ -46,10 +46,10 @@ class Operations:
                 arguments[name] = _integer(name, value, known[name])
             elif known[name]["type"] == "boolean":
                 arguments[name] = _boolean(name, value)
-            elif (valid := known[name].get("enum")) and value not in valid:
-                raise ControlError(f"{name}: {value[:60]!r} is none of {', '.join(valid)}")
             elif not _is_text(value):
                 raise ControlError(f"{name}: {value[:60]!r} has a character that nothing here has")
+            if (valid := known[name].get("enum")) and arguments[name] not in valid:
+                raise ControlError(f"{name}: {str(value)[:60]!r} is none of {', '.join(map(str, valid))}")
         if "requestBody" in operation:
             arguments = {**arguments, **self._valid(operation_id, operation, body)}
         self._simulator.store.refresh()

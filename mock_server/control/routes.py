@@ -16,6 +16,7 @@ from ..auth import account_of, is_accepted
 from ..simulator import ResultExpiredError
 from ..task_bodies import PICTURE_PATH, WATERMARKED_PATH
 from . import about
+from .answers import NEXT_HEADER, Blob, Listed
 from .asking import ControlError, account_named
 from .document import control_operations, control_parameters
 from .guard import COOKIE, PREFIX, guard
@@ -75,7 +76,7 @@ def control_routes(simulator: Simulator) -> Blueprint:
                 body = json.loads(raw) if raw else {}
                 arguments = {**request.args.to_dict(), **arguments}
                 account = _account(simulator, arguments, operation_id)
-                return _json(operations.call(operation_id, account, arguments, body), 200)
+                return _answer(operations.call(operation_id, account, arguments, body))
             except ControlError as error:
                 return _json({"error": str(error)}, error.http)
             except NotFound:
@@ -133,6 +134,21 @@ def _account(simulator: Simulator, arguments: dict[str, Any], operation_id: str)
             "there is no account of that key: it is none of those that --key allows, nor of --access-key"
         )
     return account
+
+
+def _answer(found: Any) -> Response:
+    """Return what an operation has found: JSON, which may know how its list goes on, or a file."""
+    if isinstance(found, Blob):
+        response = Response(found.data, mimetype=found.media_type)
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers["Cache-Control"] = "no-cache"
+        response.add_etag()
+        response.make_conditional(request.environ)
+        return response
+    response = _json(found, 200)
+    if isinstance(found, Listed) and found.go_on_after:
+        response.headers[NEXT_HEADER] = found.go_on_after
+    return response
 
 
 def _json(body: Any, http: int) -> Response:

@@ -157,9 +157,17 @@ class MemoryStore:
         """Return a task with what happened to it: to be read, not changed."""
         return self._tasks.get(task_id)
 
-    def tasks(self, account: str | None = None, *, after: str = "", limit: int = PAGE) -> list[Task]:
-        """Return at most `limit` tasks of an account or of all, oldest first, after that of an id. Raises UnknownCursorError."""
-        return [record.task for record in self.records(account, after=after, limit=limit)]
+    def tasks(
+        self, account: str | None = None, *, after: str = "", limit: int = PAGE, newest_first: bool = False
+    ) -> list[Task]:
+        """Return at most `limit` tasks of an account or of all, in order, after that of an id. Raises UnknownCursorError."""
+        with self._lock:
+            last = self._last(account, after)
+            if newest_first:
+                found = self._tasks.before(account, last.number if last else None, limit)
+            else:
+                found = self._tasks.after(account, last.number if last else 0, limit)
+            return [record.task for record in found]
 
     def find(self, account: str, path: str, external_task_id: str) -> str:
         """Return the id of the task that an account has made at a path with an external id; empty if there is none."""
@@ -175,10 +183,15 @@ class MemoryStore:
     def records(self, account: str | None = None, *, after: str = "", limit: int = PAGE) -> list[Record]:
         """Return the same with what happened to them: to be read, not changed. Raises UnknownCursorError."""
         with self._lock:
-            last = self._tasks.get(after)
-            if after and (last is None or account not in {None, last.task.account}):
-                raise UnknownCursorError(after)
+            last = self._last(account, after)
             return self._tasks.after(account, last.number if last else 0, limit)
+
+    def _last(self, account: str | None, after: str) -> Record | None:
+        """Return the task that a page begins after. Raises UnknownCursorError."""
+        last = self._tasks.get(after)
+        if after and (last is None or account not in {None, last.task.account}):
+            raise UnknownCursorError(after)
+        return last
 
     def count_statuses(self, machine: int) -> dict[str, int]:
         """Return how many tasks have which status, each by the clock of its account."""

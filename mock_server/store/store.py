@@ -173,8 +173,10 @@ class Store(Protocol):
         """Return a task with what happened to it."""
         ...
 
-    def tasks(self, account: str | None = None, *, after: str = "", limit: int = PAGE) -> list[Task]:
-        """Return at most `limit` tasks of an account or of all, oldest first, after that of an id. Raises UnknownCursorError."""
+    def tasks(
+        self, account: str | None = None, *, after: str = "", limit: int = PAGE, newest_first: bool = False
+    ) -> list[Task]:
+        """Return at most `limit` tasks of an account or of all, in order, after that of an id. Raises UnknownCursorError."""
         ...
 
     def records(self, account: str | None = None, *, after: str = "", limit: int = PAGE) -> Sequence[TaskRecord]:

@@ -165,6 +165,13 @@ class TaskRecords:
         parts = [line.after(number, limit) for line in self._lines.get(account, {}).values()]
         return list(itertools.islice(heapq.merge(*parts, key=lambda record: record.number), limit))
 
+    def before(self, account: str | None, number: int | None, limit: int) -> list[Record]:
+        """Return at most `limit` records of an account or of all, newest first, of those with a lower number, or (None) of all."""
+        if account is None:
+            return self._in_order.before(number, limit)
+        parts = [line.before(number, limit) for line in self._lines.get(account, {}).values()]
+        return list(itertools.islice(heapq.merge(*parts, key=lambda record: -record.number), limit))
+
     def remove(self, task_id: str) -> Record:
         """Forget a task, and let its external id be used again."""
         record = self._records.pop(task_id)

@@ -196,19 +196,22 @@ class SqlStore:
         row = self._database.read(tasks.row_of, task_id)
         return self._records([row])[0] if row else None
 
-    def tasks(self, account: str | None = None, *, after: str = "", limit: int = PAGE) -> list[Task]:
-        """Return at most `limit` tasks of an account or of all, oldest first, after that of an id. Raises UnknownCursorError."""
-        return [task_from_json(row.data) for row in self._rows(account, after, limit)]
+    def tasks(
+        self, account: str | None = None, *, after: str = "", limit: int = PAGE, newest_first: bool = False
+    ) -> list[Task]:
+        """Return at most `limit` tasks of an account or of all, in order, after that of an id. Raises UnknownCursorError."""
+        return [task_from_json(row.data) for row in self._rows(account, after, limit, newest_first=newest_first)]
 
     def records(self, account: str | None = None, *, after: str = "", limit: int = PAGE) -> list[Record]:
         """Return the same with what happened to them. Raises UnknownCursorError."""
         return self._records(self._rows(account, after, limit))
 
-    def _rows(self, account: str | None, after: str, limit: int) -> Sequence[Row[Any]]:
+    def _rows(self, account: str | None, after: str, limit: int, *, newest_first: bool = False) -> Sequence[Row[Any]]:
         last = self._database.read(tasks.row_of, after) if after else None
         if after and (last is None or account not in {None, task_from_json(last.data).account}):
             raise UnknownCursorError(after)
-        return self._database.read(tasks.after, account, last.number if last else 0, limit)
+        number = last.number if last else None
+        return self._database.read(tasks.after, account, number, limit, newest_first=newest_first)
 
     def _records(self, rows: Sequence[Row[Any]]) -> list[Record]:
         told = self.deliveries_of(row.task_id for row in rows)

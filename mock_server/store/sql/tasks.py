@@ -169,12 +169,17 @@ _between = (  # by the account too SQLite would rather look through all tasks of
     .where(tasks.c.task_id >= bindparam("first"), tasks.c.task_id <= bindparam("last"))
     .limit(1000)
 )
-_list = select(*_record).order_by(tasks.c.number).limit(bindparam("limit"))
+_oldest_first = select(*_record).order_by(tasks.c.number).limit(bindparam("limit"))
+_newest_first = select(*_record).order_by(tasks.c.number.desc()).limit(bindparam("limit"))
 
 
-def after(connection: Connection, account: str | None, number: int, limit: int) -> Sequence[Row[Any]]:
-    """Return the rows of at most `limit` tasks of an account or of all, oldest first, after one of that number."""
-    found = _list.where(tasks.c.number > number)
+def after(
+    connection: Connection, account: str | None, number: int | None, limit: int, *, newest_first: bool
+) -> Sequence[Row[Any]]:
+    """Return the rows of at most `limit` tasks of an account or of all, in order, after one of that number."""
+    found = _newest_first if newest_first else _oldest_first
+    if number is not None:
+        found = found.where(tasks.c.number < number if newest_first else tasks.c.number > number)
     if account is not None:
         found = found.where(tasks.c.account == account)
     return connection.execute(found, {"limit": limit}).all()
