@@ -107,8 +107,16 @@ def browser(browser_thread: ThreadPoolExecutor) -> Iterator[Browser]:
     browser_thread.submit(playwright.stop).result()
 
 
+NO_SERVER = ("net::ERR_CONNECTION", "net::ERR_EMPTY_RESPONSE", "Failed to fetch")
+
+
 class Complaints(list[str]):
-    """What a browser complains about: errors of scripts, and what the Content-Security-Policy has forbidden."""
+    """What a browser complains about: errors of scripts, refusals, and what the Content-Security-Policy has forbidden."""
+
+    def note(self, text: str) -> None:
+        """Keep a complaint; not that a server is gone, as it is to a page that is still open at the end of a test."""
+        if not any(each in text for each in NO_SERVER):
+            self.append(text)
 
 
 @pytest.fixture
@@ -129,8 +137,8 @@ def new_page(
         opened.append(context)
         page = context.new_page()
         page.set_default_timeout(10_000)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.note(str(error)))
+        page.on("console", lambda message: complaints.note(message.text) if message.type == "error" else None)
         return page
 
     yield make

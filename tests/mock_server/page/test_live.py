@@ -121,7 +121,7 @@ def test_a_hidden_page_asks_nothing(api: Api, page: Page, url: str) -> None:
     assert found == [200]
 
 
-def test_a_server_that_goes_away_is_told_of_and_comes_back(api: Api, page: Page, complaints: list[str]) -> None:
+def test_a_server_that_goes_away_is_told_of_and_comes_back(api: Api, page: Page) -> None:
     """What was shown stays, and what is typed too."""
     crashes: list[Exception] = []
     server = ThreadServer(create_app(api.simulator), api.simulator, crashes.append)
@@ -145,8 +145,6 @@ def test_a_server_that_goes_away_is_told_of_and_comes_back(api: Api, page: Page,
     finally:
         server.stop()
     assert crashes == []
-    assert all("ERR_CONNECTION_REFUSED" in each or "Failed to fetch" in each for each in complaints)
-    complaints.clear()
 
 
 def test_a_server_that_refuses_is_told_of(page: Page, make_api: Callable[..., Api], complaints: list[str]) -> None:
