@@ -107,15 +107,15 @@ def browser(browser_thread: ThreadPoolExecutor) -> Iterator[Browser]:
     browser_thread.submit(playwright.stop).result()
 
 
-NO_SERVER = ("net::ERR_CONNECTION", "net::ERR_EMPTY_RESPONSE", "Failed to fetch")
+NOT_OF_THE_PAGE = ("net::ERR_CONNECTION", "net::ERR_EMPTY_RESPONSE", "Failed to fetch", "status of 400 ")
 
 
 class Complaints(list[str]):
     """What a browser complains about: errors of scripts, refusals, and what the Content-Security-Policy has forbidden."""
 
     def note(self, text: str) -> None:
-        """Keep a complaint; not that a server is gone, as it is to a page that is still open at the end of a test."""
-        if not any(each in text for each in NO_SERVER):
+        """Keep a complaint; not that a form was refused, nor that a server is gone, as to a page that is open when its test ends."""
+        if not any(each in text for each in NOT_OF_THE_PAGE):
             self.append(text)
 
 

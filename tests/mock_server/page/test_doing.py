@@ -12,6 +12,11 @@ from tests.conftest import data_of
 from tests.mock_server.page.html import parsed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from playwright.sync_api import Browser, Page
+
+    from tests.conftest import Api
     from tests.mock_server.page.conftest import Visitor
 
 
@@ -112,3 +117,30 @@ def test_the_tasks_are_the_first_screen(visitor: Visitor, path: str) -> None:
 
 def test_an_account_that_there_cannot_be_leads_on(visitor: Visitor) -> None:
     assert visitor.look("/_mock/?account=no%20name%00", 400).one("a").attrs["href"] == "/_mock/"
+
+
+# In a browser: what it sends with a form is let through
+
+
+def test_a_form_needs_no_script(api: Api, browser: Browser, new_page: Callable[..., Page], url: str) -> None:
+    page = new_page(java_script_enabled=False)
+    page.goto(f"{url}/_mock/page/clock")
+    page.get_by_role("button", name="+1 m", exact=True).click()
+
+    assert page.locator(".outcome [role=status]").is_visible()
+    assert [move.end - move.start for move in api.simulator.clocks.moves("")] == [60_000]
+    page.get_by_role("textbox", name="Advance by").fill("soon")
+    page.get_by_role("button", name="Advance", exact=True).click()
+    assert "'soon' is not a duration" in page.get_by_role("alert").inner_text()
+
+
+def test_reloading_does_not_do_it_again(api: Api, page: Page, url: str) -> None:
+    """What came of a form stands at the address of its screen."""
+    page.goto(f"{url}/_mock/page/clock?hold")
+    page.get_by_role("button", name="+1 m", exact=True).click()
+    page.locator(".outcome [role=status]").wait_for()
+    assert page.url.startswith(f"{url}/_mock/page/clock?hold")
+    page.reload()
+
+    assert page.locator(".outcome").count() == 0
+    assert len(api.simulator.clocks.moves("")) == 1
