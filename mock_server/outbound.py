@@ -90,10 +90,9 @@ class Outbound:
         response = self._send("POST", url, body, headers, limits)
         try:
             limits.hasten(BODY_S)
-            began = _beginning(response)
+            data, more = _beginning(response)
             given = tuple((name, str(value)) for name, value in response.headers.items())
-            more = len(began) > ANSWER_KEPT or not _is_whole(response, began)
-            return Reply(int(response.status), given, began[:ANSWER_KEPT], more)
+            return Reply(int(response.status), given, data[:ANSWER_KEPT], more)
         finally:
             response.close()
 
@@ -235,21 +234,19 @@ def _cause(error: Exception) -> str:
     return "no-http"
 
 
-def _beginning(response: BaseHTTPResponse) -> bytes:
-    """Return what comes at once of a body, undecoded, up to one byte more than is kept."""
+def _beginning(response: BaseHTTPResponse) -> tuple[bytes, bool]:
+    """Return what comes at once of a body, undecoded, up to one byte more than is kept; and whether there was more."""
     with importing:
         from urllib3.exceptions import HTTPError  # noqa: PLC0415
 
     data = b""
     with suppress(HTTPError, HTTPException, OSError, ValueError):
-        while len(data) <= ANSWER_KEPT and (chunk := response.read1(ANSWER_KEPT + 1 - len(data), decode_content=False)):
+        while len(data) <= ANSWER_KEPT:
+            chunk = response.read1(ANSWER_KEPT + 1 - len(data), decode_content=False)
+            if not chunk:
+                return data, False
             data += chunk
-    return data
-
-
-def _is_whole(response: BaseHTTPResponse, data: bytes) -> bool:
-    announced = response.headers.get("Content-Length", "")
-    return not announced.isdecimal() or len(data) >= int(announced[:18])
+    return data, True
 
 
 def _read(response: BaseHTTPResponse, max_bytes: int) -> bytes:

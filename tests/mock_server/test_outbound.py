@@ -16,6 +16,7 @@ from PIL import Image
 
 from klingkit.contract.addresses import is_private
 from klingkit.mock_server.control.client import Control
+from klingkit.mock_server.deliveries import ANSWER_KEPT
 from klingkit.mock_server.outbound import NotAllowedError, Outbound, OutboundError
 from tests.conftest import PATH, Running, b64, body, png, serving, subjects
 from tests.mock_server.test_pictures import colours
@@ -94,6 +95,28 @@ def test_a_receiver_that_drips_its_handshake_is_a_failed_attempt() -> None:
 def test_of_a_receivers_answer_only_the_head_is_read() -> None:
     with answering(OK + b"Content-Length: 1000000\r\n\r\n", b"x") as port:
         assert outbound().post(f"http://127.0.0.1:{port}/", b"{}", {}, timeout_ms=5000).status == 200
+
+
+@pytest.mark.parametrize(
+    ("head", "rest", "body", "more"),
+    [
+        (b"Content-Length: 5\r\n\r\nhello", b"", b"hello", False),
+        (b"Content-Length: 0\r\n\r\n", b"", b"", False),
+        (b"Content-Length: 900000\r\n\r\n" + b"y" * 9000, b"y" * 9000, b"y" * ANSWER_KEPT, True),
+        (b"Content-Length: 9\r\n\r\nslow", b"", b"slow", True),
+        (b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", b"", b"abc", False),
+        (b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", b"", b"abc", True),
+        (b"Transfer-Encoding: chunked\r\n\r\nnonsense", b"", b"", True),
+        (b"Content-Encoding: gzip\r\nContent-Length: 3\r\n\r\n\x1f\x8b\x00", b"", b"\x1f\x8b\x00", False),
+    ],
+    ids=["short", "empty", "megabytes", "slow", "chunks", "slow chunks", "no chunks", "compressed"],
+)
+def test_of_a_receivers_body_the_beginning_is_kept(head: bytes, rest: bytes, body: bytes, more: bool) -> None:
+    """As it came, of what comes at once; nothing is waited for."""
+    with answering(OK + b"X-Mine: 1\r\n" + head, rest, pause=1) as port:
+        reply = outbound().post(f"http://127.0.0.1:{port}/", b"{}", {}, timeout_ms=5000)
+    assert (reply.status, reply.body, reply.more) == (200, body, more)
+    assert ("X-Mine", "1") in reply.headers
 
 
 def test_an_endless_head_is_a_failed_attempt() -> None:

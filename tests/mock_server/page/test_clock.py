@@ -69,6 +69,14 @@ def test_a_wrong_move_is_refused_in_its_place(visitor: Visitor, fields: dict[str
         assert value in [each.attrs.get("value") for each in after.all("input", name=name)]
 
 
+def test_a_journey_that_is_ended_is_told_in_its_place(visitor: Visitor) -> None:
+    """By a reset, or after the time that one may take."""
+    visitor.api.simulator.traveller.close()
+    after = visitor.do("advance_clock", back=HERE, http=400, to="idle")
+    assert "Nothing was changed" in after.one("section", class_="outcome").text
+    assert after.one("section", class_="outcome").one("p", role="alert").text
+
+
 def test_an_account_has_a_clock_of_its_own_once_it_is_moved(visitor: Visitor) -> None:
     visitor.api.create(key="one")
     visitor.api.create(key="two")
