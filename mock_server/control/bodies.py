@@ -35,16 +35,17 @@ def clock_body(simulator: Simulator, account: str | None, events: list[dict[str,
     """Return the clock that an account, or (None) the server, goes by, what happened on its way, and what lies ahead."""
     store = simulator.store
     owner, clock = store.clock(account or SERVER)
-    now, own_clocks = clock.at(simulator.clocks.machine()), store.own_clocks()
+    now = clock.at(simulator.clocks.machine())
     return {
         "now": now,
         "time": iso(now),
         "frozen": clock.standing is not None,
         "own": owner != SERVER,
         "speed": simulator.settings.speed,
-        "followers": 1 if owner else max(0, store.count_accounts() - own_clocks),
-        "own_clocks": own_clocks,
+        "followers": 1 if owner else store.followers(),
+        "own_clocks": store.own_clocks(),
         "ahead": events_ahead(simulator, owner, now),
+        "moves": [move_body(move) for move in simulator.clocks.moves(account or SERVER)],
         "events": events,
     }
 

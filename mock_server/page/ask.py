@@ -27,6 +27,8 @@ class Outcome:
     """What the control API answered."""
     error: str = ""
     """Why nothing was changed; empty if it was carried out."""
+    broken_off: bool = False
+    """Whether it was ended on its way, so that something was changed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ def show(ask: Ask) -> dict[str, Any]:
 
 def _missing(ask: Ask) -> list[dict[str, Any]]:
     """Return the newest tasks of which a callback has not come."""
-    return [task for task in ask.call("list_tasks", limit=NEWEST_TASKS)[::-1] if task["callbacks_why"]]
+    return [task for task in ask.call("list_tasks", order="newest", limit=NEWEST_TASKS) if task["callbacks_why"]]
 
 
 def _with_lines(delivery: dict[str, Any]) -> dict[str, Any]:

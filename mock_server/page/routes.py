@@ -27,6 +27,8 @@ SAFE = {
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
+ENDED = 409
+"""What a journey answers that was ended before its destination."""
 FOR_EVER = "public, max-age=31536000, immutable"
 
 
@@ -86,7 +88,7 @@ def _outcome(operations: Operations, operation_id: str, fields: dict[str, str]) 
         account = account_named(name) if (name := fields.get("account")) else None
         done = operations.call(operation_id, account, *call_of(operation_id, fields))
     except ControlError as error:
-        return Outcome(operation_id, fields, error=str(error))
+        return Outcome(operation_id, fields, error=str(error), broken_off=error.http == ENDED)
     return Outcome(operation_id, fields, done)
 
 

@@ -91,11 +91,6 @@ class AccountStates:
         self._draws.pop(account, None)
         self._lose_name(account)
 
-    @property
-    def count(self) -> int:
-        """How many accounts `names` goes through."""
-        return self._names.count
-
     def names(self, after: str, limit: int) -> list[str]:
         """Return at most `limit` accounts that have made a task or have settings of their own, after one, as they appeared.
 

@@ -414,9 +414,11 @@ class MemoryStore:
         with self._lock:
             return self._accounts.count_request(account, now)
 
-    def count_accounts(self) -> int:
-        """Return how many accounts have made a task or have settings of their own."""
-        return self._accounts.count
+    def followers(self) -> int:
+        """Return how many of `accounts` go by the server's clock, counted up to PAGE."""
+        with self._lock:
+            names = self._accounts.names("", PAGE)
+            return sum(self._clocks.owner(name) == SERVER for name in names)
 
     def requests_used(self, account: str, now: int) -> int:
         """Return how many requests the window of an account has counted; 0 where none is limited."""

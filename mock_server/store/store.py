@@ -291,8 +291,8 @@ class Store(Protocol):
         """Count a request in its window; False if there have been too many."""
         ...
 
-    def count_accounts(self) -> int:
-        """Return how many accounts have made a task or have settings of their own."""
+    def followers(self) -> int:
+        """Return how many of `accounts` go by the server's clock, counted up to PAGE."""
         ...
 
     def requests_used(self, account: str, now: int) -> int:

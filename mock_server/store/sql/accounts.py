@@ -98,9 +98,10 @@ def names(connection: Connection, after: str, limit: int) -> list[str]:
     return list(connection.execute(found.order_by(accounts.c.account).limit(limit)).scalars())
 
 
-def count(connection: Connection) -> int:
-    """Return how many accounts `names` goes through."""
-    return connection.execute(select(func.count()).select_from(accounts).where(accounts.c.listed)).scalar_one()
+def followers(connection: Connection, most: int) -> int:
+    """Return how many of these go by the server's clock, counted up to so many."""
+    found = select(accounts.c.account).where(accounts.c.listed, ~accounts.c.own_clock, accounts.c.account > "")
+    return len(connection.execute(found.order_by(accounts.c.account).limit(most)).all())
 
 
 def is_listed(connection: Connection, account: str) -> bool:

@@ -207,9 +207,7 @@ deliveries = Table(
     Column("resend", Boolean, nullable=False),  # whether somebody asked for one more attempt
 )
 Index(f"{PREFIX}deliveries_of_account", deliveries.c.account, deliveries.c.number)
-_failed = "outcome IN ('given_up', 'refused')"
-Index(f"{PREFIX}deliveries_failed", deliveries.c.number, sqlite_where=text(_failed), postgresql_where=text(_failed))
-"""What a person looks for, and what is rare. Those that are pending or delivered are found among all."""
+Index(f"{PREFIX}deliveries_of_outcome", deliveries.c.outcome, deliveries.c.number)
 Index(
     f"{PREFIX}deliveries_due",
     deliveries.c.account,

@@ -77,6 +77,10 @@ def test_nothing_is_looked_through(tmp_path: Path, statements: Statements) -> No
             page = control.tasks(limit=2)
             assert len(control.tasks(after=page[-1]["task_id"])) == 1
             control.deliveries(after=control.deliveries(limit=1)[0]["id"])
+            for outcome in ("pending", "delivered", "given_up", "refused"):
+                control.deliveries(order="newest", outcome=outcome, limit=3)
+            control.journal(order="newest", limit=3)
+            control.clock()
             control.accounts(limit=1)
             control.move(task_id)
             control.resend(control.deliveries(task_id=task_id)[0]["id"])
