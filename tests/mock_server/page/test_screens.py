@@ -99,6 +99,18 @@ def test_a_screen_that_does_not_change_is_not_sent_again(busy: Api, address: str
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
+def test_a_screen_is_not_sent_again_because_time_goes_on(make_api: Callable[..., Api], address: str) -> None:
+    """Where a clock runs and nothing is due, what it shows goes on in the browser."""
+    api = make_api(start=None, instant=True)
+    data_of(api.create())
+    visitor, machine = Visitor(api), api.simulator.clocks.machine()
+    first = visitor.poll(address)
+    api.simulator.clocks.machine = lambda: machine + 12_345
+
+    assert visitor.poll(address, first.headers["HX-PTag"]).status_code == 304
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
 def test_a_screen_is_for_everybody(busy: Api, page: Page, address: str, accessible: Callable[[Page], None]) -> None:
     """In light and dark, on a desk and on a phone: axe-core finds nothing serious, and the page does not scroll sideways."""
     with served(busy) as url:
