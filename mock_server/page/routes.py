@@ -25,7 +25,6 @@ SAFE = {
     "X-Content-Type-Options": "nosniff",
     # `no-referrer` would take the Origin from our own forms too, which the guard looks at
     "Referrer-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
 }
 ENDED = 409
 """What a journey answers that was ended before its destination."""
