@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from flask import Response, request
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from ..control.asking import ControlError, account_named
 from ..control.document import control_operations
@@ -28,6 +29,8 @@ SAFE = {
 }
 ENDED = 409
 """What a journey answers that was ended before its destination."""
+LARGEST_FORM = 64 * 1024
+"""Bytes."""
 FOR_EVER = "public, max-age=31536000, immutable"
 
 
@@ -36,9 +39,9 @@ def answer(operations: Operations, settings: Settings) -> Response:
     path = request.path.removeprefix(PAGES) if request.path.startswith(PAGES) else ""
     if path.startswith("static/"):
         return _static(path.rpartition("/")[2])
-    if path == "token" and request.method == "POST":
-        return _let_in(settings)
     try:
+        if path == "token" and request.method == "POST":
+            return _let_in(settings)
         guard(request.environ, settings, request.cookies.get(COOKIE, ""))
         if request.method == "POST":
             return _page(*_done(operations, path))
@@ -72,7 +75,7 @@ def _done(operations: Operations, path: str) -> tuple[str, int]:
     kind, _, operation_id = path.partition("/")
     if kind != "do" or operation_id not in control_operations():
         raise ControlError("there is nothing that could be done", 404)
-    fields = dict(request.form.items())
+    fields = _form()
     outcome, http = _outcome(operations, operation_id, fields), 200
     if outcome.error:
         http = 400
@@ -80,6 +83,14 @@ def _done(operations: Operations, path: str) -> tuple[str, int]:
     path = unquote(back.path.removeprefix(PAGES)) if back.path.startswith(PAGES) else ""
     html, _ = screen(_ask(operations, path, dict(parse_qsl(back.query, keep_blank_values=True)), outcome))
     return html, http
+
+
+def _form() -> dict[str, str]:
+    request.max_content_length = LARGEST_FORM
+    try:
+        return dict(request.form.items())
+    except RequestEntityTooLarge:
+        raise ControlError(f"a form has at most {LARGEST_FORM} bytes", 413) from None
 
 
 def _outcome(operations: Operations, operation_id: str, fields: dict[str, str]) -> Outcome:
@@ -92,16 +103,15 @@ def _outcome(operations: Operations, operation_id: str, fields: dict[str, str]) 
 
 
 def _let_in(settings: Settings) -> Response:
-    """Give a browser a cookie for the token that a person has typed."""
-    back = _back(request.form.get("back", ""))
+    """Give a browser a cookie for the token that a person has typed. Raises ControlError."""
+    form = _form()
+    token, back = form.get("token", ""), _back(form.get("back", ""))
     try:
-        guard({**request.environ, "HTTP_KLINGKIT_TOKEN": request.form.get("token", "")}, settings)
+        guard({**request.environ, "HTTP_KLINGKIT_TOKEN": token}, settings)
     except TokenMissingError:
         return _page(refused("That is not the control token", wants_token=True, back=back), 403)
-    except ControlError as error:
-        return _refused(error, back, settings)
     response = Response(status=303, headers={"Location": back})
-    if given := pass_for(request.form.get("token", ""), settings):
+    if given := pass_for(token, settings):
         response.set_cookie(COOKIE, given, httponly=True, samesite="Strict", path=PREFIX)
     return response
 

@@ -110,6 +110,13 @@ def test_what_there_is_not_is_a_page_that_leads_on(visitor: Visitor, method: str
     assert "/static/" in path or "/_mock/" in [link.attrs["href"] for link in parsed(answer.text).all("a")]
 
 
+def test_a_form_is_not_endless(visitor: Visitor) -> None:
+    answer = visitor.send("POST", "/_mock/page/do/advance_clock", data={"by": "2" * 70_000})
+
+    assert answer.status_code == 413
+    assert "a form has at most 65536 bytes".capitalize() in parsed(answer.text).text
+
+
 @pytest.mark.parametrize("path", ["/_mock", "/_mock/", "/_mock/page", "/_mock/page/", "/_mock/page/tasks"])
 def test_the_tasks_are_the_first_screen(visitor: Visitor, path: str) -> None:
     assert visitor.look(path).one("h1").text == "Tasks"
