@@ -32,21 +32,24 @@ MAX_IGNORED = 20
 
 
 def clock_body(simulator: Simulator, account: str | None, events: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the clock that an account, or (None) the server, goes by, what happened on its way, and what lies ahead."""
-    store = simulator.store
-    owner, clock = store.clock(account or SERVER)
+    """Return the clock that an account, or (None) the server, goes by, and what happened on its way."""
+    owner, clock = simulator.store.clock(account or SERVER)
     now = clock.at(simulator.clocks.machine())
+    frozen = clock.standing is not None
+    return {"now": now, "time": iso(now), "frozen": frozen, "own": owner != SERVER, "events": events}
+
+
+def whole_clock_body(simulator: Simulator, account: str | None) -> dict[str, Any]:
+    """Return the same with who goes by it, what lies ahead and what was done to it."""
+    store, shown = simulator.store, clock_body(simulator, account, [])
+    owner = store.clock(account or SERVER)[0]
     return {
-        "now": now,
-        "time": iso(now),
-        "frozen": clock.standing is not None,
-        "own": owner != SERVER,
+        **shown,
         "speed": simulator.settings.speed,
         "followers": 1 if owner else store.followers(),
         "own_clocks": store.own_clocks(),
-        "ahead": events_ahead(simulator, owner, now),
+        "ahead": events_ahead(simulator, owner, shown["now"]),
         "moves": [move_body(move) for move in simulator.clocks.moves(account or SERVER)],
-        "events": events,
     }
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..clock import parse_duration
 from ..clocks import SERVER
 from .asking import change_time
-from .bodies import clock_body
+from .bodies import clock_body, whole_clock_body
 
 if TYPE_CHECKING:
     from ..simulator import Simulator
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 
 def get_clock(simulator: Simulator, account: str | None) -> dict[str, Any]:
-    """Tell the time."""
-    return clock_body(simulator, account, [])
+    """Tell the time, and what lies ahead."""
+    return whole_clock_body(simulator, account)
 
 
 def freeze_clock(simulator: Simulator, account: str | None) -> dict[str, Any]:
