@@ -125,7 +125,7 @@ class Control:
         return self._list("unqueue_scenario", wanted)
 
     def clock(self) -> Json:
-        """Tell the time: `now` (ms), `time`, `frozen`, and whether the clock is the account's `own`."""
+        """Tell the time: `now` (ms), `time`, `frozen`, whether the clock is the account's `own`, what lies `ahead`, its last `moves`."""
         return self._object("get_clock")
 
     def freeze(self) -> Json:
