@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from ..clocks import SERVER
@@ -72,6 +73,7 @@ def reset(simulator: Simulator, account: str | None) -> dict[str, Any]:
     return get_health(simulator, account)
 
 
+@cache
 def _version() -> str:
     from importlib.metadata import version  # noqa: PLC0415 - start-up does not wait for it
 

@@ -80,6 +80,7 @@ def environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        auto_reload=False,
     )
     made.filters |= {"clock_time": formats.clock_time, "iso": iso, "day": formats.day}
     made.filters |= {"span": formats.span, "clipped": formats.clipped, "printable": printable}
