@@ -39,6 +39,10 @@ class ByteCache:
             if (data := self._items.pop(key, None)) is not None:
                 self._size -= len(data) + ITEM_BYTES
 
+    def has(self, key: Hashable) -> bool:
+        """Tell whether something is kept under `key`; that is no use of it."""
+        return key in self._items
+
     def get(self, key: Hashable) -> bytes | None:
         """Return what was kept under `key`; None if nothing is, or it was dropped."""
         with self._lock:

@@ -53,19 +53,28 @@ def task_bodies(
     """Return tasks with their timelines; `closely` looks at the pictures that were sent too."""
     found = list(tasks)
     told = simulator.store.deliveries_of(task.task_id for task in found)
+    kept = simulator.store.kept_inputs(task.task_id for task in found)
     now = now or Now(simulator)
-    return [_task_body(simulator, task, told.get(task.task_id, ()), now, closely=closely) for task in found]
+    return [
+        {
+            **_task_body(simulator, task, told.get(task.task_id, ()), now),
+            "inputs": [
+                _input_body(simulator, task, number, is_kept=(task.task_id, number) in kept, closely=closely)
+                for number in range(len(task.pictures))
+            ],
+        }
+        for task in found
+    ]
 
 
-def _task_body(
-    simulator: Simulator, task: Task, deliveries: Sequence[Delivery], now: Now, *, closely: bool
-) -> dict[str, Any]:
+def _task_body(simulator: Simulator, task: Task, deliveries: Sequence[Delivery], now: Now) -> dict[str, Any]:
     contract = simulator.contract_of(task)
     view = snapshot(task, now.of(task.account))
     return {
         "task_id": task.task_id,
         "account": task.account,
         "contract": task.contract,
+        "create_url": task.base_url + task.path,
         "request_id": task.request_id,
         "status": view.status,
         "message": task.plan.message if view.ended else "",
@@ -83,25 +92,24 @@ def _task_body(
         "callbacks_why": why_no_callback(simulator, task, deliveries),
         "cost": f"{task.cost:f}",
         "currency": contract.currency,
-        "inputs": [_input_body(simulator, task, number, closely=closely) for number in range(len(task.pictures))],
         "results": _results(view, query_data(view, contract, task.base_url)["task_result"].get("images", [])),
         "failure": explanation(contract, task.plan.rule, task.plan.why) if task.plan.rule else None,
         "timeline": _timeline(simulator, view, deliveries, now.moves(task.account)),
     }
 
 
-def _input_body(simulator: Simulator, task: Task, number: int, *, closely: bool) -> dict[str, Any]:
+def _input_body(simulator: Simulator, task: Task, number: int, *, is_kept: bool, closely: bool) -> dict[str, Any]:
     """Return what a task was made from; what can be said of the bytes alone is null where nobody has looked, or they are not kept."""
     picture = task.pictures[number]
-    data = simulator.store.input(task.task_id, number) if closely else None
+    data = simulator.store.input(task.task_id, number) if closely and is_kept else None
     facts = picture_facts(data) if data is not None else None
-    is_there = (data is not None) if closely else picture.url is None
     return {
         "number": number,
+        "place": list(picture.place),
         "role": picture.role,
         "kind": "url" if picture.url else "base64",
         "url": picture.url,
-        "address": INPUT_PATH.format(task_id=task.task_id, number=number) if is_there else None,
+        "address": INPUT_PATH.format(task_id=task.task_id, number=number) if is_kept else None,
         "media_type": facts.media_type if facts else None,
         "bytes": facts.size if facts else None,
         "width": facts.width if facts else None,

@@ -44,6 +44,8 @@ class Ask:
     operations: Callable[..., Any] = field(repr=False)
     outcome: Outcome | None = None
     """Of the form that led here, if one did."""
+    origin: str = ""
+    """Where the page was asked for, such as `http://127.0.0.1:8000`."""
 
     def __post_init__(self) -> None:
         """Refuse what is no name of an account. Raises ControlError."""

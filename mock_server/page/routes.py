@@ -67,7 +67,7 @@ def _ask(operations: Operations, path: str, query: dict[str, str], outcome: Outc
     name, _, rest = path.partition("/")
     if (name or "tasks") not in SCREENS:
         raise ControlError(f"there is no screen {name[:60]!r}", 404)
-    return Ask(name or "tasks", rest, query, operations.call, outcome)
+    return Ask(name or "tasks", rest, query, operations.call, outcome, request.host_url.rstrip("/"))
 
 
 def _done(operations: Operations, path: str) -> tuple[str, int]:

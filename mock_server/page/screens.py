@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from . import accounts, api, callbacks, clock, evidence, journal, scenarios, tasks
+from . import accounts, api, callbacks, clock, evidence, journal, scenarios, task, tasks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +31,7 @@ SCREENS = {
     screen.name: screen
     for screen in (
         Screen("tasks", "Tasks", tasks.show),
+        Screen("task", "Task", task.show, under="tasks"),
         Screen("callbacks", "Callbacks", callbacks.show),
         Screen("journal", "Journal", journal.show),
         Screen("clock", "Clock", clock.show),

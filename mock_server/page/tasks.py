@@ -1,13 +1,48 @@
-"""The tasks, newest first."""
+"""The tasks, newest first: found by status, scenario, account and text; for whoever has none yet, what to do first."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .again import FIRST_PROMPT, as_curl
+from .task_pictures import thumbnails
+
 if TYPE_CHECKING:
     from .ask import Ask
 
+PER_PAGE = 50
+FILTERS = ("status", "scenario", "text", "after")
+ACCOUNTS = 100
+"""That can be chosen; any other is reached from the screen of accounts."""
+
 
 def show(ask: Ask) -> dict[str, Any]:
-    """Return a page of tasks."""
-    return {"tasks": ask.call("list_tasks", limit=100)[::-1]}
+    """Return a page of the tasks that fit."""
+    wanted = {name: ask.query[name].strip() for name in FILTERS if ask.query.get(name, "").strip()}
+    tasks = ask.call("list_tasks", order="newest", limit=PER_PAGE, **wanted)
+    go_on_after = tasks.go_on_after
+    filters = {name: value for name, value in wanted.items() if name != "after"}
+    return {
+        "tasks": [{**task, **thumbnails(task)} for task in tasks],
+        "wanted": filters,
+        "older": ask.here(after=go_on_after) if go_on_after else "",
+        "newest": ask.here(after=None) if "after" in wanted else "",
+        "statuses": [*ask.call("get_api")["x-lifecycle"]["transitions"]],
+        "scenarios": [each["name"] for each in ask.call("list_scenarios")["scenarios"]],
+        "accounts": _accounts(ask),
+        "first": "" if tasks or wanted or ask.account else _first_create(ask),
+    }
+
+
+def _accounts(ask: Ask) -> list[str]:
+    """Return the accounts that can be chosen, the one that is chosen among them."""
+    found = [each["account"] for each in ask.call("list_accounts", limit=ACCOUNTS)]
+    return found if ask.account is None or ask.account in found else [ask.account, *found]
+
+
+def _first_create(ask: Ask) -> str:
+    """Return a command line that makes a task, for somebody who has none."""
+    document = ask.call("get_api")
+    path = next(path for path, item in document["paths"].items() if "operationId" in item.get("post", {}))
+    pictures = [{"subject_image": f"https://example.com/{name}.png"} for name in ("one", "two")]
+    return as_curl(ask.origin + path, {"prompt": FIRST_PROMPT, "subject_image_list": pictures}, "COMETAPI_KEY")

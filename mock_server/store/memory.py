@@ -153,6 +153,12 @@ class MemoryStore:
         """Return the bytes of a picture that a task was made from; None if they are not known, or not kept any more."""
         return self._inputs.get((task_id, number))
 
+    def kept_inputs(self, task_ids: Iterable[str]) -> set[tuple[str, int]]:
+        """Return of which pictures of these tasks there are bytes, by task id and number."""
+        records = filter(None, map(self._tasks.get, task_ids))
+        keys = ((record.task.task_id, number) for record in records for number in range(len(record.task.pictures)))
+        return {key for key in keys if self._inputs.has(key)}
+
     def record(self, task_id: str) -> Record | None:
         """Return a task with what happened to it: to be read, not changed."""
         return self._tasks.get(task_id)

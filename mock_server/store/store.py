@@ -169,6 +169,10 @@ class Store(Protocol):
         """Return the bytes of a picture that a task was made from; None if they are not known, or not kept any more."""
         ...
 
+    def kept_inputs(self, task_ids: Iterable[str]) -> set[tuple[str, int]]:
+        """Return of which pictures of these tasks there are bytes, by task id and number."""
+        ...
+
     def record(self, task_id: str) -> TaskRecord | None:
         """Return a task with what happened to it."""
         ...

@@ -41,6 +41,12 @@ def get(connection: Connection, task_id: str, number: int) -> bytes | None:
     return connection.execute(_get, {"task_id": task_id, "number": number}).scalar()
 
 
+def kept(connection: Connection, task_ids: list[str]) -> set[tuple[str, int]]:
+    """Return of which pictures of these tasks there are bytes, by task id and number."""
+    found = select(inputs.c.task_id, inputs.c.number).where(inputs.c.task_id.in_(task_ids))
+    return {(task_id, number) for task_id, number in connection.execute(found)}
+
+
 def remove(connection: Connection, task_ids: Iterable[str]) -> int:
     """Forget the pictures of tasks, and return the bytes that they took."""
     gone = delete(inputs).where(inputs.c.task_id.in_(list(task_ids))).returning(inputs.c.size)

@@ -191,6 +191,10 @@ class SqlStore:
         """Return the bytes of a picture that a task was made from; None if they are not known, or not kept any more."""
         return self._database.read(inputs.get, task_id, number)
 
+    def kept_inputs(self, task_ids: Iterable[str]) -> set[tuple[str, int]]:
+        """Return of which pictures of these tasks there are bytes, by task id and number."""
+        return self._database.read(inputs.kept, list(task_ids))
+
     def record(self, task_id: str) -> Record | None:
         """Return a task with what happened to it."""
         row = self._database.read(tasks.row_of, task_id)

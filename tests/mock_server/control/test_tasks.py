@@ -138,8 +138,10 @@ def test_a_task_says_what_was_asked_and_what_came_of_it(api: Api) -> None:
 @pytest.mark.everywhere
 def test_a_list_does_not_look_at_the_bytes_of_pictures(api: Api) -> None:
     create(api, subject_image_list=subjects(b64(png()), b64(png())))
-    (task,) = Control.of(api.simulator).tasks()
+    create(api, subject_image_list=subjects(b64(png(299, 299)), b64(png())))
+    task, failing = Control.of(api.simulator).tasks()
     assert [(each["address"] is None, each["width"]) for each in task["inputs"]] == [(False, None), (False, None)]
+    assert [each["address"] for each in failing["inputs"]] == [None, None]
 
 
 @pytest.mark.everywhere

@@ -1,0 +1,64 @@
+"""The pictures of a task as the page shows them: small ones, and where there is none, why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+ROW, LARGE = 96, 480
+"""Px of a small picture in a list, and on the screen of a task."""
+MOST_INPUTS = 4
+"""Of a task in a list."""
+DRAWN = 50_000_000
+"""Px; a larger picture is not made small."""
+
+
+def thumbnails(task: dict[str, Any]) -> dict[str, Any]:
+    """Return the small pictures of a task in a list: what it was made from, and its first result."""
+    inputs = [each for each in task["inputs"] if each["address"]]
+    urls = [each for each in task["inputs"] if each["url"]]
+    return {
+        "input_pictures": [(f"{each['address']}?width={ROW}", each["role"]) for each in inputs[:MOST_INPUTS]],
+        "more_inputs": len(task["inputs"]) - len(inputs[:MOST_INPUTS]) - len(urls),
+        "input_urls": len(urls),
+        "result_picture": ""
+        if not task["results"] or _has_expired(task)
+        else f"{task['results'][0]['address']}?width={ROW}",
+    }
+
+
+def pictures(task: dict[str, Any]) -> dict[str, Any]:
+    """Return what a task was made from and its results, each with a small picture or the reason why there is none."""
+    has_expired = _has_expired(task)
+    return {
+        "inputs": [_input(each, fails=task["failure"] is not None) for each in task["inputs"]],
+        "results": [
+            {
+                **each,
+                "small": "" if has_expired else f"{each['address']}?width={LARGE}",
+                "why": "expired: the service keeps a result for a while only" if has_expired else "",
+            }
+            for each in task["results"]
+        ],
+    }
+
+
+def _has_expired(task: dict[str, Any]) -> bool:
+    now = task["timeline"]["planned"][0]["at"] + task["age_ms"]
+    return any(result["expires_at"] <= now for result in task["results"])
+
+
+def _input(found: dict[str, Any], *, fails: bool) -> dict[str, Any]:
+    pixels = (found["width"] or 0) * (found["height"] or 0)
+    why = ""
+    if found["address"] is None and found["url"]:
+        why = "given by its URL, and not fetched"
+    elif found["address"] is None:
+        why = "not kept: " + (
+            "a task that its pictures make fail needs none" if fails else "newer pictures took its room"
+        )
+    elif not found["media_type"]:
+        why = "neither a PNG nor a JPEG, so it is not shown"
+    elif pixels >= DRAWN:
+        why = "larger than 50 megapixels, so it is not drawn small"
+    name = ".".join(str(step) for step in found["place"])
+    return {**found, "name": name, "why": why, "small": "" if why else f"{found['address']}?width={LARGE}"}
