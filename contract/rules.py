@@ -51,10 +51,13 @@ class _Shape:
 
     def present(self, value: Mapping[str, Any]) -> dict[str, Any]:
         """Return those of the known fields of an object that are there."""
+        fields = self.fields
+        if len(value) > len(fields):  # however much else is sent costs nothing
+            value = {name: value[name] for name in fields if name in value}
         return {
-            name: value[name]
-            for name, shape in self.fields.items()
-            if name in value and (value[name] is not None or not shape.is_nullable)
+            name: item
+            for name, item in value.items()
+            if name in fields and (item is not None or not fields[name].is_nullable)
         }
 
 
@@ -160,6 +163,8 @@ class RequestRules:
 
     def _judged(self, value: Any, shape: _Shape) -> Any:
         """Return so much of a value as there are rules for: what else is sent, and however much of it, costs nothing."""
+        if isinstance(value, str):
+            return self.leniency.whole(value) if shape.is_integer else value
         if isinstance(value, dict):
             return {name: self._judged(item, shape.fields[name]) for name, item in shape.present(value).items()}
         if isinstance(value, list):
@@ -237,13 +242,16 @@ def path_of(place: tuple[str | int, ...]) -> Path:
 
 def _at(value: Any, path: Path) -> list[tuple[tuple[str | int, ...], Any]]:
     """Return the values in a request body that the schema at `path` describes, each with its place."""
-    found: list[tuple[tuple[str | int, ...], Any]] = [((), value)]
-    for step in path:
+    for number, step in enumerate(path):
         if step == "items":
-            lists = [(place, items[:MAX_ITEMS]) for place, items in found if isinstance(items, list)]
-            found = [((*place, index), item) for place, items in lists for index, item in enumerate(items)]
-        else:
-            found = [((*place, step), item[step]) for place, item in found if isinstance(item, dict) and step in item]
-        if not found:
-            break
-    return found
+            items = value[:MAX_ITEMS] if isinstance(value, list) else []
+            above, below = path[:number], path[number + 1 :]
+            return [
+                ((*above, index, *place), found)
+                for index, item in enumerate(items)
+                for place, found in _at(item, below)
+            ]
+        if not (isinstance(value, dict) and step in value):
+            return []
+        value = value[step]
+    return [(path, value)]

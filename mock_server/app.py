@@ -63,7 +63,7 @@ LONGEST_HOST = 300
 """Characters; a name has at most 253."""
 DRAINED_LIMITS = 4
 """How many times the body limit is read and thrown away before a 413."""
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
 
 
 def create_app(simulator: Simulator) -> Flask:

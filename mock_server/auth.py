@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from klingkit.contract import ApiError
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 NAMELESS = ("missing", "empty", "bare", "scheme")
 """What a header can be that holds no bearer token, and so names no account."""
+LONGEST_KEPT = 200
+"""Characters of a key whose account is kept in mind, of which there are 1000."""
 
 
 def account_of(header: str | None) -> tuple[str, str] | None:
@@ -59,6 +62,11 @@ def is_accepted(key: str, settings: Settings) -> bool:
 
 def account_name(key: str) -> str:
     """Return the account of a key."""
+    return _name_of(key) if len(key) <= LONGEST_KEPT else _name_of.__wrapped__(key)
+
+
+@lru_cache(1000)
+def _name_of(key: str) -> str:
     return "acct-" + hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 

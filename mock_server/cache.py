@@ -23,6 +23,9 @@ class ByteCache:
         self._items: OrderedDict[Hashable, bytes] = OrderedDict()
         self._lock = threading.Lock()
 
+    def __bool__(self) -> bool:
+        return bool(self._items)
+
     def put(self, key: Hashable, data: bytes) -> None:
         """Keep `data`, unless it alone is larger than the limit."""
         with self._lock:

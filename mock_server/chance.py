@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .scenario import LONGEST_FAULT_MS
 
 BITS = 62
 
 
-@dataclass(frozen=True, slots=True)
-class ChanceState:
+class ChanceState(NamedTuple):
     """From what the next task of an account is drawn."""
 
     seed: int

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .task_bodies import create_data, query_data
 
@@ -22,8 +21,7 @@ CREATES = ("create_task", "create_plain_task")
 """The operations that make a task."""
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """What a handler is told of a request, besides its arguments."""
 
     contract: Contract

@@ -7,6 +7,7 @@ import itertools
 import string
 import threading
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from .chance import draw
@@ -18,6 +19,8 @@ ALPHANUMERIC = string.ascii_letters + string.digits
 PAIRS = [ALPHANUMERIC[number // 62 % 62] + ALPHANUMERIC[number % 62] for number in range(4096)]
 MOST_COUNTED = 10_000
 """Accounts whose requests are counted."""
+_first_number = lru_cache(MOST_COUNTED)(draw)
+"""Of the sequence of an account."""
 
 
 class Ids:
@@ -53,7 +56,7 @@ class Ids:
         Two sequences may meet, and each begins again after 2 to the power of `shift` ids: `store.add` finds an id that is taken,
         and another one is had by a higher number of `tries`.
         """
-        low = draw(self._seed, self._rounds, account, "id", tries) + chance.ever
+        low = _first_number(self._seed, self._rounds, account, "id", tries) + chance.ever
         return str((now - self._epoch_ms << self._shift) | low % (1 << self._shift))
 
     def of_request(self, account: str) -> int:

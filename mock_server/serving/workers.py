@@ -169,6 +169,7 @@ class Workers:
             sys.exit(1)
         simulator.started = self._began
         serve_one(simulator, self._listener, self._say_it_serves)
+        logging.shutdown()  # writes the lines that wait: a worker does nothing else of what Python does at its end
 
     def _say_it_serves(self) -> None:
         os.write(self._say_ready, b".")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING
 
 from sortedcontainers import SortedList
 
 from ..agenda import Due, ahead_of
+from .timeline import Timeline
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,15 +23,15 @@ if TYPE_CHECKING:
 class Ahead:
     """What is ahead by one clock."""
 
-    by_time: SortedList[Due] = field(default_factory=SortedList)
-    expiries: SortedList[Due] = field(default_factory=SortedList)
+    by_time: Timeline = field(default_factory=Timeline)
+    expiries: Timeline = field(default_factory=Timeline)
     by_polls: SortedList[Due] = field(default_factory=SortedList)
     """Next steps of tasks that queries move; they stay until the task goes there, also when their time has passed."""
     passed: int = 0
     """Time in ms up to which changes by time have been told of; of those before it nothing is kept."""
 
-    def list_of(self, task: Task, due: Due) -> SortedList[Due]:
-        """Return the list in which an entry of a task stands."""
+    def part_of(self, task: Task, due: Due) -> Timeline | SortedList[Due]:
+        """Return where an entry of a task stands."""
         if due.kind == "expiry":
             return self.expiries
         return self.by_polls if task.progression == "polls" else self.by_time
@@ -46,7 +47,7 @@ class Agenda:
         """Note what is ahead of a task."""
         ahead = self._of(owner)
         for due in ahead_of(task, order):
-            found = ahead.list_of(task, due)
+            found = ahead.part_of(task, due)
             if found is not ahead.by_time or due.at >= ahead.passed:
                 found.add(due)
 
@@ -54,7 +55,7 @@ class Agenda:
         """Forget what is ahead of a task, as it stood when it was added."""
         ahead = self._of(owner)
         for due in ahead_of(task, order):
-            found = ahead.list_of(task, due)
+            found = ahead.part_of(task, due)
             if found is not ahead.by_time or due.at >= ahead.passed:
                 found.discard(due)
         if not (ahead.by_time or ahead.by_polls or ahead.expiries):
@@ -66,9 +67,9 @@ class Agenda:
         if ahead is None:
             return []
         first = _least(*place[:2], place[2] + 1)
-        found: list[Iterable[Due]] = [ahead.by_time.irange(first), ahead.by_polls]
+        found: list[Iterable[Due]] = [ahead.by_time.since(first), ahead.by_polls]
         if not changes_only:
-            found.append(ahead.expiries.irange(first))
+            found.append(ahead.expiries.since(first))
         return list(islice(heapq.merge(*found), limit))
 
     def pass_on(self, owner: str, now: int) -> list[Due]:
@@ -76,12 +77,12 @@ class Agenda:
         ahead = self._ahead.get(owner)
         if ahead is None or now <= ahead.passed:
             return []
-        found = list(ahead.by_time.irange(_least(ahead.passed + 1), _least(now + 1)))
+        first, end = _least(ahead.passed + 1), _least(now + 1)
         ahead.passed = now
-        while (
-            ahead.by_time and ahead.by_time[0].at < now
-        ):  # a journey may have those of this very moment still before it
-            ahead.by_time.pop(0)
+        if not ahead.by_time.begins_before(end):
+            return []
+        found = list(takewhile(lambda due: due < end, ahead.by_time.since(first)))
+        ahead.by_time.drop_before(_least(now))  # a journey may have those of this very moment still before it
         return found
 
     def owners(self) -> list[str]:

@@ -301,9 +301,9 @@ class MemoryStore:
         self._agenda.remove(self._clocks.owner(task.account), task, record.number)
         self._accounts.release(task)
         self._deliveries.remove(task.account, task_id, record.deliveries)
-        for number in range(len(task.pictures)):
+        for number in range(len(task.pictures) if self._inputs else 0):
             self._inputs.discard((task_id, number))
-        for index in range(task.n):
+        for index in range(task.n if self.results else 0):
             self.results.discard((task_id, index))
             self.results.discard((task_id, index, "watermark"))
 

@@ -12,13 +12,14 @@ from .agenda import Agenda, Ahead
 from .delivery_queue import DeliveryQueue
 from .line import Line
 from .task_records import TaskRecords
+from .timeline import Timeline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PIECE = 200
 PAUSE_S = 0.002
-PARTS = (Agenda, Ahead, DeliveryQueue, Line, SortedList, TaskRecords)
+PARTS = (Agenda, Ahead, DeliveryQueue, Line, SortedList, TaskRecords, Timeline)
 """What is taken to pieces itself; everything else, such as a task, goes at once when nobody uses it any more."""
 
 
@@ -43,7 +44,7 @@ def _pieces(thing: Any) -> Iterator[None]:
         while thing:
             yield from _pieces(thing.popitem()[1])
             yield
-    elif isinstance(thing, list):
+    elif isinstance(thing, (list, set)):
         while thing:
             yield from _pieces(thing.pop())
             yield

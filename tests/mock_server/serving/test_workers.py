@@ -168,6 +168,7 @@ def test_a_signal_ends_all_with_one_goodbye(number: signal.Signals, tmp_path: Pa
     assert log.count("would have cost") == 1
     assert ("stopped by SIGHUP" in log) == (number == signal.SIGHUP)
     assert "worker" not in log
+    assert log.count(f"POST {PATH} 200 ") == 1  # it waits for others, and not longer than its worker lives
     assert running.banner.count("klingkit simulates") == 1
     if number == signal.SIGTERM:  # once is enough
         with serving("--state", state) as again:
