@@ -71,6 +71,10 @@ def _assumptions(given: Any) -> Table:
     }
 
 
+def _statuses(given: Any) -> Table:
+    return {name: "" for contract in _meant(given) for name in contract.lifecycle.transitions}
+
+
 def _progressions(_: Any) -> Table:
     from klingkit.mock_server.progressions import PROGRESSIONS
 
@@ -108,6 +112,7 @@ NAMES: Mapping[str, Callable[[Any], Table]] = {
     "rule": _rules,
     "operation": _operations,
     "assume": _assumptions,
+    "status": _statuses,
     "progression": _progressions,
     "retry_schedule": _retry_schedules,
     "case": _cases,

@@ -29,20 +29,24 @@ def print_entry(entry: dict[str, Any]) -> None:
 
 def reasons(entry: dict[str, Any]) -> Iterator[str]:
     """Yield in words what was done to a request beside answering it, and why."""
-    rule, *known = entry["rule"].split("; ")
-    said = words_of(entry["answer"])
-    if rule:
-        grade = next((part.removeprefix("evidence=") for part in known if part.startswith("evidence=")), "unknown")
-        yield f"{'refused' if entry['status'] >= 400 else 'failed'} by {rule} ({grade}): {said}"
-    elif entry["status"] >= 400:
-        yield f"refused: {said}"
+    refused = entry["status"] >= 400
+    if why := entry["why"]:
+        grade = next((each["grade"] for each in why["aspects"] if each["aspect"] == "answer"), "unknown")
+        yield f"{'refused' if refused else 'failed'} by {why['rule']} ({grade}): {why['why'] or words_of(entry['answer'])}"
+    elif refused:
+        yield f"refused: {words_of(entry['answer'])}"
     if entry["scenario"]:
         name, _, source = entry["scenario"].partition("; source=")
         yield f"scenario {name}" + f", chosen by {source}" * bool(source)
     if entry["fault"]:
         yield f"fault {entry['fault']}"
+    yield from advised(entry)
+
+
+def advised(entry: dict[str, Any]) -> Iterator[str]:
+    """Yield what a request shows that the client does wrong, and what to do."""
     for advice in entry["advice"]:
-        yield f"advice: {advice['text']}"
+        yield f"advice: {advice['text']}; {advice['do']}"
 
 
 def words_of(answer: Any) -> str:
@@ -82,6 +86,6 @@ def followed(control: Control, wanted: dict[str, Any], after: int) -> Iterator[d
 
 
 def newest(control: Control) -> int:
-    """Return the number of the last request."""
-    number: int = max((entry["number"] for entry in control.journal()), default=2**53)
+    """Return the number of the last request; of none at all, one that no request has."""
+    number: int = next((entry["number"] for entry in control.journal(order="newest", limit=1)), 2**53)
     return number

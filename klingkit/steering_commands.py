@@ -46,9 +46,12 @@ def event_row(event: Json) -> tuple[str, str, str]:
 @json_option
 @control_options
 def clock(*, as_json: bool, simulator: ControlOptions) -> None:
-    """Show the time of the account, or of the server."""
+    """Show the time of the account, or of the server, and what happens next by it."""
     with controlled(simulator) as control:
-        print_clock(control.clock(), as_json=as_json)
+        found = control.clock()
+        print_clock(found, as_json=as_json)
+    for event in () if as_json else found["ahead"][:1]:
+        click.echo(f"next: {', '.join(event_row(event))}")
 
 
 @click.command(short_help="Let the clock of a simulator stand still.")

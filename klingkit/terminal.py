@@ -36,14 +36,16 @@ def print_json(value: Any) -> None:
 
 
 def print_table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Print rows of texts under their heads, if any has a text; what is wider than the terminal goes on in the next line."""
+    """Print rows of texts under their heads, without the columns in which no row has any; what is too wide goes on in the next line."""
     from rich.table import Table
 
+    cells = [[str(cell) for cell in row] for row in rows]
+    used = [place for place in range(len(heads)) if not cells or any(row[place] for row in cells)]
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", show_header=any(heads))
-    for head in heads:
-        table.add_column(head, overflow="fold")
-    for row in rows:
-        table.add_row(*(coloured(str(cell)) for cell in row))
+    for place in used:
+        table.add_column(heads[place], overflow="fold")
+    for row in cells:
+        table.add_row(*(coloured(row[place]) for place in used))
     _print(table)
 
 
@@ -79,3 +81,8 @@ def _print(what: Any, **how: Any) -> None:
 def moment(ms: int | None, none: str = "") -> str:
     """Return a time of the simulator as text, in UTC."""
     return none if ms is None else f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%d %H:%M:%S.%f}"[:-3]
+
+
+def clipped(text: str, most: int = 40) -> str:
+    """Return the beginning of a text that has more letters than a table has room for."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -34,6 +34,9 @@ def given(**options: Any) -> Json:
 
 
 @click.command(short_help="List the tasks of a simulator.")
+@click.option("--status", shell_complete=complete("status"), help="Only those that have it now.")
+@click.option("--scenario", shell_complete=complete("scenario"), help="Only those that it applied to.")
+@click.option("--text", help="Only those with it in prompt, external id or task id.")
 @limit_option(20)
 @json_option
 @control_options
@@ -42,24 +45,23 @@ def tasks(*, limit: int, as_json: bool, simulator: ControlOptions, **filters: st
     from .terminal import print_json, print_table
 
     with controlled(simulator) as control:
-        found = control.tasks(limit=limit, **given(**filters))
+        found = control.tasks(order="newest", limit=limit, **given(**filters))
     if as_json:
         print_json(found)
         return
-    print_table(
-        ("task", "status", "made (UTC)", "account", "scenario", "external id", "callbacks"), map(task_row, found)
-    )
+    heads = ("task", "status", "made (UTC)", "account", "scenario", "external id", "callbacks", "prompt")
+    print_table(heads, map(task_row, found))
 
 
 def task_row(task: Json) -> Sequence[str]:
     """Return the cells of a task."""
-    from .terminal import moment
+    from .terminal import clipped, moment
 
-    made = task["timeline"]["happened"][0]["at"]
     outcomes = [delivery["outcome"] for delivery in task["timeline"]["callbacks"]]
     callbacks = ", ".join(f"{outcomes.count(each)} {each}" for each in dict.fromkeys(outcomes))
-    names = task["account"], task["scenario"] or "", task["external_task_id"]
-    return task["task_id"], task["status"], moment(made), *names, callbacks
+    names = task["account"], task["scenario"] or "", clipped(task["external_task_id"])
+    made = moment(task["timeline"]["happened"][0]["at"])
+    return task["task_id"], task["status"], made, *names, callbacks, clipped(task["prompt"])
 
 
 @click.command(short_help="Show a task of a simulator: planned, happened, and why.")
@@ -80,42 +82,55 @@ def task(task_id: str, *, as_json: bool, simulator: ControlOptions) -> None:
 
 
 @click.command(short_help="List the callbacks of a simulator.")
-@click.option("--task-id", help="Only those of this task.")
+@click.option("--task-id", help="Only those of this task; latest is one too.")
+@click.option("--outcome", help="Only those of which this came: pending, delivered, given_up or refused.")
 @limit_option(20)
 @json_option
 @control_options
 def callbacks(*, limit: int, as_json: bool, simulator: ControlOptions, **filters: str | None) -> None:
     """List the callbacks that a simulator owes, has delivered or gave up, newest first, with what came of the last attempt."""
-    from .task_report import print_callbacks
-    from .terminal import print_json
+    from .task_report import print_callbacks, remedies
+    from .terminal import print_json, print_line
 
     with controlled(simulator) as control:
-        found = control.deliveries(limit=limit, **given(**filters))
+        found = control.deliveries(order="newest", limit=limit, **given(**filters))
     if as_json:
         print_json(found)
-    else:
-        print_callbacks(found)
+        return
+    print_callbacks(found)
+    for line in remedies(found):
+        print_line(line)
 
 
 @click.command(short_help="Show the requests that came to a simulator.")
 @click.option("--operation", shell_complete=complete("operation"), help="Only requests for this operation.")
 @click.option("--rule", shell_complete=complete("rule"), help="Only what this rule refused.")
 @click.option("--status", type=int, help="Only answers with this HTTP status.")
-@click.option("--task-id", help="Only requests about this task.")
+@click.option("--refused/--not-refused", default=None, help="Only what was answered with an error, or only the rest.")
+@click.option("--task-id", help="Only requests about this task; latest is one too.")
+@click.option("--text", help="Only requests with it in path, ids, body, answer, rule or advice.")
 @click.option(
     "--follow", is_flag=True, help="Go on with those that come, until Ctrl-C; --json prints an object a line then."
 )
 @limit_option(20)
 @json_option
 @control_options
-def journal(*, limit: int, follow: bool, as_json: bool, simulator: ControlOptions, **filters: str | int | None) -> None:
+def journal(
+    *,
+    limit: int,
+    follow: bool,
+    refused: bool | None,
+    as_json: bool,
+    simulator: ControlOptions,
+    **filters: str | int | None,
+) -> None:
     """Show the last requests that came to a simulator, the newest at the end: what was answered, why it was refused, and advice."""
     from .journal_lines import followed, print_entry
     from .terminal import print_json
 
-    wanted = given(**filters)
+    wanted = given(refused=None if refused is None else str(refused).lower(), **filters)
     with controlled(simulator) as control:
-        found = control.journal(**wanted)[-limit:]
+        found = control.journal(order="newest", limit=limit, **wanted)[::-1]
         if as_json and not follow:
             print_json(found)
             return

@@ -25,7 +25,7 @@ from click import Group, Option
 from click.testing import CliRunner
 
 import klingkit
-from klingkit.cli import main
+from klingkit.cli import PLACES, main
 from klingkit.client import KlingClient
 from klingkit.client.dialect import DIALECTS, MOST_SUBJECTS
 from klingkit.contract import load_contract
@@ -44,10 +44,11 @@ if TYPE_CHECKING:
     from tests.conftest import Running
 
 ROOT = Path(__file__).parents[1]
-README, PLUGIN, KIT = (
-    (ROOT / page).read_text(encoding="utf-8") for page in ("README.md", "docs/pytest.md", "docs/contract-kit.md")
+README, PLUGIN, KIT, STEERING = (
+    (ROOT / page).read_text(encoding="utf-8")
+    for page in ("README.md", "docs/pytest.md", "docs/contract-kit.md", "docs/steering.md")
 )
-PAGES = README + PLUGIN + KIT
+PAGES = README + PLUGIN + KIT + STEERING
 TASK_ID = re.compile(r"\d{18}")
 assert isinstance(main, Group)
 
@@ -73,6 +74,7 @@ def masked(output: str) -> str:
     output = re.sub(r"\b\d{13}\b", "MS", output)
     output = re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "TIME", output)
     output = re.sub(r"\d{4}-\d\d-\d\d\b", "DATE", output)
+    output = re.sub(r"\b\d\d:\d\d:\d\d\.\d{3}\b", "CLOCK", output)
     return TASK_ID.sub("TASK_ID", output).strip()
 
 
@@ -86,7 +88,7 @@ def tour(tmp_path: Path) -> Iterator[tuple[Running, Path]]:
 
 def run_as_a_person(line: str, url: str, **options: Any) -> str:
     """Run a command and return what it prints; with the patience that the page asks for."""
-    while "clock/advance" in line:  # typed by hand it comes when the tasks before it have ended
+    while "klingkit advance" in line:  # typed by hand it comes when the tasks before it have ended
         tasks = Control.over_http(url).health()["tasks"]
         if tasks["submitted"] + tasks["processing"] <= 1:
             break
@@ -433,6 +435,25 @@ def test_the_options_and_variables_it_names_exist(pytestconfig: pytest.Config) -
         assert subprocess.run(["bash", "-n"], input=block, text=True, check=False).returncode == 0
 
 
+def test_ci_runs_the_example_in_typescript_as_its_page_says() -> None:
+    (block,) = blocks("sh", STEERING)
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+    first, *_ = block.splitlines()
+    assert f"/^{first.replace('/', chr(92) + '/')}/,/^```/p" in script
+    assert "http://127.0.0.1:8000" in block
+    scripts = json.loads((ROOT / "examples" / "typescript" / "package.json").read_text(encoding="utf-8"))["scripts"]
+    assert {"types", "test"} <= scripts.keys()
+
+
+def test_the_table_of_commands_names_those_that_steer() -> None:
+    rows = re.findall(r"^\| (`klingkit.*?`) \|", STEERING, re.MULTILINE)
+    named = {name for row in rows for name in re.findall(r"`klingkit ([a-z]+)", row)}
+    assert named == {
+        name for name, place in PLACES.items() if place.startswith(("watching_commands", "steering_commands"))
+    }
+
+
 def test_ci_runs_the_two_commands_that_install() -> None:
     """As they stand: `.ci/run` cuts them out of the README by how they end."""
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
@@ -462,7 +483,7 @@ def test_the_table_names_every_option_of_serve_and_its_default() -> None:
 def test_the_scenarios_it_names_exist_and_its_table_lists_them_all() -> None:
     contract = load_contract()
     table = scenario_table(contract)
-    named = re.findall(r"\[\[([a-z][^\]]*)\]\]|scenario=([a-z0-9-]+)|\"scenario\": \"([a-z0-9-]+)", PAGES)
+    named = re.findall(r"\[\[([a-z][^\]]*)\]\]|scenario=([a-z0-9-]+)|klingkit queue ([a-z0-9:-]+)", PAGES)
     assert len(named) >= 5
     for each in named:
         parse_scenario("".join(each), contract)
