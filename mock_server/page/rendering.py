@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .ask import Ask
 
 HERE = Path(__file__).parent
-TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".png": "image/png"}
 _TICKING = re.compile(r'(<time data-(?:at|until)="-?\d+")[^>]*>[^<]*|<time data-now=[^>]*>[^<]*')
 """What a browser makes go on by itself: how long ago something was, and what time it is on a clock that runs."""
 

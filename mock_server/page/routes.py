@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from flask import Response, request
+from flask import Response, current_app, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from ..control.asking import ControlError, account_named
@@ -16,6 +17,8 @@ from .ask import HOME, PAGES, Ask, Outcome
 from .doing import call_of
 from .rendering import refused, screen, static_files, tag
 from .screens import SCREENS
+from .try_it import SAMPLES
+from .trying import FILES, FORM, sent, tried
 
 if TYPE_CHECKING:
     from ..control.operations import Operations
@@ -44,7 +47,7 @@ def answer(operations: Operations, settings: Settings) -> Response:
             return _let_in(settings)
         guard(request.environ, settings, request.cookies.get(COOKIE, ""))
         if request.method == "POST":
-            return _page(*_done(operations, path))
+            return _page(*(_tried(operations) if path == FORM else _done(operations, path)))
         return _shown(operations, path)
     except TokenMissingError:
         return _page(refused("This page wants the control token", wants_token=True, back=_back(request.full_path)), 403)
@@ -100,6 +103,26 @@ def _outcome(operations: Operations, operation_id: str, fields: dict[str, str]) 
     except ControlError as error:
         return Outcome(operation_id, fields, error=str(error), broken_off=error.http == ENDED)
     return Outcome(operation_id, fields, done)
+
+
+def _tried(operations: Operations) -> tuple[str, int]:
+    """Send the request of the API that is filled in; return the screen with what it was answered."""
+    query = dict(request.args.items())
+    try:
+        fields = dict(request.form.items())
+        uploads = {name: [file.read() for file in request.files.getlist(name) if file.filename] for name in FILES}
+        if "samples" in fields and not uploads["subjects"]:
+            uploads |= {"subjects": [static_files()[name][0] for name in SAMPLES]}
+        outcome = tried(operations.call, fields, uploads, partial(sent, current_app.wsgi_app, request.environ))
+    except RequestEntityTooLarge:
+        most = f"{current_app.config['MAX_CONTENT_LENGTH']:,} bytes with all pictures (--max-body), 500,000 of text"
+        outcome = Outcome(
+            FORM, {}, error=f"It is more than a form can hold here: {most}. Send it with your own client."
+        )
+    query = {name: value for name, value in query.items() if name not in {"task", "n"}}
+    if outcome.answer and outcome.answer.task_id:
+        query |= {"task": outcome.answer.task_id, "n": outcome.fields.get("n", "")}
+    return screen(_ask(operations, FORM, query, outcome))[0], 400 if outcome.error else 200
 
 
 def _let_in(settings: Settings) -> Response:

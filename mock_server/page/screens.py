@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from . import accounts, api, callbacks, clock, evidence, journal, scenarios, task, tasks
+from . import accounts, api, callbacks, clock, evidence, journal, scenarios, task, tasks, try_it
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +38,7 @@ SCREENS = {
         Screen("scenarios", "Scenarios", scenarios.show),
         Screen("accounts", "Accounts", accounts.show),
         Screen("evidence", "Evidence", evidence.show, live=False),
+        Screen("try_it", "Try it", try_it.show),
         Screen("api", "API", api.show, live=False),
     )
 }

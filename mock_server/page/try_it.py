@@ -1,0 +1,54 @@
+"""Try it: a request of one's own or with two sample portraits, what it is answered, and its task until the end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..control.asking import ControlError
+from .trying import KEY
+
+if TYPE_CHECKING:
+    from .ask import Ask
+
+SAMPLES = ("portrait-1.png", "portrait-2.png")
+"""Static files that are sent in place of pictures of one's own."""
+FIRST = {"prompt": "Two friends laugh at a table in a café in Paris", "n": "1", "aspect_ratio": "3:2", "key": KEY}
+"""What is filled in for somebody who has not filled in anything."""
+MOST_PICTURES = 9
+FIELDS = ("contract", "prompt", "n", "aspect_ratio", "external_task_id", "callback_url", "scenario", "key", "samples")
+"""What can be filled in, beside pictures."""
+
+
+def show(ask: Ask) -> dict[str, Any]:
+    """Return what can be filled in, what was, and the task that came of it."""
+    contracts = ask.operations("get_index", None, {})["contract"].split(" and ")
+    return {
+        "contracts": contracts,
+        "ratios": _ratios(ask, contracts[0]),
+        "scenarios": ask.operations("list_scenarios", None, {})["scenarios"],
+        "filled": dict.fromkeys(FIELDS, "") | dict(ask.outcome.fields if ask.outcome else {**FIRST, "samples": "1"}),
+        "first": FIRST,
+        "samples": SAMPLES,
+        "tried": ask.outcome and ask.outcome.answer,
+        **_task(ask),
+    }
+
+
+def _ratios(ask: Ask, contract: str) -> list[str]:
+    schemas = ask.operations("get_api", None, {"contract": contract})["components"]["schemas"]
+    found = schemas["CreateRequest"]["properties"]["aspect_ratio"]["enum"]
+    return [each for each in found if each]
+
+
+def _task(ask: Ask) -> dict[str, Any]:
+    """Return the task of the address, if there is one, or why it cannot be shown."""
+    task_id = ask.query.get("task", "")
+    if not task_id:
+        return {"task": None, "gone": "", "pictures": []}
+    try:
+        task = ask.operations("get_task", None, {"task_id": task_id})
+    except ControlError as error:
+        return {"task": None, "gone": str(error), "pictures": []}
+    number = ask.query.get("n", "")
+    most = int(number) if number.isdecimal() and len(number) < 3 else 1
+    return {"task": task, "gone": "", "pictures": list(range(min(most, MOST_PICTURES)))}
