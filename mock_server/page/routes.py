@@ -107,22 +107,29 @@ def _outcome(operations: Operations, operation_id: str, fields: dict[str, str]) 
 
 def _tried(operations: Operations) -> tuple[str, int]:
     """Send the request of the API that is filled in; return the screen with what it was answered."""
-    query = dict(request.args.items())
+    most = request.max_form_memory_size = current_app.config["MAX_CONTENT_LENGTH"]
     try:
-        fields = dict(request.form.items())
-        uploads = {name: [file.read() for file in request.files.getlist(name) if file.filename] for name in FILES}
-        if "samples" in fields and not uploads["subjects"]:
-            uploads |= {"subjects": [static_files()[name][0] for name in SAMPLES]}
-        outcome = tried(operations.call, fields, uploads, partial(sent, current_app.wsgi_app, request.environ))
+        fields, uploads = dict(request.form.items()), {name: _files(name) for name in FILES}
     except RequestEntityTooLarge:
-        most = f"{current_app.config['MAX_CONTENT_LENGTH']:,} bytes with all pictures (--max-body), 500,000 of text"
-        outcome = Outcome(
-            FORM, {}, error=f"It is more than a form can hold here: {most}. Send it with your own client."
-        )
-    query = {name: value for name, value in query.items() if name not in {"task", "n"}}
+        error = f"The form is larger than the {most:,} bytes that --max-body allows; nothing was sent."
+        return screen(_ask(operations, FORM, dict(request.args.items()), Outcome(FORM, {}, error=error)))[0], 413
+    if "samples" in fields and not uploads["subjects"]:
+        uploads["subjects"] = [static_files()[name][0] for name in SAMPLES]
+    outcome = tried(operations.call, fields, uploads, partial(sent, current_app.wsgi_app, request.environ))
+    query = {name: value for name, value in request.args.items() if name not in {"task", "n"}}
     if outcome.answer and outcome.answer.task_id:
         query |= {"task": outcome.answer.task_id, "n": outcome.fields.get("n", "")}
     return screen(_ask(operations, FORM, query, outcome))[0], 400 if outcome.error else 200
+
+
+def _files(name: str) -> list[bytes]:
+    """Return the files of a field, as far as any was chosen."""
+    found = []
+    for file in request.files.getlist(name):
+        if file.filename:
+            found.append(file.read())
+        file.close()
+    return found
 
 
 def _let_in(settings: Settings) -> Response:

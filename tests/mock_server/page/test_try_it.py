@@ -6,6 +6,8 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from werkzeug.datastructures import FileStorage
+from werkzeug.test import encode_multipart
 
 from klingkit.mock_server.auth import account_name
 from klingkit.mock_server.control.client import Control
@@ -29,12 +31,12 @@ HOSTILE = "<script>alert(1)</script>\"'<b>"
 
 
 def submit(visitor: Visitor, *subjects: bytes, http: int = 200, scene: bytes = b"", **fields: str) -> Node:
-    """Send the form with pictures; without any other value, those that stand in it at first."""
-    files: dict[str, Any] = {"subjects": [(BytesIO(data), f"{number}.png") for number, data in enumerate(subjects)]}
-    if scene:
-        files["scene"] = (BytesIO(scene), "scene.png")
-    filled = {"prompt": "two friends", "n": "1", "aspect_ratio": "1:1", "key": "key", **fields}
-    answer = visitor.send("POST", TRY_IT, data={**filled, **files}, content_type="multipart/form-data")
+    """Send the form with pictures; without any other value, such as stand in it at first."""
+    files = {"subjects": subjects, "scene": [scene] if scene else []}
+    data: dict[str, Any] = {"prompt": "two friends", "n": "1", "aspect_ratio": "1:1", "key": "key", **fields}
+    data |= {name: [FileStorage(BytesIO(each), "a.png") for each in found] for name, found in files.items()}
+    boundary, body = encode_multipart(data)
+    answer = visitor.send("POST", TRY_IT, data=body, content_type=f"multipart/form-data; boundary={boundary}")
     assert answer.status_code == http, answer.text[:2000]
     return parsed(answer.text)
 
@@ -194,9 +196,9 @@ def test_each_contract_is_spoken_in_its_own_words(make_api: Callable[..., Api]) 
 
 def test_what_is_too_large_is_refused_in_one_line(make_api: Callable[..., Api]) -> None:
     visitor = Visitor(make_api(max_body=1_000_000))
-    screen = submit(visitor, bytes(2_000_000), http=400)
-    assert "more than a form can hold here: 1,000,000 bytes" in screen.one(role="alert").text
-    assert "more than a form" in submit(visitor, http=400, prompt="x" * 600_000).one(role="alert").text
+    screen = submit(visitor, bytes(2_000_000), http=413)
+    assert "larger than the 1,000,000 bytes that --max-body allows" in screen.one(role="alert").text
+    assert "prompt.maxLength" in outcome(submit(visitor, SQUARE, SQUARE, prompt="x" * 600_000))
     grown = submit(visitor, bytes(400_000), bytes(400_000))  # fits as a form, and not as Base64
 
     assert "HTTP 413: no task was made" in outcome(grown)
