@@ -22,7 +22,7 @@ import click
 from rich.console import Console
 from rich.markdown import Markdown
 
-from benchmarks import commands, in_process, serve, spending, states
+from benchmarks import commands, floors, in_process, serve, spending, states
 from benchmarks.measured import ROOT
 from benchmarks.row import Part, markdown
 
@@ -105,6 +105,7 @@ def main(prism: str | None, postgres: str | None, growth: int, count: int, out: 
     parts += parts_of("two workers", lambda: states.workers(3000, 5))
     spent = measured("where the time goes", lambda: in_process.where_it_goes(count, ROUNDS), "")
     spent += measured("what the start is spent on", lambda: spending.of_starts(5), "")
+    spent += measured("what a database costs at least", lambda: floors.of_databases(postgres), "")
     growth_text = measured("growth", lambda: _growth(growth), "") if growth else ""
     text = [
         f"# Speed\n\n`python -m benchmarks.run` of {measured_on}\n",

@@ -359,24 +359,11 @@ class Simulator:
         drawn: Callable[[int, ChanceState, int], Task],
         pictures: list[Picture],
     ) -> Task:
-        """Keep a task and return it, drawn again if another one of the account was first, or its id is taken. Raises ApiError if it is refused."""
+        """Keep a task and return it. Raises ApiError if it is refused."""
         freed_by = contract.lifecycle.failed if contract.takes("external-id-after-failure") == "freed" else ""
         inputs = {number: picture.data for number, picture in enumerate(pictures) if picture.data is not None}
-        tries = 0
-        while True:
-            now, chance = self.clocks.now(account), self.store.chance(account)
-            task = drawn(now, chance, tries)
-            try:
-                dropped = self.store.add(
-                    task, now, self.callbacks.plan(task), freed_by=freed_by, inputs=inputs, expected=chance
-                )
-                break
-            except StaleChanceError:
-                pass
-            except TakenIdError:
-                tries += 1
-            except RefusedError as error:
-                raise ApiError(contract.rules[error.rule_id], value=task.external_task_id) from None
+        with self.store.alone(account):
+            task, dropped = self._kept(account, contract, drawn, freed_by, inputs)
         if dropped and not self._warned_of_drops:
             self._warned_of_drops = True
             number = self.store.count_tasks()
@@ -384,6 +371,29 @@ class Simulator:
         if task.callback_url:
             self.callbacks.wake()
         return task
+
+    def _kept(
+        self,
+        account: str,
+        contract: Contract,
+        drawn: Callable[[int, ChanceState, int], Task],
+        freed_by: str,
+        inputs: dict[int, bytes],
+    ) -> tuple[Task, bool]:
+        """Keep a task, drawn again if another one of the account was first, or its id is taken; tell whether an old one was dropped."""
+        tries = 0
+        while True:
+            now, chance = self.clocks.now(account), self.store.chance(account)
+            task = drawn(now, chance, tries)
+            deliveries = self.callbacks.plan(task)
+            try:
+                return task, self.store.add(task, now, deliveries, freed_by=freed_by, inputs=inputs, expected=chance)
+            except StaleChanceError:
+                pass
+            except TakenIdError:
+                tries += 1
+            except RefusedError as error:
+                raise ApiError(contract.rules[error.rule_id], value=task.external_task_id) from None
 
     def _plan(
         self, contract: Contract, now: int, origin: int, scenario: Scenario | None, failure: tuple[Rule | None, str]

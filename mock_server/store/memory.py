@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import threading
+from contextlib import nullcontext
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
@@ -25,6 +26,7 @@ from .task_records import Record, TaskRecords
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
+    from contextlib import AbstractContextManager
     from decimal import Decimal
 
     from ..account_settings import AccountSettings, Changes
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from .journal import Journal
     from .leases import Leases
 
+_NOTHING = nullcontext()
 MANY = 200
 """Tasks that are forgotten in one go."""
 OTHER_BYTES = 5000
@@ -57,6 +60,7 @@ class MemoryStore:
 
     waits = False
     """Whether an operation waits for another process."""
+    is_near = True
 
     def __init__(self, settings: Settings, start: ClockState | None = None) -> None:
         self._lock = threading.Lock()
@@ -143,6 +147,10 @@ class MemoryStore:
                 self._inputs.put((task.task_id, place), data)
             self.created += 1
             return self._make_room()
+
+    def alone(self, account: str) -> AbstractContextManager[Any]:  # noqa: ARG002 - what is drawn in vain costs little here
+        """Return what does nothing."""
+        return _NOTHING
 
     def get(self, task_id: str) -> Task | None:
         """Return a task of any account."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from decimal import Decimal
 
     from ..account_settings import AccountSettings, Changes
@@ -117,7 +118,12 @@ class Store(Protocol):
 
     @property
     def waits(self) -> bool:
-        """Whether an operation waits for another process, so that the event loop must not call it."""
+        """Whether what is acknowledged waits for another process and its disk, so that the event loop must not call it."""
+        ...
+
+    @property
+    def is_near(self) -> bool:
+        """Whether what acknowledges nothing is had about as fast as it is computed, so that the event loop may."""
         ...
 
     @property
@@ -159,6 +165,10 @@ class Store(Protocol):
         if the `external_task_id` is taken or the account's money or slots do not allow it; TakenIdError likewise. A task of the
         status `freed_by` has let its id go. Raises StaleChanceError first of all if the account's chance is no longer as `expected`.
         """
+        ...
+
+    def alone(self, account: str) -> AbstractContextManager[Any]:
+        """Let no other thread of this process make a task of an account meanwhile: of two that draw the same, one is in vain."""
         ...
 
     def get(self, task_id: str) -> Task | None:

@@ -21,6 +21,8 @@ from .past import remember
 from .tables import accounts, clocks, past, state, tasks
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sqlalchemy import Connection
 
     from ...account_settings import Changes
@@ -146,17 +148,25 @@ _take = Hot(
 )
 
 
-def take(connection: Connection, account: str, task: Task | None = None) -> Held:
-    """Take the row of an account, which is made where there is none, and let it pay for a new task and hold its slots."""
-    charged, slots = (millionths(task.cost), task.n) if task else (0, 0)
-    values = {"account": account, "charged": charged, "slots": slots, "task": 1 if task else 0}
-    return Held(*_take.rows(connection, values)[0])
+def take(connection: Connection, account: str) -> Held:
+    """Take the row of an account, which is made where there is none."""
+    return Held(*_take.rows(connection, {"account": account, "charged": 0, "slots": 0, "task": 0})[0])
+
+
+def take_for(connection: Connection, task: Task) -> Callable[[], Held]:
+    """Take the row of the account of a new task, which pays for it and holds its slots; return what tells how it is then."""
+    values = {"account": task.account, "charged": millionths(task.cost), "slots": task.n, "task": 1}
+    answer = _take.later(connection, values)
+    return lambda: Held(*answer.rows()[0])
+
+
+def has_limits(settings: AccountSettings) -> bool:
+    """Whether what an account has matters to what it may do."""
+    return not (settings.quota is None and settings.balance is None and settings.concurrency is None)
 
 
 def check_limits(connection: Connection, task: Task, row: Held, limits: AccountSettings, now: int) -> None:
     """Raise RefusedError if an account may not have what it has taken for a task. What has ended by now gives back before."""
-    if limits.quota is None and limits.balance is None and limits.concurrency is None:
-        return
     row = give_back(connection, task.account, now, row)
     total = amount(row.charged - row.refunded)
     if limits.quota is not None and total > limits.quota:

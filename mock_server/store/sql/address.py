@@ -46,6 +46,12 @@ def shown(url: URL) -> str:
     return url.set(password=None, query={}).render_as_string()
 
 
+def is_local(url: URL) -> bool:
+    """Tell whether a database is on this machine, by its address."""
+    host = url.host or str(url.query.get("host", ""))
+    return not host or host.startswith(("/", "127.")) or host in {"localhost", "::1"}
+
+
 def make_file(url: URL) -> None:
     """Make the file of a SQLite database that nobody but its owner can read, if there is none. Raises UnusableStateError."""
     path = Path(url.database or "")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     Read = Callable[[Any], Any]
+    Write = Callable[[Any], Any]
 
 Value = TypeVar("Value")
 
@@ -61,17 +62,39 @@ def fields_from_json(kind: Any, text: str | None) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, PLAIN):
-        return value
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, Decimal):
-        return str(value)
-    return {
-        name: _plain(found)
-        for name, default in _defaults(cast("Any", type(value)))
-        if (found := getattr(value, name)) != default
-    }
+    write = _writer(cast("Any", type(value)))
+    return write(value) if write else value
+
+
+@cache
+def _writer(kind: Any) -> Write | None:
+    """Return what makes JSON's values out of those of a type; None if JSON takes them as they are."""
+    if kind is Decimal:
+        return str
+    if isinstance(kind, type) and is_dataclass(kind):
+        return _dataclass_writer(kind)
+    if kind is tuple:
+        return lambda found: [_plain(item) for item in found]
+    writers = [writer for argument in get_args(kind) if (writer := _writer(argument))]
+    if not writers:
+        return None
+    if get_origin(kind) is not tuple:  # or None
+        return lambda found: None if found is None else writers[0](found)
+    return lambda found: [_plain(item) for item in found]
+
+
+def _dataclass_writer(kind: type[Any]) -> Write:
+    hints = get_type_hints(kind, localns=NAMES)
+    parts = [(name, default, _writer(hints[name])) for name, default in _defaults(cast("Any", kind))]
+
+    def write(value: Any) -> dict[str, Any]:
+        return {
+            name: convert(found) if convert else found
+            for name, default, convert in parts
+            if (found := getattr(value, name)) != default
+        }
+
+    return write
 
 
 @cache

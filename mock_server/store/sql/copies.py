@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from ...account_settings import AccountSettings
+    from ...chance import ChanceState
 
 MOST = 10_000
 """Accounts of which a process keeps copies."""
@@ -50,6 +51,10 @@ class Copies:
     seeds: dict[str, int | None] = field(default_factory=dict)
     clocks: dict[str, tuple[str, ClockState]] = field(default_factory=dict)
     """By account; the server's is `""`."""
+    chances: dict[str, ChanceState] = field(default_factory=dict)
+    """By account of which this process alone makes tasks, as far as it knows: from what the next one is drawn."""
+    shared: dict[str, bool] = field(default_factory=dict)
+    """Accounts of which other processes make tasks too."""
     ends_seen: dict[str, bool] = field(default_factory=dict)
     """Tasks of which a query has shown the end, as far as it was this process that did."""
 

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import os
-import random
 import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, OperationalError, ProgrammingError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, ProgrammingError
 
 from ...foreign_text import log, plain
 from ..store import StoreUnavailableError
 from . import driver, engines
 from .address import SQLITE, shown
 from .connections import BusyError, Connections
-from .engines import CONNECTIONS, LOCK_S
+from .engines import CONNECTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,15 +26,12 @@ if TYPE_CHECKING:
 Params = ParamSpec("Params")
 Result = TypeVar("Result")
 
-SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.0002, 0.002
-"""Between two attempts to become the one who writes to a SQLite file: drawn evenly, so that nobody always comes second."""
 SHORTEST_REST_S, LONGEST_REST_S = 0.1, 2.0
 """For which nobody tries again what has just failed: as long as the failure took, so that few requests wait for one."""
 MOST_REPEATS = 5
 """Of a transaction that PostgreSQL ends in favour of another one."""
 IN_FAVOUR_OF_ANOTHER = {"40001", "40P01"}
 NO_TABLE = "42P01"
-SQLITE_BUSY = 5
 
 
 @dataclass(slots=True)
@@ -164,25 +160,16 @@ class Database:
 
     def _begin(self, connection: Connection) -> None:
         """Begin a transaction; on SQLite, where one writes at a time, when it is our turn."""
-        if not self.is_sqlite:
-            driver.run(connection, "BEGIN")
-            return
-        end = time.monotonic() + LOCK_S
-        while True:
-            try:
-                driver.run(connection, "BEGIN IMMEDIATE")
-            except OperationalError as error:
-                if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF != SQLITE_BUSY or time.monotonic() > end:
-                    raise
-            else:
-                return
-            time.sleep(random.uniform(SHORTEST_PAUSE_S, LONGEST_PAUSE_S))  # noqa: S311 - nothing but whose turn it is
+        if self.is_sqlite:
+            driver.run(connection, "BEGIN IMMEDIATE")
+        else:
+            driver.later(connection, "BEGIN")
 
     def _undo(self, side: _Side, connection: Connection, attempt: _Attempt) -> None:
         """Undo what was not committed; a connection that cannot do that is dropped, which does the same."""
         try:
             if attempt.transaction:
-                driver.run(connection, "ROLLBACK")
+                driver.undo(connection)
         except DBAPIError:
             side.connections.drop(connection)
         else:

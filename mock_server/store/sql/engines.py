@@ -103,8 +103,15 @@ def _bounded() -> type[Connection[Any]]:
     """Return a class of connections that wait for an answer for at most ANSWER_S: libpq waits for ever where a network goes dark."""
     from psycopg import Connection, OperationalError  # noqa: PLC0415 - only PostgreSQL needs it
 
+    from .pipeline import Pipeline  # noqa: PLC0415
+
     class Bounded(Connection[Any]):
+        def __init__(self, pgconn: Any, *args: Any, **kwargs: Any) -> None:
+            super().__init__(pgconn, *args, **kwargs)
+            self.pipeline_of_ours = Pipeline(pgconn, ANSWER_S)
+
         def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
+            self.pipeline_of_ours.finish()  # what was asked before goes before
             return super().wait(self._within(gen), *args, **kwargs)
 
         def _within(self, generator: Any) -> Any:

@@ -8,12 +8,12 @@ from dataclasses import dataclass, fields
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import BigInteger, bindparam, delete, func, insert, literal_column, select, update
 
 from ...journal import Entry
 from ..store import StoreUnavailableError
 from .driver import Hot
-from .tables import journal, journal_state
+from .tables import journal, journal_state, tasks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,29 +24,49 @@ if TYPE_CHECKING:
 
 LOOK_S = 0.05
 """How often whoever waits looks for what other processes have kept."""
-AT_ONCE = 64
+AT_ONCE = 200
 """So many too old entries go together, which costs little more than one; they are not shown any more."""
 APART = ("body", "answer", "number")
 REST = tuple(each.name for each in fields(Entry) if each.init and each.name not in APART)
 """Fields of an entry that stand in one column."""
 
 _j, _s = journal.c, journal_state.c
-_count = Hot(
-    update(journal_state)
-    .values(last=_s.last + 1, added=_s.added + 1, kept=_s.kept + 1, bytes=_s.bytes + bindparam("size"))
-    .returning(_s.generation, _s.last, _s.kept, _s.bytes)
-)
-_insert = Hot(insert(journal), *(column.name for column in journal.c))
-_named = {column.name: bindparam(column.name, type_=column.type) for column in _j if column is not _j.number}
+_SUMS = ("added", "kept", "bytes")
+_values = {
+    name: bindparam(name, type_=_j[name].type)
+    for name in ("account", "poll_of", "at", "size", "body", "answer", "rest")
+}
+_size = _values["size"]
+_1 = literal_column("1", BigInteger)
+
+# On PostgreSQL both in one statement, which is a transaction by itself and one way to the server; SQLite has no such thing.
 _counted = (
     update(journal_state)
-    .values(last=_s.last + 1, added=_s.added + 1, kept=_s.kept + 1, bytes=_s.bytes + _named["size"])
-    .returning(_s.generation, _s.last, _s.kept, _s.bytes)
+    .values(last=_s.last + _1, added=_s.added + _1, kept=_s.kept + _1, bytes=_s.bytes + _size)
+    .returning(_s.generation, _s.last, *(_s[name] for name in _SUMS))
     .cte("counted")
 )
-_kept = insert(journal).from_select(["number", *_named], select(_counted.c.last, *_named.values())).cte("kept_entry")
-_at_once = Hot(select(_counted.c.generation, _counted.c.last, _counted.c.kept, _counted.c.bytes).add_cte(_kept))
-"""Both in one statement, which is a transaction by itself and one way to the server instead of four; SQLite has no such thing."""
+_c = _counted.c
+_kept = (
+    insert(journal)
+    .from_select(["number", *_SUMS, *_values], select(_c.last, *(_c[name] for name in _SUMS), *_values.values()))
+    .cte("kept_entry")
+)
+_add_counted = Hot(select(_c.generation, _c.last, _c.kept, _c.bytes).add_cte(_kept))
+
+# On SQLite the newest entry says what there is, so that one statement does, and writes no other page.
+_newest = journal.alias("newest")
+_is_newest = (_newest.c.number == select(func.max(_j.number)).scalar_subquery()) & (_newest.c.number > _s.last)
+_now = {name: func.coalesce(_newest.c[name], _s[name]).label(name) for name in _SUMS}
+_last = func.coalesce(_newest.c.number, _s.last)
+_there = journal_state.outerjoin(_newest, _is_newest)
+_next = select(_last + _1, _now["added"] + _1, _now["kept"] + _1, _now["bytes"] + _size, *_values.values())
+_add_next = Hot(
+    insert(journal)
+    .from_select(["number", *_SUMS, *_values], _next.select_from(_there))
+    .returning(select(_s.generation).scalar_subquery(), _j.number, _j.kept, _j.bytes)
+)
+_state = select(_s.generation, _last.label("last"), *_now.values()).select_from(_there)
 _drop_oldest = (
     delete(journal)
     .where(_j.number.in_(select(_j.number).order_by(_j.number).limit(bindparam("most"))))
@@ -56,9 +76,11 @@ _forget = delete(journal).where(_j.account == bindparam("whose")).returning(_j.s
 _less = update(journal_state).values(
     kept=_s.kept - bindparam("fewer"), bytes=_s.bytes - bindparam("smaller"), added=_s.added - bindparam("uncounted")
 )
+_put = update(journal_state).values(last=bindparam("number"), **{name: bindparam(f"new_{name}") for name in _SUMS})
 _begin_anew = update(journal_state).values(generation=_s.generation + 1, last=0, added=0, kept=0, bytes=0)
-_state = select(journal_state)
-_polls = select(_j.at, _j.number).where(_j.poll_of == bindparam("the_task")).order_by(_j.number)
+_the_task = bindparam("the_task", type_=_j.poll_of.type)
+_its_account = select(tasks.c.account).where(tasks.c.task_id == _the_task).scalar_subquery()
+_polls = select(_j.at, _j.number).where(_j.account == _its_account, _j.poll_of == _the_task).order_by(_j.number)
 _shown_from = select(_j.number).order_by(_j.number).limit(1).offset(bindparam("hidden"))
 _after = select(journal).where(_j.number > bindparam("after")).order_by(_j.number)
 _encode = json.JSONEncoder(separators=(",", ":")).encode
@@ -100,13 +122,11 @@ class SqlJournal:
             "answer": entry.answer,
             "rest": _encode([getattr(entry, name) for name in REST]),
         }
+        add = _add_next if self._database.is_sqlite else _add_counted
         try:
-            if self._database.is_sqlite:
-                generation, entry.number = self._database.note(_add, row, self._limit, self._max_bytes)
-            else:
-                generation, entry.number, many, size = self._database.note_at_once(_at_once.rows, row)[0]
-                if _is_full(many, size, self._limit, self._max_bytes):
-                    self._database.note(_drop, many, size, self._limit, self._max_bytes)
+            generation, entry.number, many, size = self._database.note_at_once(add.rows, row)[0]
+            if _is_full(many, size, self._limit, self._max_bytes):
+                self._database.note(_drop, self._limit, self._max_bytes)
         except StoreUnavailableError:  # the log says so
             return 0
         if self._waiters:
@@ -200,19 +220,14 @@ class _Waiter:
     entry: Entry | None = None
 
 
-def _add(connection: Connection, row: dict[str, Any], limit: int, max_bytes: int) -> tuple[int, int]:
-    generation, number, kept, size = _count.rows(connection, {"size": row["size"]})[0]
-    _insert.rows(connection, {"number": number, **row})
-    _drop(connection, kept, size, limit, max_bytes)
-    return generation, number
-
-
 def _is_full(kept: int, size: int, limit: int, max_bytes: int) -> bool:
     return kept > limit + AT_ONCE or (size > max_bytes and kept > 0)
 
 
-def _drop(connection: Connection, kept: int, size: int, limit: int, max_bytes: int) -> None:
+def _drop(connection: Connection, limit: int, max_bytes: int) -> None:
     """Drop the oldest entries while there are too many."""
+    state = _take_state(connection)
+    kept, size = state.kept, state.bytes
     while _is_full(kept, size, limit, max_bytes):
         dropped = connection.execute(_drop_oldest, {"most": max(kept - limit, AT_ONCE)}).scalars().all()
         if not dropped:
@@ -223,9 +238,17 @@ def _drop(connection: Connection, kept: int, size: int, limit: int, max_bytes: i
 
 def forget(connection: Connection, account: str) -> None:
     """Drop the entries of an account."""
-    connection.execute(_less, {"fewer": 0, "smaller": 0, "uncounted": 0})  # nobody adds one meanwhile
+    _take_state(connection)
     sizes = connection.execute(_forget, {"whose": account}).scalars().all()
     connection.execute(_less, {"fewer": len(sizes), "smaller": sum(sizes), "uncounted": len(sizes)})
+
+
+def _take_state(connection: Connection) -> Row[Any]:
+    """Return the state, which its row says from now on; nobody adds an entry before the end of the transaction."""
+    connection.execute(_less, {"fewer": 0, "smaller": 0, "uncounted": 0})
+    state = _read_state(connection)
+    connection.execute(_put, {"number": state.last, **{f"new_{name}": getattr(state, name) for name in _SUMS}})
+    return state
 
 
 def clear(connection: Connection) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import uuid
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ from . import (
     totals,
     windows,
 )
+from .address import is_local
 from .codec import fields_from_json, task_from_json
 from .copies import kept
 from .journal import SqlJournal
@@ -36,6 +38,7 @@ from .leases import SqlLeases
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from decimal import Decimal
 
     from sqlalchemy import Connection, Row
@@ -53,6 +56,8 @@ if TYPE_CHECKING:
 
 CATCH_UP_EVERY = 500
 """Tasks, after which those are counted anew that have changed meanwhile, so that nobody who asks has to wait for many."""
+MAKING = 64
+"""Locks, of which each account has one."""
 LARGE_ATTEMPT = 2000
 """Bytes of an attempt from which on it is counted: a receiver that says little, as most do, costs no statement more."""
 LONGEST_MANGLED = 25
@@ -75,6 +80,7 @@ class SqlStore:
         self.leases = SqlLeases(database, f"{os.getpid()}-{uuid.uuid4().hex}")
         self.journal = SqlJournal(database, settings.max_journal, self._share)
         self._copies = copies.copies_of(database.read(copies.read))
+        self._making = [threading.Lock() for _ in range(MAKING)]
         self.results = ByteCache(self._share)
 
     def refresh(self) -> None:
@@ -96,8 +102,13 @@ class SqlStore:
 
     @property
     def waits(self) -> bool:
-        """Whether an operation waits for another process: SQLite is in this one."""
+        """Whether what is acknowledged waits for another process: SQLite is in this one."""
         return not self._database.is_sqlite
+
+    @property
+    def is_near(self) -> bool:
+        """Whether the database is on this machine."""
+        return is_local(self._database.url)
 
     @property
     def created(self) -> int:
@@ -129,21 +140,30 @@ class SqlStore:
         expected: ChanceState | None = None,
     ) -> bool:
         """Keep a new task with its callbacks, and drop the oldest if there are too many; tell whether one was dropped."""
-        number, clock, sums = self._database.write(
-            self._add,
-            task,
-            now,
-            deliveries,
-            freed_by=freed_by,
-            pictures=inputs or {},
-            expected=expected,
-            limits=self.settings(task.account),
-        )
+        clock = self.clock(task.account)[0]
+        limits = self.settings(task.account)
+        try:
+            number, sums = self._database.write(
+                self._add,
+                task,
+                now,
+                deliveries,
+                clock=clock,
+                freed_by=freed_by,
+                pictures=inputs or {},
+                limits=limits,
+                expected=expected,
+            )
+        except StaleChanceError:
+            self._forget_chance(task.account)
+            raise
+        if expected:
+            self._keep_chance(task.account, replace(expected, made=expected.made + 1, ever=expected.ever + 1))
         try:
             if number % CATCH_UP_EVERY == 0:
                 self._count_changes(clock, now)
                 self._give_back(clock, now)
-            return self._make_room(sums)
+            return self._make_room(sums())
         except StoreUnavailableError:  # the task is there, and the next one does the rest
             return False
 
@@ -154,23 +174,33 @@ class SqlStore:
         now: int,
         new: list[Delivery],
         *,
+        clock: str,
         freed_by: str,
         pictures: Mapping[int, bytes],
-        expected: ChanceState | None,
         limits: AccountSettings,
-    ) -> tuple[int, str, dict[str, int]]:
-        row = accounts.take(connection, task.account, task)
-        if expected and (expected.made, expected.ever) != (row.made - 1, row.ever - 1):
-            raise StaleChanceError
-        tasks.check_external_id(connection, task, now, freed_by)
-        accounts.check_limits(connection, task, row, limits, now)
-        clock = task.account if row.own_clock else ""
-        number, changes = tasks.add(connection, task, clock)
+        expected: ChanceState | None,
+    ) -> tuple[int, Callable[[], dict[str, int]]]:
+        held = accounts.take_for(connection, task)
+        if task.external_task_id or accounts.has_limits(limits):  # else there is nothing to wait for
+            self._check_place(held(), clock, expected)
+            tasks.check_external_id(connection, task, now, freed_by)
+            accounts.check_limits(connection, task, held(), limits, now)
+        added, changes = tasks.add(connection, task, clock)
+        self._check_place(held(), clock, expected)
+        number = added()
+        agenda.add(connection, task, number, clock)
         deliveries.add(connection, new, clock)
         if pictures:
             changes[inputs.BYTES] = inputs.add(connection, task.task_id, pictures, 3 * self._share)
         changes |= {"created": 1, "charged": accounts.millionths(task.cost), "slots": task.n}
-        return number, clock, totals.add(connection, changes)
+        return number, totals.add(connection, changes)
+
+    def _check_place(self, row: accounts.Held, clock: str, expected: ChanceState | None) -> None:
+        """Raise StaleChanceError if a task is not the one that its account makes next, or not by the clock that this follows."""
+        if row.own_clock != bool(clock) or (
+            expected and (expected.made, expected.ever) != (row.made - 1, row.ever - 1)
+        ):
+            raise StaleChanceError
 
     def _make_room(self, sums: dict[str, int]) -> bool:
         """Drop the oldest tasks, and pictures that were sent, while there is too much; tell whether a task was dropped."""
@@ -182,6 +212,10 @@ class SqlStore:
         while self._database.write(room.drop_oldest, *bounds, self._most):
             pass
         return True
+
+    def alone(self, account: str) -> AbstractContextManager[Any]:
+        """Let no other thread of this process make a task of an account meanwhile; others that share its lock wait too."""
+        return self._making[hash(account) % len(self._making)]
 
     def get(self, task_id: str) -> Task | None:
         """Return a task of any account."""
@@ -319,8 +353,24 @@ class SqlStore:
 
     def chance(self, account: str) -> ChanceState:
         """Return from what the next task of an account is drawn."""
-        own = kept(self._copies.seeds, account, lambda: self._database.read(chances.seed_of, account))
-        return self._database.read(chances.state_of, account, own, self._copies.of.seed)
+        copies_now = self._copies
+        if account in copies_now.chances:
+            return copies_now.chances[account]
+        own = kept(copies_now.seeds, account, lambda: self._database.read(chances.seed_of, account))
+        return self._database.read(chances.state_of, account, own, copies_now.of.seed)
+
+    def _keep_chance(self, account: str, chance: ChanceState) -> None:
+        """Note from what the next task of an account will be drawn, unless another process makes some of its tasks."""
+        copies_now = self._copies
+        if account not in copies_now.shared:
+            copies_now.chances.pop(account, None)
+            kept(copies_now.chances, account, lambda: chance)
+
+    def _forget_chance(self, account: str) -> None:
+        """Note that somebody else has made a task of an account, or changed what a task depends on."""
+        if self._copies.chances.pop(account, None):
+            kept(self._copies.shared, account, lambda: True)
+        self.refresh()
 
     def put_seed(self, account: str, seed: int) -> None:
         """Begin all chance of an account, or (empty) of all without a seed of their own, anew. Raises TooManyError."""

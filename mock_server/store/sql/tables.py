@@ -138,7 +138,6 @@ tasks = Table(
     Column("end_seen", Boolean, nullable=False),
     Column("fetched", Boolean, nullable=False),
     Column("size", Integer, nullable=False),
-    sqlite_autoincrement=True,
 )
 _taken = tasks.c.external.is_not(None)
 Index(
@@ -296,15 +295,10 @@ journal = Table(
     Column("body", LargeBinary, nullable=False),
     Column("answer", LargeBinary, nullable=False),
     Column("rest", Text, nullable=False),  # of the entry, as JSON
+    # as `journal_state`, when it was kept
+    *(Column(name, BigInteger, nullable=False) for name in ("added", "kept", "bytes")),
 )
-Index(f"{PREFIX}journal_of_account", journal.c.account, journal.c.number)
-Index(
-    f"{PREFIX}journal_polls",
-    journal.c.poll_of,
-    journal.c.number,
-    sqlite_where=journal.c.poll_of.is_not(None),
-    postgresql_where=journal.c.poll_of.is_not(None),
-)
+Index(f"{PREFIX}journal_of_account", journal.c.account, journal.c.poll_of, journal.c.number)
 
 journal_state = Table(
     f"{PREFIX}journal_state",
@@ -315,4 +309,5 @@ journal_state = Table(
     Column("kept", BigInteger, nullable=False),
     Column("bytes", BigInteger, nullable=False),
 )
-"""One row. Whoever adds an entry holds it until the entry can be seen, so that numbers come in order."""
+"""One row. On PostgreSQL whoever adds an entry holds it until the entry can be seen, so that numbers come in order. On SQLite, where
+one writes at a time anyway, the newest entry says it, unless the row has its number or a later one: one page less for each entry."""

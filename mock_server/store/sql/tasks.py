@@ -20,7 +20,7 @@ from .driver import Hot
 from .tables import tasks
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from sqlalchemy import Column, Connection, Row
 
@@ -65,8 +65,6 @@ def external_key(external_task_id: str) -> str | None:
 
 def check_external_id(connection: Connection, task: Task, now: int, freed_by: str) -> None:
     """Raise RefusedError if a task of the account has the external id of a new one; one of the status `freed_by` lets it go."""
-    if not task.external_task_id:
-        return
     key = {"account": task.account, "path": task.path, "external": external_key(task.external_task_id)}
     user = connection.execute(_user, key).first()
     if user is None:
@@ -76,8 +74,8 @@ def check_external_id(connection: Connection, task: Task, now: int, freed_by: st
     connection.execute(_let_go, {"whose": user.number})
 
 
-def add(connection: Connection, task: Task, clock: str) -> tuple[int, dict[str, int]]:
-    """Keep a new task; return its number, and what it adds to the sums. Raises TakenIdError."""
+def add(connection: Connection, task: Task, clock: str) -> tuple[Callable[[], int], dict[str, int]]:
+    """Keep a new task; return what tells its number, or raises TakenIdError, and what it adds to the sums."""
     data = to_json(task)
     status = snapshot(task, task.created_at).status
     size = len(data) + ROW_BYTES
@@ -99,11 +97,13 @@ def add(connection: Connection, task: Task, clock: str) -> tuple[int, dict[str, 
         "fetched": False,
         "size": size,
     }
-    kept = _add.rows(connection, values)
-    if not kept:
+    answer = _add.later(connection, values)
+
+    def number() -> int:
+        for row in answer.rows():
+            return int(row[0])
         raise TakenIdError
-    number = kept[0][0]
-    agenda.add(connection, task, number, clock)
+
     return number, {"tasks": 1, "bytes": size, status_name(status): 1}
 
 

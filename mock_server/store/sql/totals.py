@@ -12,24 +12,25 @@ from .driver import Hot
 from .tables import totals
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from sqlalchemy import Connection
 
 SHARDS = 16
 
 
-def add(connection: Connection, changes: Mapping[str, int]) -> dict[str, int]:
-    """Add to sums and return them, without what others are about to add. Last in a transaction: it holds what it has added to."""
+def add(connection: Connection, changes: Mapping[str, int]) -> Callable[[], dict[str, int]]:
+    """Add to sums; return what tells them, without what others are about to add. Last in a transaction: it holds what it has added to."""
     # In one order, so that no two wait for each other.
     names = sorted(name for name, change in changes.items() if change)
     if not names:
-        return {}
+        return dict
     several = connection.dialect.name == "postgresql"
     values: dict[str, Any] = {"shard": os.getpid() % SHARDS if several else 0}  # who writes to SQLite is alone anyway
     for number, name in enumerate(names):
         values |= {f"name{number}": name, f"change{number}": changes[name]}
-    return {name: int(value) for name, value in _adding(len(names), several=several).rows(connection, values)}
+    answer = _adding(len(names), several=several).later(connection, values)
+    return lambda: {name: int(value) for name, value in answer.rows()}
 
 
 @cache

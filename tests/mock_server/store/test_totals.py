@@ -18,7 +18,7 @@ def test_a_sum_is_what_all_processes_have_added(state_url: str, monkeypatch: pyt
     try:
         for process in (1, 2, 3):
             monkeypatch.setattr(os, "getpid", lambda own=process: own)
-            sums = database.write(totals.add, {"tasks": 1, "bytes": 1000})
+            sums = database.write(totals.add, {"tasks": 1, "bytes": 1000})()
     finally:
         database.close()
 

@@ -21,7 +21,7 @@ from klingkit.mock_server.clock import START, ClockState
 from klingkit.mock_server.foreign_text import BUG
 from klingkit.mock_server.settings import Settings
 from klingkit.mock_server.simulator import Simulator
-from klingkit.mock_server.store.sql import database, engines
+from klingkit.mock_server.store.sql import database, driver, engines
 from tests.conftest import PATH, body
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """What has failed is tried again by the next request, and nothing takes long to fail."""
     monkeypatch.setattr(database, "SHORTEST_REST_S", 0)
     monkeypatch.setattr(database, "LONGEST_REST_S", 0)
-    monkeypatch.setattr(database, "LOCK_S", 0.05)
+    monkeypatch.setattr(driver, "LOCK_S", 0.05)
 
 
 def test_a_full_disk(states: States, caplog: pytest.LogCaptureFixture) -> None:
