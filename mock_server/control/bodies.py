@@ -95,7 +95,7 @@ def entry_bodies(simulator: Simulator, entries: list[Entry]) -> list[dict[str, A
 
 
 def _entry_body(simulator: Simulator, entry: Entry, deliveries: list[Delivery]) -> dict[str, Any]:
-    request = readable(entry.body)
+    request, answer = readable(entry.body), readable(entry.answer)
     return {
         "number": entry.number,
         "at": entry.at,
@@ -110,16 +110,30 @@ def _entry_body(simulator: Simulator, entry: Entry, deliveries: list[Delivery]) 
         "request": request,
         "ignored": _ignored(simulator, entry, request),
         "status": entry.status,
-        "answer": readable(entry.answer),
+        "answer": answer,
         "scenario": entry.scenario,
         "rule": entry.rule,
-        "why": explanation(simulator.contracts.by_text(entry.contract), entry.rule) if entry.rule else None,
+        "why": _why(simulator, entry, answer) if entry.rule else None,
         "evidence": entry.evidence,
         "fault": entry.fault,
         "task_id": entry.task_id,
         "callbacks": [delivery.id for delivery in deliveries],
         "advice": [{"kind": kind, "text": text, "do": REMEDIES[kind]} for kind, text in entry.advice],
     }
+
+
+def _why(simulator: Simulator, entry: Entry, answer: Any) -> dict[str, Any] | None:
+    """Return what is known of the rule that refused a request or fails its task, with the text that was answered if that says more."""
+    found = explanation(simulator.contracts.by_text(entry.contract), entry.rule)
+    said = _message(answer) if entry.error else ""
+    return {**found, "why": said} if found and said != found["says"] else found
+
+
+def _message(answer: Any) -> str:
+    """Return the message of an error, in whatever envelope it stands."""
+    inside = answer.get("error", answer) if isinstance(answer, dict) else {}
+    message = inside.get("message", "") if isinstance(inside, dict) else ""
+    return message if isinstance(message, str) else ""
 
 
 def _ignored(simulator: Simulator, entry: Entry, request: Any) -> list[dict[str, str]]:

@@ -78,6 +78,18 @@ def test_a_refused_request_says_why_in_words(control: Control) -> None:
     assert accepted["ms"] >= 0
 
 
+def test_the_text_that_was_answered_stands_where_that_of_the_rule_has_gaps(api: Api) -> None:
+    """In the envelope of the service, and in that of its gateway."""
+    api.create(body(aspect_ratio="7:1"))
+    api.create(body(n=99))
+    api.create(body(), key=None)
+    filled, plain, nobody = (entry["why"] for entry in Control.of(api.simulator).journal())
+    assert filled["says"] == "aspect_ratio value '{value}' is invalid"
+    assert filled["why"] == "aspect_ratio value '7:1' is invalid"
+    assert plain["why"] == ""
+    assert "{" not in (nobody["why"] or nobody["says"])
+
+
 def test_fields_that_the_service_ignores_are_named_with_what_was_meant(api: Api) -> None:
     wrong = {"promt": "x", "subject_image_list": [{"subject_image": "https://a/b.png", "<b>": 1}], "zzz": None}
     api.create(body(**wrong))
