@@ -158,7 +158,7 @@ class SqlStore:
             self._forget_chance(task.account)
             raise
         if expected:
-            self._keep_chance(task.account, replace(expected, made=expected.made + 1, ever=expected.ever + 1))
+            self._keep_chance(task.account, expected._replace(made=expected.made + 1, ever=expected.ever + 1))
         try:
             if number % CATCH_UP_EVERY == 0:
                 self._count_changes(clock, now)
