@@ -47,7 +47,7 @@ PLACES = {
     "queue": "steering_commands",
     "account": "steering_commands",
     "reset": "steering_commands",
-    "completion": "completing",
+    "completion": "completion_command",
 }
 """Module of each command, and its name there if that is another."""
 

@@ -1,24 +1,19 @@
-"""Completion in a shell: what names an option or argument can have, and the script that asks for them."""
+"""Completion in a shell: which names an option or argument can have. `serve` imports this, so it imports nothing itself."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import click
-
-from .command_errors import CommandFailed
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    import click
     from click.shell_completion import CompletionItem
 
     from klingkit.contract import Contract
 
     Table = Mapping[str, str]
     """Names, each with what it means, which zsh and fish show beside it."""
-
-SHELLS = ("bash", "zsh", "fish")
 
 
 def complete(kind: str) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:
@@ -133,23 +128,3 @@ def _meant(given: Any) -> Iterable[Contract]:
         return [load_contract(given)] if given else map(load_contract, CONTRACTS)
     except UnknownChoiceError:
         return map(load_contract, CONTRACTS)
-
-
-@click.command(short_help="Print what makes a shell complete klingkit's commands.")
-@click.argument("shell", type=click.Choice(SHELLS))
-def completion(shell: str) -> None:
-    r"""Print the script that makes a SHELL complete commands, options and names.
-
-    \b
-    bash, in ~/.bashrc:  eval "$(klingkit completion bash)"
-    zsh, in ~/.zshrc:    eval "$(klingkit completion zsh)"
-    fish:                klingkit completion fish > ~/.config/fish/completions/klingkit.fish
-    """
-    from click.shell_completion import get_completion_class
-
-    from .cli import main
-
-    found = get_completion_class(shell)
-    if found is None:
-        raise CommandFailed(f"click has no completion for {shell}")
-    click.echo(found(main, {}, "klingkit", "_KLINGKIT_COMPLETE").source(), nl=False)

@@ -12,7 +12,8 @@ import pytest
 from click import Context
 
 from klingkit.cli import main
-from klingkit.completing import NAMES, SHELLS, complete
+from klingkit.completing import NAMES, complete
+from klingkit.completion_command import SHELLS
 from klingkit.contract import CONTRACTS, load_contract
 from klingkit.mock_server.progressions import PROGRESSIONS
 from tests.klingkit.test_cli import run
