@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Mapping
 from importlib import import_module
@@ -72,6 +73,8 @@ class Commands(click.Group):
 
     def main(self, *args: Any, **settings: Any) -> Any:
         """Run a command. A closed pipe ends it quietly, a full disk with one line, both with 1."""
+        if "_KLINGKIT_COMPLETE" in os.environ:
+            from . import bash_words  # noqa: F401 - which click then takes for bash
         try:
             try:
                 return super().main(*args, **settings)

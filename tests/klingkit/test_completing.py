@@ -65,6 +65,21 @@ def test_a_shell_completes_commands_and_names(shell: str) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        (("serve", "--assume", "prompt-length", "=", "by"), ["bytes"]),
+        (("serve", "--assume", "prompt-length", "="), ["characters", "bytes"]),
+        (("serve", "--assume", "prompt-length=by"), ["prompt-length=bytes"]),
+        (("cases", "--contract", "=", "k"), ["kling"]),
+        (("cases", "--contract", "="), list(CONTRACTS)),
+        (("serve", "--assume", "prompt-length", "=", "bytes", "--contract", "k"), ["kling"]),
+    ],
+)
+def test_bash_cuts_words_at_an_equals_sign(words: tuple[str, ...], offered: list[str]) -> None:
+    assert completed("bash", *words) == offered
+
+
 @pytest.mark.parametrize("shell", SHELLS)
 def test_the_script_is_the_one_that_click_makes(shell: str) -> None:
     by_variable = subprocess.run(
