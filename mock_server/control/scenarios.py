@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ..scenario_arguments import check_known
@@ -12,17 +13,30 @@ from .asking import ControlError, contracts_of
 from .bodies import scenario_body
 
 if TYPE_CHECKING:
+    from klingkit.contract import Contract
+
     from ..simulator import Simulator
 
 
 def list_scenarios(simulator: Simulator, account: str | None) -> dict[str, Any]:
     """Return the table, and what is queued."""
-    contracts = contracts_of(simulator, account)
-    rows = {
-        name: scenario_body(row, found) for found in reversed(contracts) for name, row in scenario_table(found).items()
+    table = _table(tuple(contracts_of(simulator, account)))
+    return {
+        "scenarios": [{**row, "operations": list(row["operations"])} for row in table],
+        "queued": _queued(simulator, account),
     }
-    order = dict.fromkeys(name for found in contracts for name in scenario_table(found))
-    return {"scenarios": [rows[name] for name in order], "queued": _queued(simulator, account)}
+
+
+@lru_cache(maxsize=8)
+def _table(contracts: tuple[Contract, ...]) -> list[dict[str, Any]]:
+    """Return the rows of several contracts; of one that several have, the operations of each."""
+    rows: dict[str, dict[str, Any]] = {}
+    for contract in contracts:
+        for row in scenario_table(contract).values():
+            found = scenario_body(row, contract)
+            known = rows.setdefault(row.name, found)
+            known["operations"] = list(dict.fromkeys(known["operations"] + found["operations"]))
+    return list(rows.values())
 
 
 def queue_scenario(

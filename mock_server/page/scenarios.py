@@ -25,7 +25,7 @@ def show(ask: Ask) -> dict[str, Any]:
         "more": len(found["queued"][SHOWN:]),
         "chosen": chosen,
         "settings": ask.call("get_account"),
-        "accounts": [] if ask.account else [each["account"] for each in ask.call("list_accounts", limit=SHOWN)],
+        "accounts": lambda: [each["account"] for each in ask.call("list_accounts", limit=SHOWN)],  # not for each poll
     }
 
 

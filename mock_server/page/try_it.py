@@ -24,8 +24,8 @@ def show(ask: Ask) -> dict[str, Any]:
     contracts = ask.operations("get_index", None, {})["contract"].split(" and ")
     return {
         "contracts": contracts,
-        "ratios": _ratios(ask, contracts[0]),
-        "scenarios": ask.operations("list_scenarios", None, {})["scenarios"],
+        "ratios": lambda: _ratios(ask, contracts[0]),  # neither is asked for at each poll
+        "scenarios": lambda: ask.operations("list_scenarios", None, {})["scenarios"],
         "filled": dict.fromkeys(FIELDS, "") | dict(ask.outcome.fields if ask.outcome else {**FIRST, "samples": "1"}),
         "first": FIRST,
         "samples": SAMPLES,

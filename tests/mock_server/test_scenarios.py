@@ -521,7 +521,7 @@ def test_what_was_queued_by_mistake_is_taken_out(api: Api) -> None:
     assert "Klingkit-Scenario" not in create(api).headers
 
 
-@pytest.mark.parametrize("name", CONTRACTS)
+@pytest.mark.parametrize("name", [*CONTRACTS, "all"])
 def test_each_row_has_an_example_and_says_where_it_does_something(make_api: Callable[..., Api], name: str) -> None:
     control = Control.of(make_api(contract=name).simulator)
     for row in control.scenarios()["scenarios"]:
@@ -530,3 +530,10 @@ def test_each_row_has_an_example_and_says_where_it_does_something(make_api: Call
         for operation in row["operations"]:
             control.scenario(row["example"], operation=operation)
     assert {each["operation"] for each in control.scenarios()["queued"]} >= {"create_task", "get_task"}
+
+
+def test_what_several_contracts_have_does_something_to_the_operations_of_each(make_api: Callable[..., Api]) -> None:
+    control = Control.of(make_api(contract="all").simulator)
+    rows = {row["name"]: row["operations"] for row in control.scenarios()["scenarios"]}
+    assert set(rows["error-1303"]) == {"create_task", "get_task", "list_tasks"}
+    assert rows["slow"] == ["create_task"]
