@@ -51,6 +51,13 @@ def tasks(*, limit: int, as_json: bool, simulator: ControlOptions, **filters: st
         return
     heads = ("task", "status", "made (UTC)", "account", "scenario", "external id", "callbacks", "prompt")
     print_table(heads, map(task_row, found))
+    say_limit(found, limit)
+
+
+def say_limit(found: Sequence[Json], limit: int) -> None:
+    """Say, beside the table, that there may be more."""
+    if len(found) == limit:
+        click.echo(f"the newest {limit}; --limit shows more", err=True)
 
 
 def task_row(task: Json) -> Sequence[str]:
@@ -78,7 +85,7 @@ def task(task_id: str, *, as_json: bool, simulator: ControlOptions) -> None:
         if as_json:
             print_json(found)
         else:
-            print_task(found, control.journal(task_id=found["task_id"]))
+            print_task(found, control.journal(task_id=found["task_id"], limit=1000))
 
 
 @click.command(short_help="List the callbacks of a simulator.")
@@ -100,6 +107,7 @@ def callbacks(*, limit: int, as_json: bool, simulator: ControlOptions, **filters
     print_callbacks(found)
     for line in remedies(found):
         print_line(line)
+    say_limit(found, limit)
 
 
 @click.command(short_help="Show the requests that came to a simulator.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -16,10 +17,11 @@ from klingkit.mock_server.control.client import Control
 from tests.conftest import PATH, Running, b64, png, serving, subjects
 from tests.klingkit.test_cli import one_line
 from tests.klingkit.test_steering_commands import as_json, create, steer
-from tests.klingkit.test_terminal import EVIL, is_harmless
+from tests.klingkit.test_terminal import EVIL, is_harmless, on_a_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 @pytest.fixture(autouse=True)
@@ -65,6 +67,8 @@ def test_tasks_are_listed_newest_first_and_filtered(server: Running) -> None:
     assert as_json(server, "w0", "task", "latest")["task_id"] == second
     rows = steer(server, "w0", "tasks").stdout.splitlines()
     assert [row.split()[0] for row in rows] == ["task", second, first]
+    assert steer(server, "w0", "tasks", "--limit", "1").stderr == "the newest 1; --limit shows more\n"
+    assert steer(server, "w0", "tasks").stderr == ""
     assert "did you mean failed?" in one_line(steer(server, "w0", "tasks", "--status", "fail"), 2)
     assert one_line(steer(server, "w00", "task", "latest"), 1)
 
@@ -127,6 +131,17 @@ def test_what_clients_send_does_nothing_on_a_terminal(server: Running) -> None:
             result = steer(server, "w5", *command, *form)
             assert result.stdout
             assert is_harmless(result.stdout)
+
+
+def test_on_a_terminal_there_are_colours_and_nothing_of_what_clients_send(server: Running, tmp_path: Path) -> None:
+    name = EVIL.encode("utf-8", "replace").decode()
+    task_id = create(server, "w10", external_task_id=name, prompt=name, n=1)
+    for command in (["tasks"], ["task", task_id], ["journal"]):
+        status, printed = on_a_terminal(*command, "--url", server.url, "--key", "w10", folder=tmp_path)
+        assert status == 0
+        assert "\x1b[32m" in printed
+        assert is_harmless(re.sub(r"\x1b\[\d*m", "", printed).replace("\r\n", "\n"))
+        assert "Traceback" not in printed
 
 
 @contextmanager
