@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from ..scenario_arguments import check_known
@@ -16,13 +17,13 @@ from .asking import ControlError, contracts_of, find, named, paging
 from .shown_tasks import Now, task_bodies
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from ..simulator import Simulator
     from ..tasks import Task
 
 LOOKED_THROUGH = 20_000
 """Tasks that are looked at for one answer; who wants more goes on from there."""
+LOOKED_S = 0.25
+"""For which no further thousand is looked at, so that others do not wait for who looks through a database."""
 
 
 def list_tasks(
@@ -49,26 +50,31 @@ def list_tasks(
 def _fitting(
     simulator: Simulator,
     account: str | None,
-    fits: Callable[[Task], bool] | None,
+    fits: _Wanted | None,
     after: str,
     limit: int,
     *,
     newest_first: bool,
 ) -> tuple[list[Task], str]:
     """Return at most `limit` tasks that fit, and what was the last that was looked at; empty if that was the last there is."""
-    found: list[Task] = []
+    store = simulator.store
+    if fits is None:
+        found = store.tasks(account, after=after, limit=limit, newest_first=newest_first)
+        return found, found[-1].task_id if len(found) == limit else ""
+    found = []
     looked = 0
-    while looked < LOOKED_THROUGH:
-        size = limit if fits is None else min(PAGE, LOOKED_THROUGH - looked)
-        tasks = simulator.store.tasks(account, after=after, limit=size, newest_first=newest_first)
-        for task in tasks:
-            after = task.task_id
-            if fits is None or fits(task):
+    began = monotonic()
+    while looked < LOOKED_THROUGH and monotonic() < began + LOOKED_S:
+        size = min(PAGE, LOOKED_THROUGH - looked)
+        page = store.look_through(account, fits.texts, after=after, limit=size, newest_first=newest_first)
+        for task_id, task in page:
+            if task is not None and fits(task):
                 found.append(task)
                 if len(found) == limit:
-                    return found, after
-        if len(tasks) < size:
+                    return found, task_id
+        if len(page) < size:
             return found, ""
+        after = page[-1][0]
         looked += size
     return found, after
 
@@ -81,6 +87,11 @@ class _Wanted:
     status: str
     scenario: str
     text: str
+
+    @property
+    def texts(self) -> list[str]:
+        """What a task that fits has somewhere."""
+        return [text for text in (self.scenario.lower(), self.text, self.status) if text]
 
     def __call__(self, task: Task) -> bool:
         if self.scenario and not (task.scenario and self.scenario in {task.scenario.name, _kind(task.scenario.name)}):

@@ -194,6 +194,20 @@ class MemoryStore:
             records = self._tasks.page(account, path, first, size, oldest_first=oldest_first)
             return [record.task for record in records if not record.hidden_in_lists]
 
+    def look_through(
+        self,
+        account: str | None,
+        texts: Collection[str],  # noqa: ARG002 - what is at hand need not be passed over
+        *,
+        after: str,
+        limit: int,
+        newest_first: bool,
+    ) -> list[tuple[str, Task | None]]:
+        """Return the same with their ids."""
+        return [
+            (task.task_id, task) for task in self.tasks(account, after=after, limit=limit, newest_first=newest_first)
+        ]
+
     def records(self, account: str | None = None, *, after: str = "", limit: int = PAGE) -> list[Record]:
         """Return the same with what happened to them: to be read, not changed. Raises UnknownCursorError."""
         with self._lock:

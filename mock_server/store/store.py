@@ -193,6 +193,12 @@ class Store(Protocol):
         """Return at most `limit` tasks of an account or of all, in order, after that of an id. Raises UnknownCursorError."""
         ...
 
+    def look_through(
+        self, account: str | None, texts: Collection[str], *, after: str, limit: int, newest_first: bool
+    ) -> list[tuple[str, Task | None]]:
+        """Return the same with their ids; in place of a task that has not all of some texts, in lower case, None may stand."""
+        ...
+
     def records(self, account: str | None = None, *, after: str = "", limit: int = PAGE) -> Sequence[TaskRecord]:
         """Return the same with what happened to them. Raises UnknownCursorError."""
         ...

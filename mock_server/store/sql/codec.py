@@ -18,7 +18,7 @@ from ...scenario import Scenario
 from ...tasks import Task
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     Read = Callable[[Any], Any]
     Write = Callable[[Any], Any]
@@ -48,6 +48,17 @@ def from_json(kind: type[Value], text: str) -> Value:
 def task_from_json(text: str) -> Task:
     """Return the task that JSON text holds: the same one for the same text, since many queries read it."""
     return from_json(Task, text)
+
+
+def json_part(text: str) -> str:
+    """Return how a text in lower case stands within JSON text of ours."""
+    return _encode(text)[1:-1].lower()
+
+
+def may_have(data: str, parts: Collection[str]) -> bool:
+    """Tell whether JSON text may hold texts, whatever their case; it surely may where a letter is escaped, which can become another."""
+    lower = data.lower()
+    return "\\u" in lower or all(part in lower for part in parts)
 
 
 def fields_to_json(values: Mapping[str, Any]) -> str:

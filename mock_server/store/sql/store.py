@@ -31,7 +31,7 @@ from . import (
     windows,
 )
 from .address import is_local
-from .codec import fields_from_json, task_from_json
+from .codec import fields_from_json, json_part, may_have, task_from_json
 from .copies import kept
 from .journal import SqlJournal
 from .leases import SqlLeases
@@ -239,6 +239,16 @@ class SqlStore:
     ) -> list[Task]:
         """Return at most `limit` tasks of an account or of all, in order, after that of an id. Raises UnknownCursorError."""
         return [task_from_json(row.data) for row in self._rows(account, after, limit, newest_first=newest_first)]
+
+    def look_through(
+        self, account: str | None, texts: Collection[str], *, after: str, limit: int, newest_first: bool
+    ) -> list[tuple[str, Task | None]]:
+        """Return the same with their ids; None in place of one that has not all of some texts, since to read it takes its time."""
+        parts = [json_part(text) for text in texts]
+        return [
+            (row.task_id, task_from_json(row.data) if may_have(row.data, parts) else None)
+            for row in self._rows(account, after, limit, newest_first=newest_first)
+        ]
 
     def records(self, account: str | None = None, *, after: str = "", limit: int = PAGE) -> list[Record]:
         """Return the same with what happened to them. Raises UnknownCursorError."""

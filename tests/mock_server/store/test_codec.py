@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 from klingkit.contract import Picture
 from klingkit.mock_server.account_settings import AccountSettings
 from klingkit.mock_server.scenario import Fault, Scenario
-from klingkit.mock_server.store.sql.codec import fields_from_json, fields_to_json, from_json, to_json
+from klingkit.mock_server.store.sql.codec import (
+    fields_from_json,
+    fields_to_json,
+    from_json,
+    json_part,
+    may_have,
+    to_json,
+)
 from klingkit.mock_server.tasks import Plan, Task
 
 TEXTS = st.text(st.characters())  # with NUL and lone surrogates
@@ -84,3 +91,18 @@ def test_settings_come_back_as_they_were_also_where_they_are_the_default(
     own = {name: getattr(settings, name) for name in names}
 
     assert fields_from_json(AccountSettings, fields_to_json(own)) == own
+
+
+def task(prompt: str, external_task_id: str = "") -> Task:
+    plan = Plan((("submitted", 0),))
+    return Task("1", "account", plan, prompt, 1, "1:1", (), external_task_id, callback_url="", base_url="")
+
+
+def test_a_text_is_looked_for_without_reading_the_value() -> None:
+    """It may be found where it is not, and is never missed: a letter can become another in lower case."""
+    data = to_json(task(prompt='A "red" Bus', external_task_id="order-1"))
+    assert may_have(data, [json_part(text) for text in ('a "red"', "order-1")])
+    assert not may_have(data, [json_part("green")])
+    assert not may_have(data, [json_part("red"), json_part("stra\u00dfe")])
+    assert may_have(to_json(task(prompt="Stra\u00dfe")), [json_part("strasse")])
+    assert may_have(to_json(task(prompt="300 \u212a")), [json_part("300 k")])
