@@ -69,7 +69,6 @@ def followed(control: Control, wanted: dict[str, Any], after: int) -> Iterator[d
         try:
             found = control.journal(**wanted, after=after)
             if not found and newest(control) < after:  # reset, or started again without its state
-                after = 0
                 found = control.journal(**wanted)
         except ConnectionError:
             if not away:

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -148,9 +149,12 @@ def test_on_a_terminal_there_are_colours_and_nothing_of_what_clients_send(server
 def following(url: str, *options: str) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-m", "klingkit", "journal", "--follow", "--url", url, *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        watchdog = threading.Timer(60, process.kill)  # then who reads a line that does not come gets an empty one
+        watchdog.start()
         try:
             yield process
         finally:
+            watchdog.cancel()
             process.kill()
 
 
