@@ -37,7 +37,7 @@ CAUSES = {
     ),
     "unknown-host": Words(
         "the name of the host is not known on the machine of the simulator",
-        "check its spelling; a simulator in a container knows other names than your machine",
+        "check its spelling; a simulator in a container knows other names than your machine, and a public host needs --allow-callback HOST",
     ),
     "no-connection": Words(
         "nobody listens there: the connection was refused",

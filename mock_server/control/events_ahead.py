@@ -24,7 +24,7 @@ def events_ahead(simulator: Simulator, owner: str, now: int) -> list[dict[str, A
     calling |= dict.fromkeys(delivery.task_id for delivery in store.upcoming_deliveries(owner, MOST))
     events = [event for due in ahead if (event := _of_agenda(simulator, due))]
     for deliveries in store.deliveries_of(calling).values():
-        events += _of_deliveries(deliveries, now)
+        events += _of_deliveries(deliveries)
     return sorted(events, key=lambda event: event["at"])[:MOST]
 
 
@@ -38,8 +38,12 @@ def _of_agenda(simulator: Simulator, due: Due) -> dict[str, Any] | None:
     return {**event, "status": task.plan.steps[due.step][0]} if due.kind == "status" else event
 
 
-def _of_deliveries(deliveries: list[Delivery], at: int) -> Iterator[dict[str, Any]]:
-    """Yield the attempts that are ahead of a task, one for each callback: none is made before the one before it."""
+def _of_deliveries(deliveries: list[Delivery]) -> Iterator[dict[str, Any]]:
+    """Yield the attempts that are ahead of a task, one for each callback: none is made before the one before it.
+
+    The time of one that is due lies in the past.
+    """
+    at = 0
     for delivery in deliveries:
         if delivery.outcome:
             continue

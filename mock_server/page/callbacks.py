@@ -30,6 +30,7 @@ def show(ask: Ask) -> dict[str, Any]:
     shown = found if task else found[:PER_PAGE]
     return {
         "deliveries": [_with_lines(delivery) for delivery in shown],
+        "behind": _behind(found),
         "older": ask.here(after=shown[-1]["id"]) if len(shown) < len(found) else "",
         "newest": ask.here(after=None) if "after" in wanted else "",
         "task": task,
@@ -43,6 +44,13 @@ def show(ask: Ask) -> dict[str, Any]:
 def _missing(ask: Ask) -> list[dict[str, Any]]:
     """Return the newest tasks of which a callback has not come."""
     return [task for task in ask.call("list_tasks", order="newest", limit=NEWEST_TASKS) if task["callbacks_why"]]
+
+
+def _behind(newest_first: list[dict[str, Any]]) -> set[str]:
+    """Return the ids of those that wait for an earlier callback of their task, whatever time they were due at."""
+    pending = [delivery for delivery in reversed(newest_first) if delivery["outcome"] == "pending"]
+    first = {delivery["task_id"]: delivery["id"] for delivery in reversed(pending)}
+    return {delivery["id"] for delivery in pending if first[delivery["task_id"]] != delivery["id"]}
 
 
 def _with_lines(delivery: dict[str, Any]) -> dict[str, Any]:

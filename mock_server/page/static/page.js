@@ -31,10 +31,9 @@ function span(ms) {
 function tick() {
   if (!shown || document.hidden) return;
   const now = shown + performance.now() - since;
-  const clock = document.querySelector("#status time[data-now]");
-  if (clock) clock.textContent = new Date(now).toISOString().slice(11, 23);
+  for (const each of document.querySelectorAll("time[data-now]")) each.textContent = new Date(now).toISOString().slice(11, 23);
   for (const each of document.querySelectorAll("#live time[data-at]")) each.textContent = span(now - Number(each.dataset.at));
-  for (const each of document.querySelectorAll("#live time[data-until]")) each.textContent = span(Number(each.dataset.until) - now);
+  for (const each of document.querySelectorAll("#live time[data-until]")) each.textContent = span(Math.max(0, Number(each.dataset.until) - now));
 }
 
 // A server that went away, or answers something else, is told of in its place; what was shown last stays.

@@ -47,6 +47,8 @@ def test_a_newcomer_finds_why_a_callback_has_not_come(make_api: Callable[..., Ap
 
     assert "had no callback_url" in looked.one(id=f"missing-{without}").text
     assert "nobody listens there" in looked.one(id=f"missing-{gone}").text
+    cards = [card.text for card in looked.all("article")]
+    assert ["after the one before it" in card for card in cards] == [True, True, False]
     asked = Visitor(api).look(f"{HERE}?task_id={gone}")
     assert "The next one is due in 5.0 s" in asked.one(id="why").text
     assert "start the receiver before the task moves" in asked.one(id="live").text
