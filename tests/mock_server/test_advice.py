@@ -251,6 +251,7 @@ def test_other_wrong_paths_are_no_advice(api: Api) -> None:
     assert kinds(api) == []
 
 
+@pytest.mark.everywhere
 def test_an_id_that_passed_through_a_float(api: Api) -> None:
     task_id = data_of(api.create())["task_id"]
     response = api.query(str(int(float(task_id))))

@@ -17,7 +17,7 @@ from ..store import RefusedError, TooManyError
 from . import copies, totals
 from .codec import fields_from_json, fields_to_json
 from .driver import Hot
-from .past import remember
+from .idle_accounts import remember
 from .tables import accounts, clocks, past, state, tasks
 
 if TYPE_CHECKING:

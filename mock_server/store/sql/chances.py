@@ -11,7 +11,7 @@ from ...chance import ChanceState
 from ..store import TooManyError
 from . import copies
 from .driver import Hot
-from .past import NOW_AND_THEN
+from .idle_accounts import NOW_AND_THEN
 from .tables import accounts, chances, past, state
 
 if TYPE_CHECKING:

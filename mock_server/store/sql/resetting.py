@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, text
 
-from . import accounts, chances, clocks, copies, deliveries, journal, queues, room, tables
+from . import accounts, chances, clocks, copies, deliveries, dropping, journal, queues, tables
 from .tables import state, windows
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def everything(connection: Connection, start: ClockState) -> None:
 def account(connection: Connection, name: str, most: int) -> None:
     """Forget everything of an account but how many tasks it has ever made."""
     accounts.take(connection, name)  # so that no task of it is made meanwhile
-    while room.drop_of_account(connection, name, most):
+    while dropping.drop_of_account(connection, name, most):
         pass
     queues.forget(connection, name)
     chances.forget(connection, name)

@@ -22,15 +22,16 @@ from . import (
     clocks,
     copies,
     deliveries,
+    dropping,
     inputs,
     queues,
     resetting,
-    room,
     tasks,
     totals,
     windows,
 )
 from .address import is_local
+from .agenda import status_name
 from .codec import fields_from_json, json_part, may_have, task_from_json
 from .copies import kept
 from .journal import SqlJournal
@@ -122,7 +123,7 @@ class SqlStore:
 
     def reset_account(self, account: str) -> None:
         """Forget everything of one account, its clock and its seed too, but not how many tasks it has ever made."""
-        while self._database.write(room.drop_of_account, account, self._most):
+        while self._database.write(dropping.drop_of_account, account, self._most):
             pass
         self._database.write(resetting.account, account, self._most)
         self.refresh()
@@ -148,7 +149,7 @@ class SqlStore:
                 task,
                 now,
                 deliveries,
-                clock=clock,
+                tasks.new_row(task, clock),
                 freed_by=freed_by,
                 pictures=inputs or {},
                 limits=limits,
@@ -173,26 +174,28 @@ class SqlStore:
         task: Task,
         now: int,
         new: list[Delivery],
+        row: dict[str, Any],
         *,
-        clock: str,
         freed_by: str,
         pictures: Mapping[int, bytes],
         limits: AccountSettings,
         expected: ChanceState | None,
     ) -> tuple[int, Callable[[], dict[str, int]]]:
+        clock = row["clock"]
         held = accounts.take_for(connection, task)
         if task.external_task_id or accounts.has_limits(limits):  # else there is nothing to wait for
             self._check_place(held(), clock, expected)
             tasks.check_external_id(connection, task, now, freed_by)
             accounts.check_limits(connection, task, held(), limits, now)
-        added, changes = tasks.add(connection, task, clock)
+        added = tasks.add(connection, row)
         self._check_place(held(), clock, expected)
         number = added()
         agenda.add(connection, task, number, clock)
         deliveries.add(connection, new, clock)
+        changes = {"tasks": 1, "bytes": row["size"], status_name(row["status"]): 1, "created": 1, "slots": task.n}
+        changes["charged"] = accounts.millionths(task.cost)
         if pictures:
             changes[inputs.BYTES] = inputs.add(connection, task.task_id, pictures, 3 * self._share)
-        changes |= {"created": 1, "charged": accounts.millionths(task.cost), "slots": task.n}
         return number, totals.add(connection, changes)
 
     def _check_place(self, row: accounts.Held, clock: str, expected: ChanceState | None) -> None:
@@ -207,9 +210,9 @@ class SqlStore:
         if sums.get(inputs.BYTES, 0) > 3 * self._share:
             self._database.write(inputs.make_room, 3 * self._share)
         bounds = self._settings.max_tasks, 2 * self._share
-        if not room.is_needed(sums, *bounds):
+        if not dropping.is_needed(sums, *bounds):
             return False
-        while self._database.write(room.drop_oldest, *bounds, self._most):
+        while self._database.write(dropping.drop_oldest, *bounds, self._most):
             pass
         return True
 

@@ -74,20 +74,18 @@ def check_external_id(connection: Connection, task: Task, now: int, freed_by: st
     connection.execute(_let_go, {"whose": user.number})
 
 
-def add(connection: Connection, task: Task, clock: str) -> tuple[Callable[[], int], dict[str, int]]:
-    """Keep a new task; return what tells its number, or raises TakenIdError, and what it adds to the sums."""
+def new_row(task: Task, clock: str) -> dict[str, Any]:
+    """Return the row of a new task: made before its transaction, which others may wait for."""
     data = to_json(task)
-    status = snapshot(task, task.created_at).status
-    size = len(data) + ROW_BYTES
     by_time = task.progression == "time" and task.plan.ends
-    values = {
+    return {
         "task_id": task.task_id,
         "account": task.account,
         "path": task.path,
         "external": external_key(task.external_task_id),
         "data": data,
         "clock": clock,
-        "status": status,
+        "status": snapshot(task, task.created_at).status,
         "slots": task.n,
         "refund": millionths(task.cost) if task.plan.fails else 0,
         "holds": True,
@@ -95,16 +93,20 @@ def add(connection: Connection, task: Task, clock: str) -> tuple[Callable[[], in
         "polls": 0,
         "end_seen": False,
         "fetched": False,
-        "size": size,
+        "size": len(data) + ROW_BYTES,
     }
-    answer = _add.later(connection, values)
+
+
+def add(connection: Connection, row: dict[str, Any]) -> Callable[[], int]:
+    """Keep a new task; return what tells its number, or raises TakenIdError."""
+    answer = _add.later(connection, row)
 
     def number() -> int:
-        for row in answer.rows():
-            return int(row[0])
+        for found in answer.rows():
+            return int(found[0])
         raise TakenIdError
 
-    return number, {"tasks": 1, "bytes": size, status_name(status): 1}
+    return number
 
 
 def grow(connection: Connection, task_id: str, size: int) -> dict[str, int]:

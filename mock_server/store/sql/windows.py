@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, bindparam, case, delete, func, select
 from sqlalchemy.dialects.postgresql import insert  # SQLite says ON CONFLICT in the same words
 
 from ...agenda import LAST_ORDER, Due
-from .past import NOW_AND_THEN
+from .idle_accounts import NOW_AND_THEN
 from .tables import accounts, windows
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Room is made for new tasks: the oldest go, with everything that is theirs."""
+"""The oldest tasks are dropped, so that there is room for new ones, or all of an account: with everything that is theirs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, select
 
-from . import accounts, agenda, deliveries, inputs, past, totals
+from . import accounts, agenda, deliveries, idle_accounts, inputs, totals
 from .agenda import status_name
 from .tables import tasks
 
@@ -80,5 +80,5 @@ def drop(connection: Connection, rows: Sequence[Row[Any]], most_idle: int) -> No
     agenda.remove(connection, numbers)
     deliveries.remove(connection, ids)
     changes[inputs.BYTES] -= inputs.remove(connection, ids)
-    past.note_idle(connection, sorted(by_account), numbers[-1], most_idle)
+    idle_accounts.note_idle(connection, sorted(by_account), numbers[-1], most_idle)
     totals.add(connection, changes)
