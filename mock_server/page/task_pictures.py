@@ -6,8 +6,8 @@ from typing import Any
 
 ROW, LARGE = 96, 480
 """Px of a small picture in a list, and on the screen of a task."""
-MOST_INPUTS = 4
-"""Of a task in a list."""
+MOST_INPUTS = 6
+"""Of a task in a list: as many as a create can have."""
 DRAWN = 50_000_000
 """Px; a larger picture is not made small."""
 
@@ -18,7 +18,7 @@ def thumbnails(task: dict[str, Any]) -> dict[str, Any]:
     urls = [each for each in task["inputs"] if each["url"]]
     return {
         "input_pictures": [(f"{each['address']}?width={ROW}", each["role"]) for each in inputs[:MOST_INPUTS]],
-        "more_inputs": len(task["inputs"]) - len(inputs[:MOST_INPUTS]) - len(urls),
+        "lost_inputs": len([each for each in task["inputs"] if not each["address"] and not each["url"]]),
         "input_urls": len(urls),
         "result_picture": ""
         if not task["results"] or _has_expired(task)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-LEFT, RIGHT = 96, 944
+LEFT, RIGHT = 96, 920
 """Of the axis, in units of the drawing, which is 960 wide."""
 STATUS_KINDS = {"succeed": "good", "failed": "bad", "processing": "busy"}
 MOST_POLLS = 200
@@ -117,7 +117,8 @@ def _planned(task: dict[str, Any], now: int) -> list[Mark]:
     steps = task["timeline"]["planned"]
     if task["progression"] != "time" or any(step["at"] is None for step in steps):
         return []
-    return _statuses(steps, max(now, steps[-1]["at"]), ended=True)
+    ends = STATUS_KINDS.get(steps[-1]["status"]) in {"good", "bad"}
+    return _statuses(steps, max(now, steps[-1]["at"]), ended=ends)
 
 
 def _statuses(steps: list[dict[str, Any]], now: int, *, ended: bool) -> list[Mark]:
