@@ -14,18 +14,22 @@ if TYPE_CHECKING:
     from ..simulator import Simulator
 
 MOST = 20
+LOOKED_AT = 500
+"""Events of all who follow the server's clock, among which those of one account are looked for."""
 
 
-def events_ahead(simulator: Simulator, owner: str, now: int) -> list[dict[str, Any]]:
-    """Return the next events by the clock of an account, or (empty) of the server, in order."""
+def events_ahead(simulator: Simulator, owner: str, account: str | None, now: int) -> list[dict[str, Any]]:
+    """Return the next events by the clock of an account, or (empty) of the server, in order; for an account its own alone."""
     store = simulator.store
-    ahead = store.ahead(owner, just_after(now), MOST)
+    most = MOST if account in {None, owner} else LOOKED_AT
+    ahead = store.ahead(owner, just_after(now), most)
     calling = dict.fromkeys(due.whose for due in ahead if due.kind == "status")
-    calling |= dict.fromkeys(delivery.task_id for delivery in store.upcoming_deliveries(owner, MOST))
+    calling |= dict.fromkeys(delivery.task_id for delivery in store.upcoming_deliveries(owner, most))
     events = [event for due in ahead if (event := _of_agenda(simulator, due))]
     for deliveries in store.deliveries_of(calling).values():
         events += _of_deliveries(deliveries)
-    return sorted(events, key=lambda event: event["at"])[:MOST]
+    own = [event for event in events if account in {None, event["account"]}]
+    return sorted(own, key=lambda event: event["at"])[:MOST]
 
 
 def _of_agenda(simulator: Simulator, due: Due) -> dict[str, Any] | None:

@@ -77,3 +77,16 @@ def test_a_clock_says_who_follows_it(api: Api) -> None:
     server, own = Control.of(api.simulator).clock(), Control.of(api.simulator, key="three").clock()
     assert (server["followers"], server["own_clocks"], server["own"]) == (2, 1, False)
     assert (own["followers"], own["own"], own["speed"]) == (1, True, 10.0)
+
+
+def test_a_key_sees_only_what_lies_ahead_of_its_account(make_api: Callable[..., Api]) -> None:
+    """Also while both go by the server's clock."""
+    api = make_api(send=fails, speed=1)
+    for key in ("one", "other"):
+        api.create(body(callback_url=HOOK), key=key)
+    for key in ("one", "other"):
+        control = Control.of(api.simulator, key=key)
+        (task,) = control.tasks()
+        assert {event["account"] for event in control.clock()["ahead"]} == {task["account"]}
+    assert Control.of(api.simulator, key="nobody").clock()["ahead"] == []
+    assert len({event["account"] for event in Control.of(api.simulator).clock()["ahead"]}) == 2
