@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from . import accounts, api, callbacks, clock, evidence, journal, scenarios, task, tasks, try_it
+from . import accounts, advice, api, callbacks, clock, evidence, journal, scenarios, task, tasks, try_it
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +34,7 @@ SCREENS = {
         Screen("task", "Task", task.show, under="tasks"),
         Screen("callbacks", "Callbacks", callbacks.show),
         Screen("journal", "Journal", journal.show),
+        Screen("advice", "Advice", advice.show),
         Screen("clock", "Clock", clock.show),
         Screen("scenarios", "Scenarios", scenarios.show),
         Screen("accounts", "Accounts", accounts.show),
