@@ -1,7 +1,7 @@
 """The HTTP layer. Read first: the life of a request, top to bottom, is `_begin`, `_serve` and `_finish`.
 
-What is called stands below its caller. The application is Flask's; what is under `/_mock` goes through its routes and hooks. A
-request of the API does not: Flask's contexts, hooks and responses would cost as much as all the rest of its answer.
+What is called stands below its caller. What is under `/_mock` goes through Flask's routes and hooks (`beside.py`). A request of the
+API does not: Flask's contexts, hooks and responses would cost as much as all the rest of its answer.
 """
 
 from __future__ import annotations
@@ -10,23 +10,19 @@ import json
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
+from http.client import responses
 from typing import TYPE_CHECKING, Any
-
-from flask import Flask, Response, request
-from werkzeug.exceptions import HTTPException, NotFound, RequestEntityTooLarge
-from werkzeug.http import HTTP_STATUS_CODES, parse_options_header
-from werkzeug.wrappers import Request
 
 from klingkit.contract import ApiError
 from klingkit.contract.api_error import render
+from klingkit.contract.import_lock import importing
 
 from . import advice, request_log
 from .api_paths import ApiPaths
 from .auth import account_of, authenticate, check_enabled
 from .body import read_json_object
 from .clocks import clock_text
-from .control.guard import METRICS_PATH, PREFIX
-from .control.routes import control_routes
+from .control.guard import PREFIX
 from .counts import STORE_ERRORS
 from .field_hints import unknown_fields
 from .foreign_pages import refusal_for_api
@@ -34,7 +30,7 @@ from .foreign_text import BUG, header_value, log
 from .handlers import HANDLERS, Call
 from .how_known import of_error, of_success
 from .journal import SHORT
-from .request_state import CRASH, FAULT, NOBODY, STATE, HttpAnswer, RequestState
+from .request_state import CRASH, FAULT, NOBODY, BodyTooLargeError, HttpAnswer, RequestState
 from .scenario_choice import read_prefer
 from .simulator import Chosen
 from .store import StoreUnavailableError
@@ -43,7 +39,9 @@ from .task_bodies import SHAPES
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from werkzeug.datastructures import MultiDict
+    from werkzeug.test import Client
 
     from klingkit.contract import Operation
 
@@ -66,7 +64,7 @@ DRAINED_LIMITS = 4
 _encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
 
 
-def create_app(simulator: Simulator) -> Flask:
+def create_app(simulator: Simulator) -> Application:
     """Return the WSGI application of a simulator; its paths come from the contracts that it serves.
 
     Raises ValueError if an operation of a contract has no handler.
@@ -74,32 +72,42 @@ def create_app(simulator: Simulator) -> Flask:
     for contract in simulator.contracts.served:
         if unknown := ", ".join(contract.operations.keys() - HANDLERS.keys()):
             raise ValueError(f"mock_server/handlers.py has no function for operations of {contract.name}: {unknown}")
-    app = Application(simulator)
-    app.config["MAX_CONTENT_LENGTH"] = simulator.settings.max_body
-    app.url_map.merge_slashes = False
-    app.extensions["klingkit"] = simulator
-    app.register_blueprint(control_routes(simulator))
-    app.before_request(lambda: _begin_beside(simulator))
-    app.after_request(lambda response: _log(simulator, response))
-    app.register_error_handler(Exception, lambda error: _fail_beside(simulator, error))
-    return app
+    return Application(simulator)
 
 
-class Application(Flask):
-    """Flask, for what is beside the API."""
+class Application:
+    """The WSGI application; of what is beside the API too, which is Flask's, made for its first request: Flask takes half of a start."""
 
     def __init__(self, simulator: Simulator) -> None:
-        super().__init__(__name__, static_folder=None)
         self._simulator = simulator
         self._paths = ApiPaths(simulator.contracts.served)
+        self._flask: WSGIApplication | None = None
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a request (PEP 3333)."""
+        return self.wsgi_app(environ, start_response)
+
+    def test_client(self) -> Client:
+        """Return what asks it in this process, as if from this machine."""
+        from werkzeug.test import Client  # noqa: PLC0415 - only tests have one
+
+        return Client(lambda environ, start_response: self({"REMOTE_ADDR": "127.0.0.1", **environ}, start_response))
 
     def wsgi_app(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request (PEP 3333)."""
         if environ["PATH_INFO"].startswith(PREFIX):
-            return super().wsgi_app(environ, start_response)
+            return self._beside()(environ, start_response)
         answer = _answered(self._simulator, self._paths, environ)
-        start_response(f"{answer.http} {HTTP_STATUS_CODES.get(answer.http, 'UNKNOWN').upper()}", answer.headers)
+        start_response(f"{answer.http} {responses.get(answer.http, 'UNKNOWN').upper()}", answer.headers)
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [answer.body]
+
+    def _beside(self) -> WSGIApplication:
+        with importing:
+            if self._flask is None:
+                from .beside import beside_the_api  # noqa: PLC0415
+
+                self._flask = beside_the_api(self._simulator, _begin, _wrong_path, _fail)
+            return self._flask
 
 
 # The life of a request
@@ -177,7 +185,7 @@ def _serve(simulator: Simulator, state: RequestState, operation_id: str, argumen
     if state.body is not None:
         arguments["body"] = state.body
     elif operation_id in contract.requests:
-        arguments["query"] = query = Request(state.environ).args
+        arguments["query"] = query = _query_of(state.environ)
         state.advice += unknown_fields(contract.requests[operation_id], query.to_dict())
     try:
         if refusal:
@@ -241,21 +249,42 @@ def _read_body(simulator: Simulator, state: RequestState, operation: Operation) 
 
 
 def _whole_body(state: RequestState, limit: int) -> bytes:
-    """Return the body, or so much of it that is seen to be over the limit. Raises RequestEntityTooLarge."""
+    """Return the body, or so much of it that is seen to be over the limit. Raises BodyTooLargeError."""
     environ = state.environ
     if not environ.get("wsgi.input_terminated") or state.announced > limit:
-        wrapped = Request(environ)
-        wrapped.max_content_length = limit
-        return wrapped.get_data(cache=False)
+        return _read_by_werkzeug(environ, limit)
     # werkzeug reads in pieces and copies each twice, which takes as long as parsing the JSON of some MB
     data: bytes = environ["wsgi.input"].read(limit)
     return data
 
 
+def _read_by_werkzeug(environ: WSGIEnvironment, limit: int) -> bytes:
+    with importing:
+        from werkzeug.exceptions import RequestEntityTooLarge  # noqa: PLC0415 - as everywhere here: few requests need it
+        from werkzeug.wrappers import Request  # noqa: PLC0415
+
+    request = Request(environ)
+    request.max_content_length = limit
+    try:
+        return request.get_data(cache=False)
+    except RequestEntityTooLarge:
+        raise BodyTooLargeError from None
+
+
 def _media_type(environ: WSGIEnvironment) -> str:
     """Return the media type of the body, without its parameters."""
     given: str = environ.get("CONTENT_TYPE", "")
-    return given if given == "application/json" else parse_options_header(given)[0].lower()
+    if given == "application/json":
+        return given
+    with importing:
+        from werkzeug.http import parse_options_header  # noqa: PLC0415
+    return parse_options_header(given)[0].lower()
+
+
+def _query_of(environ: WSGIEnvironment) -> MultiDict[str, str]:
+    with importing:
+        from werkzeug.wrappers import Request  # noqa: PLC0415
+    return Request(environ).args
 
 
 def _too_large(simulator: Simulator, state: RequestState) -> ApiError:
@@ -340,7 +369,7 @@ def _succeed(simulator: Simulator, state: RequestState, data: dict[str, Any] | l
 
 def _fail(simulator: Simulator, state: RequestState, error: Exception) -> HttpAnswer:
     """Answer what was raised: a refusal, or a bug of ours."""
-    if isinstance(error, RequestEntityTooLarge):
+    if isinstance(error, BodyTooLargeError):
         error = _too_large(simulator, state)
     if isinstance(error, ApiError):
         return _refuse(simulator, state, error.with_traceback(None))  # which holds the body, and itself with it
@@ -459,37 +488,3 @@ def _finish(simulator: Simulator, state: RequestState, answer: HttpAnswer) -> Ht
         request_log.count(simulator, state, answer.http)
     request_log.write_line(simulator, state, answer.http)
     return answer
-
-
-# What is beside the API, in Flask's hooks
-
-
-def _begin_beside(simulator: Simulator) -> None:
-    state = request.environ[STATE] = _begin(simulator, request.environ)
-    if state.problem and state.path != METRICS_PATH:
-        raise state.problem
-
-
-def _fail_beside(simulator: Simulator, error: Exception) -> Response | HTTPException:
-    """Answer what Flask or a function of ours has raised beside the API."""
-    state: RequestState = request.environ[STATE]
-    if isinstance(error, NotFound):
-        return _of_flask(_wrong_path(simulator, state))
-    if isinstance(error, StoreUnavailableError):
-        simulator.counts.add((STORE_ERRORS,))
-        return Response(_encode({"error": str(error)}), 503, mimetype="application/json")
-    if isinstance(error, HTTPException) and not isinstance(error, RequestEntityTooLarge):
-        return error
-    return _of_flask(_fail(simulator, state, error))
-
-
-def _of_flask(answer: HttpAnswer) -> Response:
-    return Response(answer.body, answer.http, answer.headers)
-
-
-def _log(simulator: Simulator, response: Response) -> Response:
-    """Log a request beside the API in one line; a page that asks every two seconds whether something is new would fill the log."""
-    if "HX-Request" in request.headers and response.status_code < 400:
-        return response
-    request_log.write_line(simulator, request.environ[STATE], response.status_code)
-    return response

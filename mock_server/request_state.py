@@ -24,6 +24,10 @@ NOBODY = "-"
 """Stands for the account of a request that names none."""
 
 
+class BodyTooLargeError(Exception):
+    """A body is larger than the server takes."""
+
+
 class HttpAnswer(NamedTuple):
     """What is answered."""
 

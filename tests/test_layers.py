@@ -41,10 +41,18 @@ WINGS = {
         {"verify", "test_contract"},
         {"recordings"},
     ),
-    "mock_server": ({""}, {"control", "controller", "page"}, {"app"}, {"serving"}, {"mutants"}),
+    "mock_server": ({""}, {"control", "controller", "page"}, {"app", "beside"}, {"serving"}, {"mutants"}),
 }
 """The wings of a folder from the ground up, and single files that stand above some of them; the other files are the ground."""
-FLASK_FILES = {"app.py", "routes.py", "in_process.py", "deliver_to_app.py", "server.py", "thread_server.py"}
+FLASK_FILES = {
+    "app.py",
+    "beside.py",
+    "routes.py",
+    "in_process.py",
+    "deliver_to_app.py",
+    "server.py",
+    "thread_server.py",
+}
 """The HTTP files of the simulator; below them nobody knows Flask."""
 OWN_LIBRARY = {
     "strategies": {"hypothesis"},
@@ -156,6 +164,10 @@ def loaded_by(statement: str) -> set[str]:
     [
         ("import klingkit.client", {"flask", "hypothesis", "openapi_core", "yaml", "jsonschema_rs", "PIL"}),
         ("import klingkit.contract", {"flask", "hypothesis", "requests", "PIL"}),
+        (
+            "import klingkit.mock_server.serving.serve",
+            {"flask", "werkzeug", "hypothesis", "requests", "PIL", "urllib3"},
+        ),
         ("import klingkit.mock_server.simulator", {"flask", "hypothesis", "requests", "PIL", "urllib3", "uvicorn"}),
         ("import klingkit.mock_server.app", {"hypothesis", "requests", "responses", "httpx", "PIL", "uvicorn"}),
         ("import klingkit.pytest_plugin", {"flask", "hypothesis", "requests", "responses", "httpx", "click", "yaml"}),
