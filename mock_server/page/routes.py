@@ -34,6 +34,8 @@ ENDED = 409
 """What a journey answers that was ended before its destination."""
 LARGEST_FORM = 64 * 1024
 """Bytes."""
+LARGEST_UPLOAD = 64 * 1024 * 1024
+"""Of Try it: six pictures of the largest size that the service takes."""
 FOR_EVER = "public, max-age=31536000, immutable"
 
 
@@ -107,11 +109,12 @@ def _outcome(operations: Operations, operation_id: str, fields: dict[str, str]) 
 
 def _tried(operations: Operations) -> tuple[str, int]:
     """Send the request of the API that is filled in; return the screen with what it was answered."""
-    most = request.max_form_memory_size = current_app.config["MAX_CONTENT_LENGTH"]
+    most = min(current_app.config["MAX_CONTENT_LENGTH"], LARGEST_UPLOAD)
+    request.max_content_length = request.max_form_memory_size = most
     try:
         fields, uploads = dict(request.form.items()), {name: _files(name) for name in FILES}
     except RequestEntityTooLarge:
-        error = f"The form is larger than the {most:,} bytes that --max-body allows; nothing was sent."
+        error = f"The form is larger than {most:,} bytes, so nothing was sent. A client of your own can send more."
         return screen(_ask(operations, FORM, dict(request.args.items()), Outcome(FORM, {}, error=error)))[0], 413
     if "samples" in fields and not uploads["subjects"]:
         uploads["subjects"] = [static_files()[name][0] for name in SAMPLES]
