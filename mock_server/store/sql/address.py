@@ -47,9 +47,11 @@ def shown(url: URL) -> str:
 
 
 def is_local(url: URL) -> bool:
-    """Tell whether a database is on this machine, by its address."""
-    host = url.host or str(url.query.get("host", ""))
-    return not host or host.startswith(("/", "127.")) or host in {"localhost", "::1"}
+    """Tell whether a database is on this machine, by its address, which PostgreSQL may have from the environment."""
+    if url.drivername == SQLITE:
+        return True
+    host = url.query.get("hostaddr") or url.host or url.query.get("host") or os.environ.get("PGHOST")
+    return not host or str(host).startswith(("/", "127.")) or host in {"localhost", "::1"}
 
 
 def make_file(url: URL) -> None:

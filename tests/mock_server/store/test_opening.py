@@ -20,6 +20,7 @@ from klingkit.mock_server.outbound import OutboundError
 from klingkit.mock_server.settings import Settings
 from klingkit.mock_server.simulator import Simulator
 from klingkit.mock_server.store import UnusableStateError
+from klingkit.mock_server.store.sql.address import is_local, read_url
 from klingkit.mock_server.store.sql.opening import prepare
 from klingkit.mock_server.store.sql.tables import VERSION
 from tests.conftest import PATH, b64, body, data_of, png, subjects
@@ -169,3 +170,32 @@ print("sqlalchemy" in sys.modules, "psycopg" in sys.modules)
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert result.stdout.split() == [str(state is not None), "False"]
+
+
+@pytest.mark.parametrize(
+    ("url", "local"),
+    [
+        ("sqlite:///kling.db", True),
+        ("postgresql+psycopg:///kling", True),
+        ("postgresql+psycopg://me@localhost/kling", True),
+        ("postgresql+psycopg://me@127.0.0.1:5432/kling", True),
+        ("postgresql+psycopg://me@[::1]/kling", True),
+        ("postgresql+psycopg:///kling?host=/var/run/postgresql", True),
+        ("postgresql+psycopg:///kling?host=db.example.com", False),
+        ("postgresql+psycopg://me@localhost/kling?hostaddr=10.0.0.1", False),
+        ("postgresql+psycopg://me@db/kling", False),
+        ("postgresql+psycopg://me@10.0.0.1/kling", False),
+    ],
+)
+def test_a_database_is_near_if_its_address_is_of_this_machine(
+    monkeypatch: pytest.MonkeyPatch, url: str, local: bool
+) -> None:
+    monkeypatch.delenv("PGHOST", raising=False)
+
+    assert is_local(read_url(url)) is local
+
+
+def test_an_address_without_host_has_that_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGHOST", "db")
+
+    assert not is_local(read_url("postgresql+psycopg:///kling"))
