@@ -67,7 +67,7 @@ def application(count: int, rounds: int) -> tuple[float, float, str]:
         return (time.process_time() - began) / count * 1e6
 
     creates, queries = in_turns([partial(timed, create), partial(timed, query)], rounds)
-    return creates, queries, spending.of_create(create, 2000)
+    return creates, queries, spending.of_create(create, 2000) + spending.of_steps(create, 2000)
 
 
 def where_it_goes(count: int, rounds: int) -> str:

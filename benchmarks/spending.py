@@ -4,25 +4,45 @@ from __future__ import annotations
 
 import cProfile
 import pstats
+import statistics
 import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 from benchmarks.measured import ENVIRONMENT, ROOT, in_turns
+from klingkit.contract.rules import RequestRules
+from klingkit.mock_server import app, request_log
+from klingkit.mock_server.store import MemoryStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 SHOWN = 12
+INSIDE: dict[str, tuple[Any, str]] = {
+    "who asks, whose contract, the ids of the request": (app, "_find_account"),
+    "the body: JSON, and fields that are not known": (app, "_read_body"),
+    "the rules": (RequestRules, "judge"),
+    "the task in the store, and what its time brings": (MemoryStore, "add"),
+    "the answer, and how well it is known": (app, "_succeed"),
+    "the entry of the journal": (request_log, "keep"),
+    "the counters": (request_log, "count"),
+}
+"""Steps of a create, none of them inside another, and the function that takes each."""
+WHOLE = "the whole"
 STEPS = {
     "an empty Python": "pass",
     "`import flask`, as much as the hello imports": "import flask",
     "what `klingkit serve` imports": "import klingkit.mock_server.serving.serve",
-    "the same, and the simulator made of `openapi.yaml`": (
+    "the same, and Flask with the control API, for the first request beside the API": (
+        "import klingkit.mock_server.serving.serve, klingkit.mock_server.beside"
+    ),
+    "what it imports, and the simulator made of `openapi.yaml`": (
         "import klingkit.mock_server.serving.serve as serve; from klingkit.mock_server.settings import Settings; "
         "serve.Simulator(Settings())"
     ),
@@ -44,6 +64,34 @@ def of_create(create: Callable[[], None], count: int) -> str:
     whole = sum(by_file.values())
     shares = [f"{name} {own / whole:.0%}" for name, own in by_file.most_common(SHOWN)]
     return f"Of a create in process, the profiler gives to: {', '.join(shares)}; the rest is below each of these.\n"
+
+
+def of_steps(create: Callable[[], None], count: int) -> str:
+    """Return a table of the us that each step of a create takes, by the clock of the machine; the median counts."""
+    taken: dict[str, list[int]] = {what: [] for what in INSIDE}
+
+    def timed(what: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def inside(*arguments: Any, **named: Any) -> Any:
+            began = time.perf_counter_ns()
+            found = function(*arguments, **named)
+            taken[what].append(time.perf_counter_ns() - began)
+            return found
+
+        return inside
+
+    with ExitStack() as stack:
+        for what, (owner, name) in INSIDE.items():
+            stack.enter_context(patch.object(owner, name, timed(what, getattr(owner, name))))
+        taken[WHOLE] = []
+        whole = timed(WHOLE, create)
+        for _ in range(count):
+            whole()
+    steps = {what: statistics.median(each) / 1000 for what, each in taken.items()}
+    steps["all else"] = 2 * steps[WHOLE] - sum(steps.values())
+    lines = [f"| {what} | {us:.0f} |" for what, us in steps.items()]
+    return "\n".join(
+        ["\nus of a create in process, without connection and log line:\n", "| | us |", "|---|---:|", *lines, ""]
+    )
 
 
 def of_starts(rounds: int) -> str:
