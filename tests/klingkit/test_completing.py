@@ -89,7 +89,7 @@ def test_the_script_is_the_one_that_click_makes(shell: str) -> None:
         text=True,
         check=True,
     ).stdout
-    assert run("completion", shell).stdout == by_variable
+    assert run("completion", shell).stdout.rstrip() == by_variable.rstrip()
 
 
 def names(kind: str) -> list[str]:
