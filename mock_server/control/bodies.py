@@ -48,7 +48,7 @@ def whole_clock_body(simulator: Simulator, account: str | None) -> dict[str, Any
         "speed": simulator.settings.speed,
         "followers": 1 if owner else store.followers(),
         "own_clocks": store.own_clocks(),
-        "ahead": events_ahead(simulator, owner, account, shown["now"]),
+        "ahead": events_ahead(simulator, account, shown["now"]),
         "moves": [move_body(move) for move in simulator.clocks.moves(account or SERVER)],
     }
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..agenda import just_after
+from ..agenda import ahead_of, just_after
+from ..clocks import SERVER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,22 +15,31 @@ if TYPE_CHECKING:
     from ..simulator import Simulator
 
 MOST = 20
-LOOKED_AT = 500
-"""Events of all who follow the server's clock, among which those of one account are looked for."""
+NEWEST_TASKS = 200
+"""Of an account that follows the server's clock, of which it is said what comes."""
 
 
-def events_ahead(simulator: Simulator, owner: str, account: str | None, now: int) -> list[dict[str, Any]]:
-    """Return the next events by the clock of an account, or (empty) of the server, in order; for an account its own alone."""
+def events_ahead(simulator: Simulator, account: str | None, now: int) -> list[dict[str, Any]]:
+    """Return what comes next for an account, or (None) by the server's clock for all who follow it, in order."""
     store = simulator.store
-    most = MOST if account in {None, owner} else LOOKED_AT
-    ahead = store.ahead(owner, just_after(now), most)
+    whose = account or SERVER
+    if account and simulator.clocks.owner(account) != account:  # on the agenda of its clock stand those of others too
+        ahead = _of_account(simulator, account, now)
+    else:
+        ahead = store.ahead(whose, just_after(now), MOST)
     calling = dict.fromkeys(due.whose for due in ahead if due.kind == "status")
-    calling |= dict.fromkeys(delivery.task_id for delivery in store.upcoming_deliveries(owner, most))
+    calling |= dict.fromkeys(delivery.task_id for delivery in store.upcoming_deliveries(whose, MOST))
     events = [event for due in ahead if (event := _of_agenda(simulator, due))]
     for deliveries in store.deliveries_of(calling).values():
         events += _of_deliveries(deliveries)
-    own = [event for event in events if account in {None, event["account"]}]
-    return sorted(own, key=lambda event: event["at"])[:MOST]
+    return sorted(events, key=lambda event: event["at"])[:MOST]
+
+
+def _of_account(simulator: Simulator, account: str, now: int) -> list[Due]:
+    """Return what the plans of the newest tasks of an account say."""
+    tasks = simulator.store.tasks(account, limit=NEWEST_TASKS, newest_first=True)
+    ahead = [due for order, task in enumerate(reversed(tasks)) for due in ahead_of(task, order) if due.at > now]
+    return sorted(ahead)[:MOST]
 
 
 def _of_agenda(simulator: Simulator, due: Due) -> dict[str, Any] | None:

@@ -213,13 +213,16 @@ class DeliveryQueue:
             return []
         return self.among(line.before(number, limit) if newest_first else line.after(number or 0, limit))
 
-    def upcoming(self, owner: str, limit: int) -> list[Delivery]:
-        """Return at most `limit` deliveries that are next by a clock, in order: of each task only the first that is pending."""
-        states = [self._accounts[owner]] if owner and owner in self._accounts else []
-        if not owner:
-            firsts = (entry for entry in in_order(self._due.get(owner, [])) if self._first_of(entry[2]) == entry)
+    def upcoming(self, whose: str, limit: int) -> list[Delivery]:
+        """Return at most `limit` deliveries that are next of an account, or (empty) by the server's clock, in order.
+
+        Of each task it is only the first that is pending.
+        """
+        states = [self._accounts[whose]] if whose in self._accounts else []
+        if whose == SERVER:
+            firsts = (entry for entry in in_order(self._due.get(whose, [])) if self._first_of(entry[2]) == entry)
             names = islice(dict.fromkeys(name for _, _, name in islice(firsts, LOOKED_THROUGH)), limit)
-            states = [self._accounts[name] for name in names if self._clocks.owner(name) == owner]
+            states = [self._accounts[name] for name in names if self._clocks.owner(name) == whose]
         entries: set[Due] = set()
         for state in states:
             due = filter(self._is_due, islice(in_order(state.due), LOOKED_THROUGH))

@@ -537,10 +537,10 @@ class MemoryStore:
         with self._lock:
             return self._deliveries.after(account, after, limit, newest_first=newest_first, outcome=outcome)
 
-    def upcoming_deliveries(self, owner: str, limit: int) -> list[Delivery]:
-        """Return at most `limit` callbacks that are next by a clock, in order."""
+    def upcoming_deliveries(self, whose: str, limit: int) -> list[Delivery]:
+        """Return at most `limit` callbacks that are next of an account, or (empty) by the server's clock, in order."""
         with self._lock:
-            return self._deliveries.upcoming(owner, limit)
+            return self._deliveries.upcoming(whose, limit)
 
     def deliveries_of(self, task_ids: Iterable[str]) -> dict[str, list[Delivery]]:
         """Return the callbacks of each of these tasks that has some, in the order in which they are made."""

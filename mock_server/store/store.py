@@ -396,8 +396,8 @@ class Store(Protocol):
         """
         ...
 
-    def upcoming_deliveries(self, owner: str, limit: int) -> list[Delivery]:
-        """Return at most `limit` callbacks that are next by the clock of an owner, in order: of each task only the first that is pending."""
+    def upcoming_deliveries(self, whose: str, limit: int) -> list[Delivery]:
+        """Return at most `limit` callbacks that are next of an account, or (empty) by the server's clock: of each task only the first pending."""
         ...
 
     def deliveries_of(self, task_ids: Iterable[str]) -> dict[str, list[Delivery]]:

@@ -204,10 +204,10 @@ def page(
     return [read(row) for row in connection.execute(found)]
 
 
-def upcoming(connection: Connection, owner: str, limit: int) -> list[Delivery]:
-    """Return at most `limit` that are next by a clock, in order; of each task only the head."""
-    first = select(_c.account).where(_c.clock == owner, _c.due_at.is_not(None)).order_by(_c.due_at).limit(limit)
-    accounts = list(connection.execute(first).scalars())
+def upcoming(connection: Connection, whose: str, limit: int) -> list[Delivery]:
+    """Return at most `limit` that are next of an account, or (empty) by the server's clock, in order; of each task only the head."""
+    first = select(_c.account).where(_c.clock == "", _c.due_at.is_not(None)).order_by(_c.due_at).limit(limit)
+    accounts = [whose] if whose else list(connection.execute(first).scalars())
     heads = (
         select(deliveries)
         .where(_d.account == _whose, _d.head, not_(_d.claimed), _d.due_at.is_not(None))

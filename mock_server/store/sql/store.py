@@ -551,9 +551,9 @@ class SqlStore:
         """Return at most `limit` callbacks of an account or of all, after that of an id. Raises UnknownCursorError."""
         return self._database.read(deliveries.page, account, after, limit, newest_first=newest_first, outcome=outcome)
 
-    def upcoming_deliveries(self, owner: str, limit: int) -> list[Delivery]:
-        """Return at most `limit` callbacks that are next by a clock, in order."""
-        return self._database.read(deliveries.upcoming, owner, limit)
+    def upcoming_deliveries(self, whose: str, limit: int) -> list[Delivery]:
+        """Return at most `limit` callbacks that are next of an account, or (empty) by the server's clock, in order."""
+        return self._database.read(deliveries.upcoming, whose, limit)
 
     def deliveries_of(self, task_ids: Iterable[str]) -> dict[str, list[Delivery]]:
         """Return the callbacks of each of these tasks that has some, in the order in which they are made."""

@@ -43,6 +43,23 @@ def test_what_lies_ahead_is_what_happens(make_api: Callable[..., Api]) -> None:
     assert sorted(map(named, happened), key=repr) == sorted(map(named, announced), key=repr)
 
 
+def test_who_follows_the_servers_clock_sees_ones_own_ahead(make_api: Callable[..., Api]) -> None:
+    """And nothing of anybody else, as on a clock of one's own."""
+    api = make_api(send=fails, speed=1)
+    for key in ("one", "two"):
+        api.create(body(callback_url=HOOK), key=key)
+    api.simulator.callbacks.deliver_due()
+    whole = Control.of(api.simulator).clock()["ahead"]
+    for key in ("one", "two"):
+        control = Control.of(api.simulator, key=key)
+        name = control.account()["account"]
+        mine = control.clock()["ahead"]
+        assert mine == [event for event in whole if event["account"] == name]
+        assert {event["event"] for event in mine} == {"status", "attempt", "expiry"}
+        control.freeze()
+        assert control.clock()["ahead"] == mine
+
+
 def test_a_retry_lies_ahead(make_api: Callable[..., Api]) -> None:
     api = make_api(send=fails, speed=1)
     task_id = data_of(api.create(body(callback_url=HOOK)))["task_id"]

@@ -94,7 +94,7 @@ def test_what_lies_ahead_is_shown_in_order(make_api: Callable[..., Api]) -> None
     api = make_api(send=lambda *_, timeout_ms: 500, speed=1)
     task_id = data_of(api.create(body(callback_url=HOOK)))["task_id"]
     api.simulator.callbacks.deliver_due()
-    looked = Visitor(api).look(HERE).one("section", aria_labelledby="ahead")
+    looked = Visitor(api).look(HERE).one("div", aria_label="What lies ahead")
 
     assert [row[2] for row in looked.rows()] == [
         "becomes processing",
