@@ -56,7 +56,20 @@ def _rendered(template: str, ask: Ask, layout: str, **values: Any) -> str:
 
 def status(ask: Ask) -> dict[str, Any]:
     """Return what the bar of every screen shows."""
-    return {"health": ask.call("get_health"), "clock": ask.call("get_clock")}
+    return {"health": ask.call("get_health"), "clock": ask.call("get_clock"), "set": _set(ask.call("get_account"))}
+
+
+def _set(account: dict[str, Any]) -> list[str]:
+    """Say what somebody has set that makes the service answer otherwise, and is easily forgotten."""
+    said = {
+        f"creates: {account['scenario']}": account["scenario"],
+        f"queries: {account['query_scenario']}": account["query_scenario"],
+        "key disabled": account["disabled"],
+        "key expired": account["expired"],
+    }
+    changed = len(account["assume"])
+    questions = [f"{changed} open question{'s' * (changed > 1)}"] if changed else []
+    return [text for text, holds in said.items() if holds] + questions
 
 
 @cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from klingkit.mock_server.control.client import Control
 from tests.conftest import data_of
 
 if TYPE_CHECKING:
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
     from tests.conftest import Api
+    from tests.mock_server.page.conftest import Visitor
 
 
 def test_a_new_task_comes_into_view_by_itself(
@@ -22,3 +24,24 @@ def test_a_new_task_comes_into_view_by_itself(
     task_id = data_of(api.create())["task_id"]
     page.get_by_text(task_id).wait_for()
     accessible(page)
+
+
+def test_what_is_easily_forgotten_stands_on_every_screen(api: Api, visitor: Visitor) -> None:
+    """Of the server, and of the account that is looked at."""
+    assert "Set otherwise" not in visitor.look("/_mock/page/api").one(id="status").text
+    Control.of(api.simulator).configure(scenario="error-1303", assume={"two-subjects": "one"})
+    account = Control.of(api.simulator, key="key")
+    account.configure(disabled=True)
+
+    assert "creates: error-1303 1 open question where" in visitor.look("/_mock/page/api").one(id="status").text
+    own = visitor.look(f"/_mock/page/api?account={account.account()['account']}").one(id="status").text
+    assert "key disabled" in own
+
+
+def test_whose_view_it_is_stands_on_every_screen(visitor: Visitor) -> None:
+    looked = visitor.look("/_mock/page/api?account=acct-2c70e12b7a06")
+
+    assert "View acct-2c70e12b7a06 show the whole server" in looked.one(id="status").text
+    for link in looked.one("nav").all("a"):
+        assert link.attrs["href"].endswith("?account=acct-2c70e12b7a06")
+    assert looked.one(id="status").one("a").attrs["href"] == "/_mock/page/api"

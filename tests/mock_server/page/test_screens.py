@@ -130,10 +130,9 @@ def test_a_screen_can_be_read_without_scripts(
     page = new_page(java_script_enabled=False)
     with served(busy) as url:
         page.goto(url + address)
-        expected = parsed(page.content()).one(id="live").text
         assert page.locator("main h1").is_visible()
         assert page.locator("#live").is_visible()
-        assert len(expected) > 50
+        assert len(parsed(page.content()).one("main").text) > 100
 
 
 def test_every_template_and_static_file_is_of_use() -> None:
