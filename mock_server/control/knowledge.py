@@ -116,7 +116,8 @@ def set_assumption(
     """Take another answer to one question, or (None) that which is taken without it; the others stay as they are."""
     contracts, settings = simulator.contracts, simulator.store.settings(account or "")
     try:
-        check_known("assumption", assumption_id, {each["id"]: each for each in list_assumptions(simulator, account)})
+        known = dict.fromkeys(each.id for found in contracts_of(simulator, account) for each in found.assumptions)
+        check_known("assumption", assumption_id, known)
     except ValueError as error:
         raise ControlError(str(error), 404) from None
     try:

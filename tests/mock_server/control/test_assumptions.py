@@ -80,7 +80,8 @@ def test_two_at_once_do_not_lose_each_other(api: Api) -> None:
         for each in server.assumptions()
         if len(each["alternatives"]) > 1
     }
-    with ThreadPoolExecutor(8) as pool:
+    others = dict(list(others.items())[:12])
+    with ThreadPoolExecutor(3) as pool:
         list(pool.map(server.assume, others, others.values()))
 
     assert {each["id"]: each["taken"] for each in server.assumptions() if each["id"] in others} == others
