@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 NO_URL = "its create had no callback_url, so none is sent; give one, or query the task"
 MOVED_BY = {
-    "manual": "only a hand moves the task: `move_task` takes it a step further",
+    "manual": "only a hand moves the task: move_task takes it a step further",
     "polls": "only queries move the task, each a step further",
 }
 """What brings a task to its next step where time does not."""
@@ -29,7 +29,7 @@ def why_no_callback(simulator: Simulator, task: Task, deliveries: Sequence[Deliv
     delivery = next((each for each in deliveries if each.outcome != "delivered"), None)
     if delivery is None:
         return ""
-    about = f"the callback of `{delivery.status}`"
+    about = f"the callback of {delivery.status}"
     if not delivery.attempts:
         return f"{about} {_when(simulator, task, delivery)}"
     words = words_of(delivery.attempts[-1])
@@ -46,7 +46,7 @@ def why_no_callback(simulator: Simulator, task: Task, deliveries: Sequence[Deliv
 def _when(simulator: Simulator, task: Task, delivery: Delivery) -> str:
     """Say when an attempt comes, or what it waits for."""
     if delivery.due_at is None:
-        return f"waits until the task is `{task.plan.steps[delivery.trigger][0]}`, and {MOVED_BY[task.progression]}"
+        return f"waits until the task is {task.plan.steps[delivery.trigger][0]}, and {MOVED_BY[task.progression]}"
     owner, clock = simulator.store.clock(task.account)
     now = clock.at(simulator.clocks.machine())
     ahead = delivery.due_at - now

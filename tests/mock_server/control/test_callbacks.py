@@ -248,13 +248,11 @@ def test_a_task_says_why_no_callback_came(make_api: Callable[..., Api]) -> None:
         control.advance("20m")
 
     assert why(api, body()) == "its create had no callback_url, so none is sent; give one, or query the task"
-    assert why(api, hooked) == "the callback of `submitted` is due when the clock is moved"
+    assert why(api, hooked) == "the callback of submitted is due when the clock is moved"
     assert "is due in 30.0 s, at 20" in (late := why(api, hooked, Prefer="scenario=callback-late:30s"))
     assert late.endswith("and the server's clock stands still: advance it, or resume it")
     by_hand = why(api, hooked, lambda control: control.advance("1s"), Prefer="progression=manual")
-    assert by_hand.startswith(
-        "the callback of `processing` waits until the task is `processing`, and only a hand moves"
-    )
+    assert by_hand.startswith("the callback of processing waits until the task is processing, and only a hand moves")
     assert "only queries move" in why(api, hooked, lambda control: control.advance("1s"), Prefer="progression=polls")
     lost = why(api, hooked, idle, Prefer="scenario=callback-lost:all")
     assert "was given up after 5 attempts" in lost
@@ -266,5 +264,5 @@ def test_a_task_says_why_no_callback_came(make_api: Callable[..., Api]) -> None:
 def test_a_retry_says_when_it_comes(make_api: Callable[..., Api]) -> None:
     api = make_api(send=Receiver(500), speed=1)
     said = why(api, body(callback_url=HOOK), lambda control: control.advance("1s"))
-    assert said.startswith("attempt 1 of the callback of `submitted` failed: the receiver failed; look at its log")
+    assert said.startswith("attempt 1 of the callback of submitted failed: the receiver failed; look at its log")
     assert "The next one is due in " in said

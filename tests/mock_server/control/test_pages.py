@@ -183,6 +183,8 @@ def test_a_line_keeps_order_and_pages_whatever_goes() -> None:
             assert (line.count, line.oldest()) == (len(kept), kept[0] if kept else None)
             after = rng.randrange(number)
             assert line.after(after, 7) == [one for one in kept if one > after][:7]
+            assert line.before(after, 7) == [one for one in kept if one < after][: -7 - 1 : -1]
+            assert line.before(None, 70) == kept[: -70 - 1 : -1]
     assert all(one < other for one, other in pairwise(line.after(0, 5000)))
     while kept:
         line.remove(kept.pop())
