@@ -30,7 +30,7 @@ from .foreign_text import BUG, header_value, log
 from .handlers import HANDLERS, Call
 from .how_known import of_error, of_success
 from .journal import SHORT
-from .request_state import CRASH, FAULT, NOBODY, BodyTooLargeError, HttpAnswer, RequestState
+from .request_state import APP, CRASH, FAULT, NOBODY, BodyTooLargeError, HttpAnswer, RequestState
 from .scenario_choice import read_prefer
 from .simulator import Chosen
 from .store import StoreUnavailableError
@@ -96,6 +96,7 @@ class Application:
     def wsgi_app(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request (PEP 3333)."""
         if environ["PATH_INFO"].startswith(PREFIX):
+            environ[APP] = self.wsgi_app
             return self._beside()(environ, start_response)
         answer = _answered(self._simulator, self._paths, environ)
         start_response(f"{answer.http} {responses.get(answer.http, 'UNKNOWN').upper()}", answer.headers)

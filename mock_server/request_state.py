@@ -19,6 +19,8 @@ FAULT = "klingkit.fault"
 """Where the WSGI environ holds the fault that the server is to carry out on the wire."""
 CRASH = "klingkit.crash"
 """Where it holds the exception of a bug in klingkit, which the answer does not show."""
+APP = "klingkit.app"
+"""Where it holds the whole application, for the page, which sends a request of the API for somebody."""
 
 NOBODY = "-"
 """Stands for the account of a request that names none."""

@@ -13,6 +13,7 @@ from ..control.asking import ControlError, account_named
 from ..control.document import control_operations
 from ..control.guard import COOKIE, PREFIX, TokenMissingError, guard, pass_for
 from ..foreign_pages import refusal_for_control
+from ..request_state import APP
 from .ask import HOME, PAGES, Ask, Outcome
 from .doing import call_of
 from .rendering import refused, screen, static_files, tag
@@ -118,7 +119,7 @@ def _tried(operations: Operations) -> tuple[str, int]:
         return screen(_ask(operations, FORM, dict(request.args.items()), Outcome(FORM, {}, error=error)))[0], 413
     if "samples" in fields and not uploads["subjects"]:
         uploads["subjects"] = [static_files()[name][0] for name in SAMPLES]
-    outcome = tried(operations.call, fields, uploads, partial(sent, current_app.wsgi_app, request.environ))
+    outcome = tried(operations.call, fields, uploads, partial(sent, request.environ[APP], request.environ))
     query = {name: value for name, value in request.args.items() if name not in {"task", "n"}}
     if outcome.answer and outcome.answer.task_id:
         query |= {"task": outcome.answer.task_id, "n": outcome.fields.get("n", "")}

@@ -155,11 +155,17 @@ def _told(call: Call, answer: HttpAnswer) -> Tried:
         answer.http,
         headers,
         answer.body.decode(errors="replace") if body is None else _readable(body),
-        entry["task_id"] if entry else "",
+        entry["task_id"] if entry else _task_in(body),
         entry,
         _readable(entry["request"]) if entry else "",
         FAULTS.get(entry["fault"], "") if entry else "",
     )
+
+
+def _task_in(body: Any) -> str:
+    """Return the id of the task that an answer tells of; empty if there is none."""
+    data = body.get("data") if isinstance(body, dict) else None
+    return str(data.get("task_id", "")) if isinstance(data, dict) else ""
 
 
 def _readable(body: Any) -> str:

@@ -77,6 +77,12 @@ def test_it_stands_in_the_journal_as_any_other_request(visitor: Visitor) -> None
     assert entry["request_id"] in screen.text
 
 
+def test_without_a_journal_the_answer_is_shown_all_the_same(make_api: Callable[..., Api]) -> None:
+    visitor = Visitor(make_api(max_journal=0))
+    assert "was made" in outcome(submit(visitor, SQUARE, SQUARE))
+    assert "HTTP 400: no task was made" in outcome(submit(visitor, SQUARE))
+
+
 def test_its_task_is_live_until_the_end(visitor: Visitor) -> None:
     submit(visitor, SQUARE, SQUARE, n="2")
     (task,) = Control.of(visitor.api.simulator).tasks()
