@@ -64,7 +64,7 @@ class ClockState:
     def moved(self, moment: int, machine: int) -> ClockState:
         """Return it standing still at a moment. Raises ValueError if that lies in the past, or after LATEST."""
         if moment < (now := self.at(machine)):
-            raise ValueError(f"the clock does not go back: it is {now} ms, later than {moment} ms")
+            raise ValueError(f"the clock does not go back: it is {iso(now)}, {now} ms, later than {moment} ms")
         if moment > LATEST:
             raise ValueError(f"the clock goes as far as 2200, {LATEST} ms, and not to {moment} ms")
         return ClockState(moment)

@@ -73,7 +73,7 @@ def test_a_journey_that_is_ended_is_told_in_its_place(visitor: Visitor) -> None:
     """By a reset, or after the time that one may take."""
     visitor.api.simulator.traveller.close()
     after = visitor.do("advance_clock", back=HERE, http=400, to="idle")
-    assert "It ended on its way. the simulator is closed" in after.one("section", class_="outcome").text
+    assert "It ended on its way: the simulator is closed" in after.one("section", class_="outcome").text
 
 
 def test_an_account_has_a_clock_of_its_own_once_it_is_moved(visitor: Visitor) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from klingkit.mock_server.control.client import Control
 from tests.conftest import data_of
+from tests.mock_server.page.conftest import Visitor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,7 +15,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
     from tests.conftest import Api
-    from tests.mock_server.page.conftest import Visitor
 
 
 def test_a_new_task_comes_into_view_by_itself(
@@ -45,3 +46,18 @@ def test_whose_view_it_is_stands_on_every_screen(visitor: Visitor) -> None:
     for link in looked.one("nav").all("a"):
         assert link.attrs["href"].endswith("?account=acct-2c70e12b7a06")
     assert looked.one(id="status").one("a").attrs["href"] == "/_mock/page/api"
+
+
+def test_a_clock_that_somebody_has_touched_tells_it_on_every_screen(make_api: Callable[..., Api]) -> None:
+    """With its day, since a time alone may look as if it was past."""
+    api = make_api(start=None)
+    visitor, control = Visitor(api), Control.of(api.simulator)
+
+    def clock() -> str:
+        return visitor.look("/_mock/page/api").one(id="status").all("dd")[1].text
+
+    assert re.fullmatch(r"[\d:.]+", clock())
+    control.advance("31d")
+    assert re.fullmatch(r"[\d:.]+ \d{4}-\d\d-\d\d frozen", clock())
+    control.resume()
+    assert re.fullmatch(r"[\d:.]+ \d{4}-\d\d-\d\d moved 30 d 23 h ahead", clock())
