@@ -120,9 +120,9 @@ def _tried(operations: Operations) -> tuple[str, int]:
     if "samples" in fields and not uploads["subjects"]:
         uploads["subjects"] = [static_files()[name][0] for name in SAMPLES]
     outcome = tried(operations.call, fields, uploads, partial(sent, request.environ[APP], request.environ))
-    query = {name: value for name, value in request.args.items() if name not in {"task", "n"}}
+    query = {name: value for name, value in request.args.items() if name != "task"}
     if outcome.answer and outcome.answer.task_id:
-        query |= {"task": outcome.answer.task_id, "n": outcome.fields.get("n", "")}
+        query |= {"task": outcome.answer.task_id}
     return screen(_ask(operations, FORM, query, outcome))[0], 400 if outcome.error else 200
 
 

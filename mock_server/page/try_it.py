@@ -14,7 +14,6 @@ SAMPLES = ("portrait-1.png", "portrait-2.png")
 """Static files that are sent in place of pictures of one's own."""
 FIRST = {"prompt": "Two friends laugh at a table in a café in Paris", "n": "1", "aspect_ratio": "3:2", "key": KEY}
 """What is filled in for somebody who has not filled in anything."""
-MOST_PICTURES = 9
 FIELDS = ("contract", "prompt", "n", "aspect_ratio", "external_task_id", "callback_url", "scenario", "key", "samples")
 """What can be filled in, beside pictures."""
 
@@ -42,13 +41,9 @@ def _ratios(ask: Ask, contract: str) -> list[str]:
 
 def _task(ask: Ask) -> dict[str, Any]:
     """Return the task of the address, if there is one, or why it cannot be shown."""
-    task_id = ask.query.get("task", "")
-    if not task_id:
-        return {"task": None, "gone": "", "pictures": []}
+    if not ask.query.get("task"):
+        return {"task": None, "gone": ""}
     try:
-        task = ask.operations("get_task", None, {"task_id": task_id})
+        return {"task": ask.operations("get_task", None, {"task_id": ask.query["task"]}), "gone": ""}
     except ControlError as error:
-        return {"task": None, "gone": str(error), "pictures": []}
-    number = ask.query.get("n", "")
-    most = int(number) if number.isdecimal() and len(number) < 3 else 1
-    return {"task": task, "gone": "", "pictures": list(range(min(most, MOST_PICTURES)))}
+        return {"task": None, "gone": str(error)}

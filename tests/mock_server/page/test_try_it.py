@@ -86,7 +86,7 @@ def test_without_a_journal_the_answer_is_shown_all_the_same(make_api: Callable[.
 def test_its_task_is_live_until_the_end(visitor: Visitor) -> None:
     submit(visitor, SQUARE, SQUARE, n="2")
     (task,) = Control.of(visitor.api.simulator).tasks()
-    address = f"{TRY_IT}?task={task['task_id']}&n=2"
+    address = f"{TRY_IT}?task={task['task_id']}"
     first = visitor.poll(address)
     assert visitor.poll(address, first.headers["HX-PTag"]).status_code == 304
 
@@ -145,7 +145,7 @@ def test_a_file_that_is_no_good_picture_is_sent_too(visitor: Visitor, file: byte
     Control.of(visitor.api.simulator).advance("1m")
     address = screen.one("section", class_="outcome").attrs["data-address"]
 
-    assert "failed" in visitor.look(address).one("section", class_="tried").text
+    assert "It failed: Image" in visitor.look(address).one("section", class_="tried").text
 
 
 @pytest.mark.parametrize(
@@ -211,8 +211,8 @@ def test_what_is_too_large_is_refused_in_one_line(make_api: Callable[..., Api]) 
 
 
 def test_a_task_that_is_gone_is_said_in_its_place(visitor: Visitor) -> None:
-    screen = visitor.look(f"{TRY_IT}?task=1&n=<b>")
-    assert "there is no task '1'" in screen.text
+    screen = visitor.look(f"{TRY_IT}?task=<b>1")
+    assert "there is no task '<b>1'" in screen.text
     assert screen.one("form", class_="try")
 
 
