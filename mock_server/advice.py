@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .simulator import Simulator
 
 REQUEST_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+FLOAT = re.compile(r"\d(\.\d{1,20})?e\+?\d{1,2}", re.IGNORECASE)
 FAST_POLLS = 4
 """So many queries of one task less than a second apart, without growing pauses, are too fast."""
 
@@ -94,9 +95,18 @@ def on_refusal(simulator: Simulator, state: RequestState, task_id: str) -> list[
             found.append(("plain-picture", f"subject_image_list is missing: {PLAIN}"))
     if REQUEST_ID.fullmatch(task_id):
         found.append(("request-id", "the id looks like a request_id; a task's is data.task_id of the create's answer"))
-    if task_id and (near := simulator.store.near_id(state.account, task_id)):
+    if task_id and (near := _nearly(simulator, state.account, task_id)):
         found.append(("mangled-id", f"there is a task {near}: the id was probably read as a number"))
     return found
+
+
+def _nearly(simulator: Simulator, account: str, task_id: str) -> str:
+    """Return the id of the account's task that becomes the given one as a float, also as that is written; empty if there is none."""
+    if not FLOAT.fullmatch(task_id):
+        return simulator.store.near_id(account, task_id)
+    number = str(int(float(task_id)))
+    task = simulator.store.get(number)
+    return number if task and task.account == account else simulator.store.near_id(account, number)
 
 
 def _wants_plain(body: dict[str, Any]) -> bool:

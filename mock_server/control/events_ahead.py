@@ -53,7 +53,7 @@ def _of_agenda(simulator: Simulator, due: Due) -> dict[str, Any] | None:
 
 
 def _of_deliveries(deliveries: list[Delivery]) -> Iterator[dict[str, Any]]:
-    """Yield the attempts that are ahead of a task, one for each callback: none is made before the one before it.
+    """Yield the attempts that are ahead of a task; what waits for an earlier callback comes when that has come to its end.
 
     The time of one that is due lies in the past.
     """
@@ -63,7 +63,9 @@ def _of_deliveries(deliveries: list[Delivery]) -> Iterator[dict[str, Any]]:
             continue
         if delivery.due_at is None:
             return
-        at = max(delivery.due_at, at)
+        if delivery.due_at <= at:
+            continue
+        at = delivery.due_at
         yield {
             "at": at,
             "event": "attempt",

@@ -34,10 +34,12 @@ def why_no_callback(simulator: Simulator, task: Task, deliveries: Sequence[Deliv
         return f"{about} {_when(simulator, task, delivery)}"
     words = words_of(delivery.attempts[-1])
     failed = f"{words.why}; {words.do}" if words.do else words.why
+    others = [each.status for each in deliveries if each is not delivery and each.outcome in {"refused", "given_up"}]
+    likewise = f" (and neither came {' and '.join(others)})" if others else ""
     if delivery.outcome == "refused":
-        return f"{about} was not sent: {failed}"
+        return f"{about} was not sent{likewise}: {failed}"
     if delivery.outcome:
-        return f"{about} was given up after {len(delivery.attempts)} attempts, the last of them because {failed}"
+        return f"{about} was given up after {len(delivery.attempts)} attempts{likewise}, the last because {failed}"
     return (
         f"attempt {len(delivery.attempts)} of {about} failed: {failed}. The next one {_when(simulator, task, delivery)}"
     )

@@ -263,6 +263,16 @@ def test_an_id_that_passed_through_a_float(api: Api) -> None:
     assert kinds(api) == ["mangled-id"]
 
 
+def test_an_id_that_is_written_as_a_float_is_named(api: Api) -> None:
+    """As JavaScript and spreadsheets write a large number; of somebody else's task nothing is said."""
+    task_id = data_of(api.create())["task_id"]
+    written = repr(float(task_id))
+    assert "e+" in written
+    assert task_id in api.query(written).headers["Klingkit-Warning"]
+    assert "Klingkit-Warning" not in api.query(written, key="other").headers
+    assert "Klingkit-Warning" not in api.query("9e99").headers
+
+
 def test_polling_after_the_end(api: Api, clock: Clock) -> None:
     task_id = ended(api, clock)
     fetch(api, task_id)

@@ -50,8 +50,21 @@ def test_a_newcomer_finds_why_a_callback_has_not_come(make_api: Callable[..., Ap
     cards = [card.text for card in looked.all("article")]
     assert ["after the one before it" in card for card in cards] == [True, True, False]
     asked = Visitor(api).look(f"{HERE}?task_id={gone}")
-    assert "The next one is due in 5.0 s" in asked.one(id="why").text
+    assert "The next one is due in 5.0 s, at 00:00:05.000, and" in asked.one(id="why").text
     assert "start the receiver before the task moves" in asked.one(id="live").text
+
+
+def test_a_misspelt_callback_url_is_the_reason(visitor: Visitor) -> None:
+    """It stands where its callback is missed, not only at the request, which many others have followed since."""
+    task_id = data_of(visitor.api.create(body(calback_url=HOOK, external_task_id="order-5")))["task_id"]
+    for _ in range(30):
+        visitor.api.query(task_id)
+    row = visitor.look(HERE).one(id=f"missing-{task_id}")
+    assert "order-5" in row.text
+    assert "It sent calback_url , which the service ignores: did you mean callback_url ? Request 1" in row.text
+    for name in (task_id, "order-5", "latest"):
+        assert "It sent calback_url" in visitor.look(f"{HERE}?task_id={name}").one(id="why").text
+    assert visitor.look(f"{HERE}?outcome=refused").one(id=f"missing-{task_id}")
 
 
 def test_an_attempt_shows_both_sides(make_api: Callable[..., Api]) -> None:
@@ -102,7 +115,9 @@ def test_a_settled_callback_is_sent_again(make_api: Callable[..., Api]) -> None:
     delivery = Control.of(api.simulator).deliveries()[0]["id"]
     after = Visitor(api).do("resend_delivery", back=HERE, delivery_id=delivery)
 
-    assert "Sent again. The receiver failed; look at its log" in after.one("section", class_="outcome").text
+    assert (
+        "Sent again, and not taken. The receiver failed; look at its log" in after.one("section", class_="outcome").text
+    )
     assert "attempt 2" in after.one("article", id=delivery).text
     gone = Visitor(api).do("resend_delivery", back=HERE, http=400, delivery_id="msg_x")
     assert "there is no delivery 'msg_x'" in gone.one("section", class_="outcome").text

@@ -99,7 +99,6 @@ def test_what_lies_ahead_is_shown_in_order(make_api: Callable[..., Api]) -> None
     assert [row[2] for row in looked.rows()] == [
         "becomes processing",
         "callback of submitted",
-        "callback of processing",
         "becomes succeed",
         "callback of succeed",
         "its results expire",

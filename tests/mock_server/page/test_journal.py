@@ -66,6 +66,9 @@ def test_filters_stand_in_the_address(visitor: Visitor) -> None:
     assert numbers(visitor, "?refused=false&text=CAT") == [1]
     assert numbers(visitor, f"?task_id={task_id}") == [4, 3]
     assert numbers(visitor, "?operation=get_task") == [4]
+    visitor.api.create(body(external_task_id="order-1"))
+    assert numbers(visitor, "?task_id=order-1") == [5]
+    assert "order-1" in visitor.look(HERE).one("article", id="request-5").one("header").text
     assert numbers(visitor, "?rule=n.minimum") == [2]
     assert "Only text cat" in visitor.look(HERE + "?text=cat").text
     assert "No such request" in visitor.look(HERE + "?text=mouse").text
