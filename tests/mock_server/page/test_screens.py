@@ -112,7 +112,7 @@ def test_a_screen_is_not_sent_again_because_time_goes_on(make_api: Callable[...,
 
 @pytest.mark.parametrize("address", ADDRESSES)
 def test_a_screen_is_for_everybody(busy: Api, page: Page, address: str, accessible: Callable[[Page], None]) -> None:
-    """Light on a desk and dark on a phone: axe-core finds nothing serious, and the page does not scroll sideways."""
+    """Light on a desk and dark on a phone: axe-core finds nothing, and the page does not scroll sideways."""
     looks: list[tuple[int, Literal["light", "dark"]]] = [(1280, "light"), (360, "dark")]
     with served(busy) as url:
         for width, scheme in looks:
