@@ -378,7 +378,7 @@ def run(*arguments: str) -> Any:
 def test_the_command_prints_advice_and_exits_with_1(server: Running) -> None:
     url = ["--base-url", server.url, "--key", "advice-test"]
     nothing = run(*url)
-    assert (nothing.exit_code, "no requests of that key" in nothing.stderr) == (2, True)
+    assert (nothing.exit_code, "no requests of that account" in nothing.stderr) == (2, True)
     with KlingClient("advice-test", server.url) as client:
         client.create(["https://example.com/a.png"] * 2)
         clean = run(*url)
