@@ -94,7 +94,7 @@ def test_the_image_has_no_build_tools_no_root_and_a_folder_for_state() -> None:
     assert last("EXPOSE") == image_environment()["KLINGKIT_PORT"]
 
 
-@pytest.mark.parametrize("where", ["Dockerfile", "compose.yaml", "README.md"])
+@pytest.mark.parametrize("where", ["Dockerfile", "compose.yaml", "docs/running.md"])
 def test_each_variable_is_an_option_of_serve(where: str) -> None:
     named = set(re.findall(r"-e (KLINGKIT_\w+)=", (ROOT / where).read_text()))
     named |= ours(image_environment()) | {name for service in compose()["services"].values() for name in ours(service.get("environment", ()))}  # fmt: skip

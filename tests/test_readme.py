@@ -44,11 +44,11 @@ if TYPE_CHECKING:
     from tests.conftest import Running
 
 ROOT = Path(__file__).parents[1]
-README, PLUGIN, KIT, STEERING = (
+README, PLUGIN, KIT, STEERING, RUNNING = (
     (ROOT / page).read_text(encoding="utf-8")
-    for page in ("README.md", "docs/pytest.md", "docs/contract-kit.md", "docs/steering.md")
+    for page in ("README.md", "docs/pytest.md", "docs/contract-kit.md", "docs/steering.md", "docs/running.md")
 )
-PAGES = README + PLUGIN + KIT + STEERING
+PAGES = README + PLUGIN + KIT + STEERING + RUNNING
 TASK_ID = re.compile(r"\d{18}")
 assert isinstance(main, Group)
 
@@ -466,7 +466,7 @@ def test_ci_runs_the_two_commands_that_install() -> None:
 
 
 def test_the_table_names_every_option_of_serve_and_its_default() -> None:
-    rows = re.findall(r"^\| (`--.*?`) \| .*? \| (.*?) ?\|$", README, re.MULTILINE)
+    rows = re.findall(r"^\| (`--.*?`) \| .*? \| (.*?) ?\|$", RUNNING, re.MULTILINE)
     listed = {
         name: default for names, row in rows for name, default in zip(names.split(", "), row.split(", "), strict=True)
     }
