@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from klingkit.contract.choice import WITH_PLAIN
+
 if TYPE_CHECKING:
     from .ask import Ask
 
@@ -20,6 +22,15 @@ LIMITS = (
     ("requests", "Requests per window", "More of them are refused with 1302."),
 )
 """Settings that are a number, or unlimited: name, label, what it does."""
+WORDS = {
+    "time": "time: by themselves, after a while",
+    "polls": "polls: one step at each query",
+    "manual": "manual: only when somebody moves them here",
+    "cometapi": "cometapi: the older page of CometAPI",
+    "cometapi-2026": "cometapi-2026: the newer page of CometAPI",
+    "kling": "kling: the vendor's own API",
+}
+"""What choices mean whose names do not say it."""
 
 
 def show(ask: Ask) -> dict[str, Any]:
@@ -30,13 +41,25 @@ def show(ask: Ask) -> dict[str, Any]:
         "settings": settings,
         "limits": LIMITS,
         "wanted": ask.outcome.fields if ask.outcome and ask.outcome.error else {},
+        "yes_no": {"true": "yes", "false": "no"},
         "choices": {
-            "progression": schemas["Progression"]["enum"],
-            "callback_retries": schemas["RetrySchedule"]["enum"],
-            "contract": schemas["ContractName"]["enum"],
+            "progression": _choices(schemas["Progression"]),
+            "callback_retries": _choices(schemas["RetrySchedule"]),
+            "contract": _choices(schemas["ContractName"]),
         },
+        "makes_plain": any(name in WITH_PLAIN for name in _served(ask)),
         **({"accounts": [], "next": None} if ask.account else _page(ask)),
     }
+
+
+def _choices(schema: dict[str, Any]) -> dict[str, str]:
+    return {name: WORDS.get(name, name) for name in schema["enum"]}
+
+
+def _served(ask: Ask) -> list[str]:
+    """Return the names of the contracts that answer."""
+    names: str = ask.call("get_index")["contract"]
+    return [name.partition("+")[0] for name in names.split(" and ")]
 
 
 def _page(ask: Ask) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import pytest
 from klingkit.mock_server.auth import account_name
 from klingkit.mock_server.control.client import Control
 from tests.conftest import body, data_of
+from tests.mock_server.page.conftest import Visitor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
     from tests.conftest import Api
-    from tests.mock_server.page.conftest import Visitor
     from tests.mock_server.page.html import Node
 
 ACCOUNTS = "/_mock/page/accounts"
@@ -70,6 +70,46 @@ def test_what_is_filled_in_changes_and_the_rest_stays(visitor: Visitor) -> None:
     assert (settings["disabled"], settings["progression"], settings["callback_retries"]) == (True, "polls", "fast")
 
 
+def test_a_callback_secret_is_set_and_taken_away_and_never_shown(visitor: Visitor) -> None:
+    secret = "c2VjcmV0IG9mIGNhbGxiYWNrcw=="
+    field = visitor.look(ONE).one("input", name="callback_secret")
+    assert (field.attrs["type"], field.attrs["placeholder"]) == ("password", "not set")
+    answers = [
+        visitor.send("POST", "/_mock/page/do/set_account", data={"back": ONE, "account": MINE, **fields}).text
+        for fields in (
+            {"callback_secret": secret},
+            {"callback_secret": secret, "balance": "a lot"},
+            {"callback_secret": secret + "?"},
+        )
+    ]
+    settings = Control.of(visitor.api.simulator, key="key")
+
+    assert [secret in answer for answer in answers] == [False, False, False]
+    assert settings.account()["callback_secret"]
+    assert visitor.look(ONE).one("input", name="callback_secret").attrs["placeholder"] == "set"
+    visitor.do("set_account", ONE, account=MINE, callback_secret__null="1")
+    assert not settings.account()["callback_secret"]
+
+
+@pytest.mark.parametrize(("name", "there"), [("cometapi", True), ("kling", False), ("all", True)])
+def test_plain_generation_is_chosen_where_the_contract_has_it(
+    make_api: Callable[..., Api], name: str, *, there: bool
+) -> None:
+    visitor = Visitor(make_api(contract=name))
+    assert bool(visitor.look(ONE).all("select", name="plain_generation")) == there
+    if there:
+        screen = visitor.do("set_account", ONE, account=MINE, plain_generation="true")
+        assert "with plain generation" in facts(screen)["Contract"]
+
+
+def test_choices_say_what_they_mean(visitor: Visitor) -> None:
+    screen = visitor.look(ONE)
+    shown = {each.attrs["value"]: each.text for each in screen.all("option")}
+    assert shown["cometapi-2026"] == "cometapi-2026: the newer page of CometAPI"
+    described = [each.attrs["aria-describedby"] for each in screen.all("select")]
+    assert all(screen.one("p", id=about).text for about in described)
+
+
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
@@ -90,7 +130,7 @@ def test_a_wrong_value_changes_nothing_and_stays_in_the_form(
     assert Control.of(visitor.api.simulator, key="key").account()["own"] == []
     for name, value in fields.items():
         assert value in [each.attrs.get("value", each.text) for each in screen.all(name=name)] + [
-            each.text for each in screen.all("option", selected="")
+            each.attrs["value"] for each in screen.all("option", selected="")
         ]
 
 
