@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from .ask import Ask
 
 PER_PAGE = 50
+MOST_REFUSED = 100
+"""Refused creates that are counted."""
 FILTERS = ("status", "scenario", "text", "after")
 ACCOUNTS = 100
 """That can be chosen; any other is reached from the screen of accounts."""
@@ -31,7 +33,18 @@ def show(ask: Ask) -> dict[str, Any]:
         "scenarios": [each["name"] for each in ask.call("list_scenarios")["scenarios"]],
         "accounts": _accounts(ask),
         "first": "" if tasks or wanted or ask.account else _first_create(ask),
+        "refused": _refused(ask, filters.get("text", "")) if not tasks else None,
     }
+
+
+def _refused(ask: Ask, text: str) -> dict[str, Any] | None:
+    """Return how many creates with a text were refused, and where they are; None if no text is looked for, or none was refused."""
+    if not text:
+        return None
+    wanted = {"operation": "create_task", "refused": "true", "text": text}
+    found = ask.call("list_journal", order="newest", limit=MOST_REFUSED, **wanted)["entries"]
+    count = f"{MOST_REFUSED} or more" if len(found) == MOST_REFUSED else str(len(found))
+    return {"count": count, "address": ask.link("journal", **wanted)} if found else None
 
 
 def _accounts(ask: Ask) -> list[str]:

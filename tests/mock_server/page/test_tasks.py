@@ -61,6 +61,18 @@ def test_the_filter_stands_in_the_address(api: Api, visitor: Visitor) -> None:
     assert visitor.look("/_mock/?status=finished", 400).one("main").text.count("unknown status 'finished'") == 1
 
 
+def test_a_text_that_no_task_has_leads_to_the_creates_that_were_refused(api: Api, visitor: Visitor) -> None:
+    for n in (0, 99):
+        api.create(body(n=n, external_task_id="order-6"))
+    api.create(body(external_task_id="order-7"))
+    looked = visitor.look("/_mock/?text=order-6")
+    (link,) = [each for each in looked.one("div", id="live").all("a") if "refused" in each.text]
+    assert link.text == "2 refused creates in the journal"
+    assert len(visitor.look(link.attrs["href"]).all("article")) == 2
+    assert "refused" not in visitor.look("/_mock/?text=order-8").one("div", id="live").text
+    assert "refused" not in visitor.look("/_mock/?text=order-7").one("div", id="live").text
+
+
 def test_a_day_of_tasks_comes_in_pages(api: Api, visitor: Visitor) -> None:
     made = [create(api, prompt=f"number {number}") for number in range(PER_PAGE + 3)]
     looked = visitor.look("/_mock/?text=number")
