@@ -56,7 +56,9 @@ def facts(task: Json) -> Iterator[tuple[str, Any]]:
 
 
 def lines_below(task: Json, requests: Iterable[Json]) -> Iterator[str]:
-    """Yield why a task fails, by the rule and by its requests, how often it was asked for, and what was done to its clock."""
+    """Yield why a task fails, by its scenario, by the rule and by its requests, how often it was asked for, and what was done to its clock."""
+    if task["scenario_why"]:
+        yield f"fails since {task['scenario_why']}"
     if task["failure"]:
         yield from explained(task["failure"])
     said = (reasons(entry) if entry["status"] >= 400 else advised(entry) for entry in requests)

@@ -28,6 +28,8 @@ class TaskView:
     scenario: str | None
     scenario_source: str
     """Where the scenario came from, such as `prompt`; empty if there was none."""
+    scenario_why: str
+    """That the scenario makes it fail, and not its pictures; empty if it does not."""
     prompt: str
     n: int
     aspect_ratio: str
@@ -41,6 +43,6 @@ class TaskView:
     """Pictures that were sent; what only their bytes tell is known of one task that is looked at by itself."""
     results: list[dict[str, Any]]
     failure: dict[str, Any] | None
-    """The rule by which its pictures make it fail, as `Explanation` in `control.yaml`; None if none does."""
+    """The rule by which its pictures, or its scenario in their place, make it fail, as `Explanation` in `control.yaml`; None if none does."""
     timeline: dict[str, Any]
     """`planned` and `happened` statuses, `polls`, `callbacks` with their attempts, and `moves` of its clock."""

@@ -79,6 +79,11 @@ class Scenario:
         return self.name if self.probability == 1 else f"{self.name}@{self.probability:g}"
 
     @property
+    def settles_the_end(self) -> bool:
+        """Whether it says how the task ends, whatever its pictures are."""
+        return bool(self.rule or self.reason or self.path)
+
+    @property
     def fits_queries(self) -> bool:
         """Whether it does something to the answer of a query; others shape the task that a create makes."""
         return bool(self.error or self.shape or self.fault)

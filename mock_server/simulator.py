@@ -344,7 +344,7 @@ class Simulator:
             pictures, lost = self._fetch(pictures, request.limits.max_bytes)
         else:
             lost = self._unreachable(pictures)
-        if scenario and (scenario.rule or scenario.reason or scenario.path):
+        if scenario and scenario.settles_the_end:
             return pictures, contract.rules[scenario.rule] if scenario.rule else None, ""
         broken = [(lost, request.picture_rule(lost, "fetch"))] if lost else []
         broken += [(picture, rule) for picture in pictures if (rule := request.async_violation(picture))]

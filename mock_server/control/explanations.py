@@ -13,8 +13,28 @@ if TYPE_CHECKING:
     from klingkit.contract.assumption import Assumption
     from klingkit.contract.behaviours import Aspect
 
+    from ..tasks import Task
+
 ASSUMPTION = re.compile(r"; assumption=([\w-]+)")
 """In what header and journal say of a rule: the open question that the kind of input belongs to."""
+
+SOURCES = {
+    "prefer": "the header Prefer of its create asks for the scenario {}",
+    "queue": "the scenario {} was queued for it",
+    "prompt": "its prompt asks for the scenario {}",
+    "account": "the scenario {} is the default of its account",
+    "server": "the scenario {} is the default of the server",
+}
+"""Where a scenario came from."""
+
+
+def scenario_why(contract: Contract, task: Task) -> str:
+    """Return what scenario makes a task fail, and where that came from; empty if none does."""
+    scenario = task.scenario
+    if scenario is None or not scenario.settles_the_end or task.plan.steps[-1][0] != contract.lifecycle.failed:
+        return ""
+    said = SOURCES.get(task.scenario_source, "its scenario is {}").format(scenario.text)
+    return f"{said}; your pictures are not at fault"
 
 
 def explanation(contract: Contract, rule: str, why: str = "") -> dict[str, Any] | None:

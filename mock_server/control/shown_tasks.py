@@ -10,7 +10,7 @@ from ..task_bodies import query_data
 from ..tasks import at_step, snapshot
 from ..thumbnails import picture_facts
 from .bodies import delivery_body, move_body
-from .explanations import explanation
+from .explanations import explanation, scenario_why
 from .why_no_callback import why_no_callback
 
 if TYPE_CHECKING:
@@ -84,6 +84,7 @@ def _task_body(simulator: Simulator, task: Task, deliveries: Sequence[Delivery],
         "progression": task.progression,
         "scenario": task.scenario.text if task.scenario else None,
         "scenario_source": task.scenario_source,
+        "scenario_why": scenario_why(contract, task),
         "prompt": task.prompt,
         "n": task.n,
         "aspect_ratio": task.aspect_ratio,

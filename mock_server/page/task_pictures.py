@@ -30,7 +30,7 @@ def pictures(task: dict[str, Any]) -> dict[str, Any]:
     """Return what a task was made from and its results, each with a small picture or the reason why there is none."""
     has_expired = _has_expired(task)
     return {
-        "inputs": [_input(each, fails=task["failure"] is not None) for each in task["inputs"]],
+        "inputs": [_input(each, why_fails=_why_fails(task)) for each in task["inputs"]],
         "results": [
             {
                 **each,
@@ -47,14 +47,19 @@ def _has_expired(task: dict[str, Any]) -> bool:
     return any(result["expires_at"] <= now for result in task["results"])
 
 
-def _input(found: dict[str, Any], *, fails: bool) -> dict[str, Any]:
+def _why_fails(task: dict[str, Any]) -> str:
+    """Return what keeps a task from needing its pictures; empty if nothing does."""
+    return "its scenario makes" if task["scenario_why"] else "its pictures make" if task["failure"] else ""
+
+
+def _input(found: dict[str, Any], *, why_fails: str) -> dict[str, Any]:
     pixels = (found["width"] or 0) * (found["height"] or 0)
     why = ""
     if found["address"] is None and found["url"]:
         why = "given by its URL, and not fetched"
     elif found["address"] is None:
         why = "not kept: " + (
-            "a task that its pictures make fail needs none" if fails else "newer pictures took its room"
+            f"a task that {why_fails} fail needs none" if why_fails else "newer pictures took its room"
         )
     elif not found["media_type"]:
         why = "neither a PNG nor a JPEG, so it is not shown"

@@ -55,6 +55,13 @@ def test_a_task_that_failed_says_by_what_and_why(server: Running) -> None:
     assert as_json(server, "w1", "task", task_id) == Control.over_http(server.url, key="w1").task(task_id)
 
 
+def test_a_task_that_its_scenario_makes_fail_says_so_first(server: Running) -> None:
+    task_id = create(server, "w1", prompt="[[fail-pixels]]")
+    below = steer(server, "w1", "task", task_id).stdout
+    said = below.index("fails since its prompt asks for the scenario fail-pixels; your pictures are not at fault")
+    assert said < below.index("fails by ")
+
+
 def test_tasks_are_listed_newest_first_and_filtered(server: Running) -> None:
     first = create(server, "w0", prompt="[[fail-moderation]] two friends", external_task_id="order-1")
     second = create(server, "w0", prompt="a cat")

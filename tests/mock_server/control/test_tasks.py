@@ -136,6 +136,24 @@ def test_a_task_says_what_was_asked_and_what_came_of_it(api: Api) -> None:
 
 
 @pytest.mark.everywhere
+def test_a_task_that_a_scenario_makes_fail_says_which_and_where_from(api: Api) -> None:
+    server = Control.of(api.simulator)
+    bad = subjects(b64(png(299, 299)), b64(png()))
+
+    def why(**fields: Any) -> str:
+        create(api, **fields)
+        said: str = server.task("latest")["scenario_why"]
+        return said
+
+    assert why(prompt="[[path:submitted>failed]]").startswith("its prompt asks for the scenario path:submitted>failed; ")
+    assert why(prompt="[[path:submitted>processing]]") == why(prompt="[[slow:2]]", subject_image_list=bad) == why() == ""
+    server.scenario("fail-pixels")
+    assert why() == "the scenario fail-pixels was queued for it; your pictures are not at fault"
+    server.configure(scenario="fail:too dark")
+    assert why() == "the scenario fail:too dark is the default of the server; your pictures are not at fault"
+
+
+@pytest.mark.everywhere
 def test_a_list_does_not_look_at_the_bytes_of_pictures(api: Api) -> None:
     create(api, subject_image_list=subjects(b64(png()), b64(png())))
     create(api, subject_image_list=subjects(b64(png(299, 299)), b64(png())))

@@ -100,6 +100,23 @@ def test_the_rule_that_makes_it_fail_is_told_in_plain_words(api: Api, visitor: V
     assert looked.text.count("a task that its pictures make fail needs none") == 2
 
 
+@pytest.mark.parametrize(
+    ("scenario", "message"), [("fail-pixels", "Image pixel is invalid"), ("fail:too dark", "too dark")]
+)
+def test_a_task_that_its_scenario_makes_fail_says_so_first(
+    api: Api, visitor: Visitor, scenario: str, message: str
+) -> None:
+    task_id = create(api, prompt=f"[[{scenario}]]", subject_image_list=subjects(b64(png()), b64(png())))
+    Control.of(api.simulator).advance("5m")
+    looked = visitor.look(LATEST)
+    said = next(each for each in looked.all(class_="bad") if each.text.startswith("It failed"))
+    why = f"its prompt asks for the scenario {scenario}; your pictures are not at fault"
+    assert said.text.startswith(f"It failed since {why}. All scenarios It says: {message}")
+    assert visitor.look(said.all("a")[0].attrs["href"]).one("h1").text == "Scenarios"
+    assert "its pictures make" not in looked.text
+    assert why in visitor.look().one("tr", id=f"task-{task_id}").text
+
+
 def test_pictures_stand_beside_the_results_and_lead_to_their_full_size(api: Api, visitor: Visitor) -> None:
     task_id = create(api, n=2, subject_image_list=subjects(b64(png(400, 300)), "https://example.com/a.png"))
     Control.of(api.simulator).advance("5m")
