@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 MAX_REDIRECTS = 3
 BODY_S = 0.25
 """For how long the beginning of the answer's body is waited for, of which only a person will see anything."""
+HIDDEN = "?..."
+"""In place of the query of a URL."""
 USER_AGENT = "klingkit"
 """By which a control API knows a callback: it takes none, also not from another simulator."""
 
@@ -48,6 +50,12 @@ class NotAllowedError(_CausedError):
 
 class OutboundError(_CausedError):
     """The request was allowed and failed."""
+
+
+def without_secrets(url: str) -> str:
+    """Return `host_and_path` of a URL, with a sign that it goes on where it has a query, which may be a signature."""
+    parts = _parse(url)
+    return host_and_path(url) + HIDDEN * bool(parts and parts.query)
 
 
 def host_and_path(url: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..clocks import SERVER
-from ..outbound import host_and_path
+from ..outbound import host_and_path, without_secrets
 from ..task_bodies import query_data
 from ..tasks import at_step, snapshot
 from ..thumbnails import picture_facts
@@ -109,7 +109,7 @@ def _input_body(simulator: Simulator, task: Task, number: int, *, is_kept: bool,
         "place": list(picture.place),
         "role": picture.role,
         "kind": "url" if picture.url else "base64",
-        "url": picture.url,
+        "url": without_secrets(picture.url) if picture.url else None,
         "address": INPUT_PATH.format(task_id=task.task_id, number=number) if is_kept else None,
         "media_type": facts.media_type if facts else None,
         "bytes": facts.size if facts else None,

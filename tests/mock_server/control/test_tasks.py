@@ -108,7 +108,7 @@ def test_a_task_says_what_was_asked_and_what_came_of_it(api: Api) -> None:
         prompt="two friends [[slow:2]]",
         n=2,
         aspect_ratio="16:9",
-        subject_image_list=subjects(b64(png(400, 300)), "https://example.com/a.png"),
+        subject_image_list=subjects(b64(png(400, 300)), "https://user:word@example.com/a.png?sig=1"),
         scence_image=b64(png()),
     )
     server = Control.of(api.simulator)
@@ -120,7 +120,7 @@ def test_a_task_says_what_was_asked_and_what_came_of_it(api: Api) -> None:
     first, second, scene = task["inputs"]
     assert (first["role"], first["kind"], first["width"], first["height"]) == ("subject", "base64", 400, 300)
     assert (first["media_type"], first["bytes"]) == ("image/png", len(png(400, 300)))
-    assert (second["kind"], second["url"], second["address"]) == ("url", "https://example.com/a.png", None)
+    assert (second["kind"], second["url"], second["address"]) == ("url", "https://example.com/a.png?...", None)
     assert scene["role"] == "scene"
     assert task["results"] == []
 
@@ -145,8 +145,12 @@ def test_a_task_that_a_scenario_makes_fail_says_which_and_where_from(api: Api) -
         said: str = server.task("latest")["scenario_why"]
         return said
 
-    assert why(prompt="[[path:submitted>failed]]").startswith("its prompt asks for the scenario path:submitted>failed; ")
-    assert why(prompt="[[path:submitted>processing]]") == why(prompt="[[slow:2]]", subject_image_list=bad) == why() == ""
+    assert why(prompt="[[path:submitted>failed]]").startswith(
+        "its prompt asks for the scenario path:submitted>failed; "
+    )
+    assert (
+        why(prompt="[[path:submitted>processing]]") == why(prompt="[[slow:2]]", subject_image_list=bad) == why() == ""
+    )
     server.scenario("fail-pixels")
     assert why() == "the scenario fail-pixels was queued for it; your pictures are not at fault"
     server.configure(scenario="fail:too dark")

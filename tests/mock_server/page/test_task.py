@@ -153,11 +153,9 @@ def test_its_create_runs_again_as_curl_and_as_python(api: Api, url: str, tmp_pat
         api,
         prompt=HOSTILE,
         subject_image_list=subjects(*map(b64, pictures)),
-        style_image="https://example.com/a.png?x=$(touch hostile)",
+        style_image="https://example.com/$(touch hostile).png",
         external_task_id="order-1",
     )
-    for number, data in enumerate(pictures):
-        tmp_path.joinpath(f"input-{number}.png").write_bytes(data)
     first = api.simulator.store.tasks()[-1]
     code = {name: _code(url, name) for name in ("curl", "python")}
     environment = {**os.environ, "COMETAPI_KEY": "key"}
@@ -173,9 +171,34 @@ def test_its_create_runs_again_as_curl_and_as_python(api: Api, url: str, tmp_pat
     assert len(tasks) == 3
     for task in tasks[1:]:
         assert (task.prompt, task.n, task.aspect_ratio) == (first.prompt, first.n, first.aspect_ratio)
-        assert [(each.place, each.url) for each in task.pictures] == [(each.place, each.url) for each in first.pictures]
+        assert [each.place for each in task.pictures] == [each.place for each in first.pictures]
+        assert task.pictures[2].url == "https://example.com/$(touch%20hostile).png"
         assert [api.simulator.store.input(task.task_id, number) for number in (0, 1)] == pictures
     assert f" {url}{PATH} " in code["curl"]
+
+
+def test_what_is_not_there_any_more_is_said_to_be_put_in(api: Api, url: str, visitor: Visitor, tmp_path: Path) -> None:
+    """And the rest of a URL, which may be a signature, stands nowhere."""
+    create(
+        api,
+        prompt="picture( and file(",
+        subject_image_list=subjects(b64(png(299, 299)), "https://example.com/a.png?sig=SECRET"),
+    )
+    looked = visitor.look(LATEST)
+    assert "SECRET" not in looked.text
+    assert "https://example.com/a.png?..." in looked.text
+    assert "Not kept, put a picture there: input-0.png The query of a URL is not shown" in looked.text
+    assert "with the key in COMETAPI_KEY , or with the key any if that is not set" in looked.text
+    tmp_path.joinpath("input-0.png").write_bytes(png(400, 300))
+    environment = {name: value for name, value in os.environ.items() if name != "COMETAPI_KEY"}
+    for command in (["sh", "-c", _code(url, "curl")], [sys.executable, "-c", _code(url, "python")]):
+        subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, timeout=60, check=True)
+    first, *others = api.simulator.store.tasks()
+    assert len(others) == 2
+    for task in others:
+        assert task.account != first.account
+        assert (task.prompt, task.plan.why) == (first.prompt, "")
+        assert task.pictures[1].url == "https://example.com/a.png?PUT-THE-QUERY-OF-YOUR-URL-HERE"
 
 
 def _code(url: str, name: str) -> str:
