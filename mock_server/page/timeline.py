@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-LEFT, RIGHT = 96, 920
+from .formats import span
+
+LEFT, RIGHT = 96, 900
 """Of the axis, in units of the drawing, which is 960 wide."""
 STATUS_KINDS = {"succeed": "good", "failed": "bad", "processing": "busy"}
-MOST_POLLS = 200
-"""That are drawn and told one by one."""
+MOST_POLLS, LAST_POLLS = 200, 50
+"""That are drawn and told one by one; how many of these are the last, where there are more."""
 MOST_ATTEMPTS = 200
 LABEL = 62
 """Between two labels of the axis at least."""
@@ -68,16 +70,15 @@ class Axis:
         """Return where a moment is drawn; it is one of those that the axis was made of."""
         return round(self._places[bisect_left(self._moments, moment)], 1)
 
-    def labels(self, moments: list[int]) -> list[tuple[float, int]]:
-        """Return place and moment of as many labels as there is room for, the first and the last before others."""
+    def labels(self, moments: list[int]) -> list[tuple[float, str]]:
+        """Return place and text of as many labels as there is room for, no text twice, the first and the last before others."""
         wanted = sorted({*moments})
-        kept = [wanted[0]]
-        if self.x(wanted[-1]) - LEFT >= LABEL:
-            kept.append(wanted[-1])
-        for moment in wanted[1:-1]:
-            if all(abs(self.x(moment) - self.x(other)) >= LABEL for other in kept):
-                kept.append(moment)
-        return [(self.x(moment), moment) for moment in sorted(kept)]
+        kept: dict[str, float] = {}
+        for moment in (wanted[0], wanted[-1], *wanted[1:-1]):
+            x, text = self.x(moment), f"+{span(moment - wanted[0])}"
+            if text not in kept and all(abs(x - other) >= LABEL for other in kept.values()):
+                kept[text] = x
+        return sorted((x, text) for text, x in kept.items())
 
 
 def timeline(task: dict[str, Any]) -> dict[str, Any]:
@@ -86,7 +87,8 @@ def timeline(task: dict[str, Any]) -> dict[str, Any]:
     begun = told["planned"][0]["at"]
     now = begun + task["age_ms"]
     planned, happened = _planned(task, now), _statuses(told["happened"], now, ended=task["ended"])
-    polls = [Mark(poll["at"], "plain", f"query {poll['request']}") for poll in told["polls"][-MOST_POLLS:]]
+    end = happened[-1].at if task["ended"] else None
+    polls, folded = _polls(told["polls"], end)
     attempts = _attempts(told["callbacks"])[-MOST_ATTEMPTS:]
     life = [begun, *([] if task["ended"] else [now]), *_moments([*planned, *happened, *polls, *attempts])]
     moves = _moves(told["moves"], begun, max(life))
@@ -94,7 +96,7 @@ def timeline(task: dict[str, Any]) -> dict[str, Any]:
     lanes = [
         _lane("Planned", 8, planned, axis, "no times: " + _moved_by(task) if not planned else ""),
         _lane("Happened", 72, happened, axis),
-        _lane("Queries", 104, polls, axis, "" if polls else "none yet: nobody has asked for it"),
+        _lane("Queries", 104, polls, axis, "" if polls or folded else "none yet: nobody has asked for it"),
         _lane("Callbacks", 130, attempts, axis, "" if attempts else _no_callback(task)),
         _lane("Clock", 162, moves, axis, "" if moves else "nobody has moved it"),
     ]
@@ -104,8 +106,16 @@ def timeline(task: dict[str, Any]) -> dict[str, Any]:
         "begun": begun,
         "now_x": None if task["ended"] else axis.x(now),
         "rows": sorted(_rows(task), key=lambda row: row.at),
+        "folded": f"{folded} {'query' if folded == 1 else 'queries'} after the end" if folded else "",
         "polls_left_out": max(0, len(told["polls"]) - MOST_POLLS),
     }
+
+
+def _polls(polls: list[dict[str, Any]], end: int | None) -> tuple[list[Mark], int]:
+    """Return queries up to the first that shows the end, and how many came after it: these would make the life itself a dot."""
+    seen = sum(poll["at"] < end for poll in polls) + 1 if end is not None else len(polls)
+    drawn = [Mark(poll["at"], "plain", f"query {poll['request']}") for poll in polls[:seen][:MOST_POLLS]]
+    return drawn, max(0, len(polls) - seen)
 
 
 def _moments(marks: list[Mark]) -> list[int]:
@@ -194,7 +204,10 @@ def _lane(name: str, y: int, marks: list[Mark], axis: Axis, remark: str = "") ->
 def _rows(task: dict[str, Any]) -> list[Happened]:
     told = task["timeline"]
     rows = [Happened(step["at"], f"status {step['status']}") for step in told["happened"]]
-    rows += [Happened(poll["at"], "a query", poll["request"]) for poll in told["polls"][-MOST_POLLS:]]
+    polls = told["polls"]
+    if len(polls) > MOST_POLLS:
+        polls = polls[: MOST_POLLS - LAST_POLLS] + polls[-LAST_POLLS:]
+    rows += [Happened(poll["at"], "a query", poll["request"]) for poll in polls]
     for delivery in told["callbacks"]:
         for attempt in delivery["attempts"][-MOST_ATTEMPTS:]:
             rows.append(

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from klingkit.mock_server.page.timeline import LABEL, LEFT, MOST_POLLS, RIGHT, Axis, timeline
+from klingkit.mock_server.page.timeline import LABEL, LAST_POLLS, LEFT, MOST_POLLS, RIGHT, Axis, timeline
 
 MOMENTS = st.lists(st.integers(0, 2**42), min_size=1, max_size=30)
 
@@ -40,7 +40,8 @@ def test_what_is_later_stands_further_right_and_labels_have_room(moments: list[i
     assert places == sorted(places)
     assert all(LEFT <= place <= RIGHT for place in places)
     labels = axis.labels(moments)
-    assert labels[0] == (LEFT, min(moments))
+    assert labels[0] == (LEFT, "+0.0 s")
+    assert len({text for _, text in labels}) == len(labels)
     assert all(right - left >= LABEL for (left, _), (right, _) in pairwise(labels))
 
 
@@ -52,7 +53,7 @@ def test_a_move_of_the_clock_is_drawn_no_further_than_the_task_lived() -> None:
     shown = timeline(task(age_ms=90_000_000, ended=True, moves=moves))
     (bar,) = lanes(shown)["Clock"].bars
     assert bar["x"] + bar["width"] == RIGHT
-    assert shown["labels"][-1][1] == 9000
+    assert shown["labels"][-1] == (RIGHT, "+8.0 s")
 
 
 def test_a_plan_without_an_end_is_drawn_up_to_now() -> None:
@@ -66,6 +67,22 @@ def test_a_plan_without_an_end_is_drawn_up_to_now() -> None:
 def test_very_many_queries_are_bounded_and_said_to_be_more() -> None:
     polls = [{"at": 2000 + number, "request": number} for number in range(5000)]
     shown = timeline(task(age_ms=10_000, ended=True, polls=polls))
-    assert len(lanes(shown)["Queries"].ticks) == MOST_POLLS
+    assert [tick["text"] for tick in lanes(shown)["Queries"].ticks][::199] == ["query 0", "query 199"]
     assert shown["polls_left_out"] == 5000 - MOST_POLLS
-    assert [row.request for row in shown["rows"] if row.request][-1] == 4999
+    told = [row.request for row in shown["rows"] if row.request is not None]
+    assert told == [*range(MOST_POLLS - LAST_POLLS), *range(5000 - LAST_POLLS, 5000)]
+
+
+def test_queries_after_the_one_that_shows_the_end_are_one_mark() -> None:
+    polls = [{"at": 1000 + 3000 * number, "request": number} for number in range(230)]
+    shown = timeline(task(age_ms=700_000, ended=True, polls=polls))
+    queries = lanes(shown)["Queries"]
+    assert [tick["text"] for tick in queries.ticks] == ["query 0", "query 1", "query 2", "query 3"]
+    assert shown["folded"] == "226 queries after the end"
+    assert shown["labels"][-1] == (RIGHT, "+9.0 s")
+    assert timeline(task(age_ms=700_000, ended=True, polls=polls[:4]))["folded"] == ""
+    assert timeline(task(age_ms=5000, ended=False, polls=polls[:2]))["folded"] == ""
+
+
+def test_two_moments_that_read_alike_have_one_label() -> None:
+    assert Axis([0, 10, 20, 40]).labels([0, 10, 20, 40]) == [(LEFT, "+0.0 s")]
