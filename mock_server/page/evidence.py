@@ -34,7 +34,8 @@ def show(ask: Ask) -> dict[str, Any]:
         "filtered": bool(wanted),
         "kinds": _choices(ask, "kind"),
         "grades": _choices(ask, "grade"),
-        "questions": _asked(of_it, found["aspects"], wanted) if wanted else of_it,
+        "questions": sorted(_asked(of_it, found["aspects"], wanted) if wanted else of_it, key=_as_by_default),
+        "done": ask.outcome.fields.get("assumption_id", "") if ask.outcome else "",
         "of_all": len(of_it),
     }
 
@@ -60,10 +61,25 @@ def _choices(ask: Ask, name: str) -> list[str]:
 
 
 def _linked(aspect: dict[str, Any], questions: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return an aspect with its open questions as id and what is added in brackets."""
-    ids = {each["id"] for each in questions}
+    """Return an aspect with its open questions as id and what is added in brackets, and those that are answered otherwise here.
+
+    Its source speaks of the default answers alone.
+    """
+    known = {each["id"]: each for each in questions}
     named = [text.partition(" ") for text in aspect["assumptions"]]
-    return {**aspect, "open": [(name, rest, name in ids) for name, _, rest in named]}
+    otherwise = {name: each for name, each in known.items() if not _as_by_default(each)}
+    return {
+        **aspect,
+        "open": [(name, rest, name in known) for name, _, rest in named],
+        "answered": otherwise.get(aspect["name"]) if aspect["kind"] == "question" else None,
+        "otherwise": [otherwise[name] for name, _, _ in named if name in otherwise],
+    }
+
+
+def _as_by_default(question: dict[str, Any]) -> bool:
+    """Tell whether a question is answered by its default; those that are not come first."""
+    same: bool = question["taken"] == question["default"]
+    return same
 
 
 def _number(text: str) -> int:

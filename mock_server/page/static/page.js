@@ -69,7 +69,7 @@ document.addEventListener("click", async (event) => {
 
 // The answer to a form stands at the address of the screen that it was sent from, so that reloading does not send it again.
 const outcome = document.querySelector(".outcome");
-if (outcome) history.replaceState(null, "", outcome.dataset.address);
+if (outcome) history.replaceState(null, "", outcome.dataset.address + location.hash);
 
 readClock();
 setInterval(tick, 1000);

@@ -97,6 +97,26 @@ def test_a_question_is_answered_otherwise_and_back(visitor: Visitor) -> None:
     assert visitor.api.create(LONG_IN_BYTES).status_code == 200
 
 
+def test_an_answer_set_by_hand_is_not_that_of_a_source(visitor: Visitor) -> None:
+    visitor.do("set_assumption", EVIDENCE, assumption_id="two-subjects", alternative="one")
+    (row,) = [each for each in visitor.look(f"{EVIDENCE}?kind=question").rows() if each[0] == "question two-subjects"]
+
+    assert row[2:4] == ["set by hand", "answered here as one : No: 1 to 4."]
+    assert row[4].startswith("set by hand; the default, two , is documented by CometAPI")
+    _, shown = question(visitor.look(EVIDENCE), "two-subjects")
+    assert "answered here as one , set by hand; the default, two : limit documented" in shown.text
+    (limit, *_) = visitor.look(f"{EVIDENCE}?text=subject_image_list.minItems").rows()
+    assert "the default answer to two-subjects , two ; here it is answered one" in limit[4]
+
+
+def test_questions_come_first_and_those_that_are_answered_otherwise_before_the_others(visitor: Visitor) -> None:
+    visitor.do("set_assumption", EVIDENCE, assumption_id="prompt-length", alternative="bytes")
+    screen = visitor.look(EVIDENCE)
+
+    assert screen.all("section", class_="question")[0].attrs["id"] == "question-prompt-length"
+    assert [each.attrs["id"] for each in screen.all("h2")] == ["questions", "evidence"]
+
+
 def test_one_account_has_an_answer_of_its_own(visitor: Visitor) -> None:
     mine = account_name("key")
     view = f"{EVIDENCE}?account={mine}"
@@ -116,10 +136,13 @@ def test_an_answer_that_there_is_not_is_refused(visitor: Visitor) -> None:
 
 
 def test_in_a_browser(page: Page, url: str, api: Api, accessible: Callable[[Page], None]) -> None:
-    page.goto(f"{url}{EVIDENCE}?text=prompt.maxLength")
+    page.goto(url + EVIDENCE)
     accessible(page)
     page.get_by_role("radio", name="UTF-8 bytes").check()
-    page.locator("#question-prompt-length").get_by_role("button", name="Take this answer").click()
-    page.get_by_text("prompt-length is answered bytes").wait_for()
+    asked = page.locator("#question-prompt-length")
+    asked.get_by_role("button", name="Take this answer").click()
+    asked.get_by_text("Done: it is answered bytes").wait_for()
+    assert page.evaluate("scrollY") > 0
+    assert page.locator("#question-prompt-length h3").evaluate("each => each.getBoundingClientRect().top") < 200
     accessible(page)
     assert api.create(LONG_IN_BYTES).status_code == 400
