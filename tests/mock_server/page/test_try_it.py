@@ -97,6 +97,34 @@ def test_its_task_is_live_until_the_end(visitor: Visitor) -> None:
     assert visitor.send("GET", f"/_mock/pictures/{task['task_id']}/1.png").mimetype == "image/png"
 
 
+def test_a_clock_that_stands_still_is_said_to_hold_the_task_and_moved_there(visitor: Visitor) -> None:
+    Control.of(visitor.api.simulator).freeze()
+    made = submit(visitor, SQUARE, SQUARE)
+    address = made.one("section", class_="outcome").attrs["data-address"]
+    assert "goes on only when the clock does" in outcome(made)
+    note = made.one("section", class_="tried").one("div", class_="note")
+    assert [each.text for each in note.all("button")] == ["Resume", "Next event"]
+
+    for _ in range(2):
+        screen = visitor.do("advance_clock", address, to="next")
+
+    assert "moved to the next event" in outcome(screen)
+    shown = screen.one("section", class_="tried")
+    assert [each.text for each in shown.all("button")] == []
+    assert shown.all("img")
+
+
+def test_the_clock_of_its_account_is_resumed_and_no_other(visitor: Visitor) -> None:
+    control = Control.of(visitor.api.simulator, key="key")
+    control.advance("1s")
+    form = submit(visitor, SQUARE, SQUARE).one("section", class_="tried").all("form")[0]
+    fields = {each.attrs["name"]: each.attrs["value"] for each in form.all("input")}
+
+    assert fields["account"] == account_name("key")
+    assert "The clock goes on" in outcome(visitor.do("resume_clock", **fields))
+    assert not control.clock()["frozen"]
+
+
 def test_a_callback_is_made(make_api: Callable[..., Api]) -> None:
     receiver = Receiver()
     visitor = Visitor(make_api(send=receiver))
