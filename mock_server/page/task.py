@@ -11,6 +11,8 @@ from .timeline import timeline
 if TYPE_CHECKING:
     from .ask import Ask
 
+ADVICE, REQUESTS = 5, 200
+"""Kinds that are shown, and requests of a task, its create first, that they are looked for among."""
 LONG = 600
 """Characters of a prompt from which on it is folded."""
 SOURCES = {
@@ -36,6 +38,8 @@ def show(ask: Ask) -> dict[str, Any]:
         "begun": planned[0]["at"],
         "now": planned[0]["at"] + task["age_ms"],
         "long": LONG,
+        "scenario": (task["scenario"] or "").partition("@")[0].partition(":")[0],
+        "advice": _advice(ask, task["task_id"]),
         "source": SOURCES.get(task["scenario_source"], ""),
         "moved_by": MOVED_BY.get(task["progression"], ""),
         "cannot_move": _why_not(task) if at_its_last else "",
@@ -44,6 +48,17 @@ def show(ask: Ask) -> dict[str, Any]:
         "line": timeline(task),
         "again": again(task, ask.origin),
     }
+
+
+def _advice(ask: Ask, task_id: str) -> list[dict[str, Any]]:
+    """Return what the requests of a task could do otherwise, each kind once, by the first that shows it."""
+    own = {entry["number"] for entry in ask.call("list_journal", task_id=task_id, limit=REQUESTS)["entries"]}
+    kinds = {
+        advice["kind"]: advice
+        for advice in reversed(ask.call("get_advice"))
+        if advice["request"] in own or task_id in advice["text"].replace(",", "").split()
+    }
+    return [*kinds.values()][::-1][:ADVICE]
 
 
 def _why_not(task: dict[str, Any]) -> str:

@@ -15,11 +15,12 @@ DRAWN = 50_000_000
 def thumbnails(task: dict[str, Any]) -> dict[str, Any]:
     """Return the small pictures of a task in a list: what it was made from, and its first result."""
     inputs = [each for each in task["inputs"] if each["address"]]
-    urls = [each for each in task["inputs"] if each["url"]]
+    urls = len([each for each in task["inputs"] if each["url"]])
+    lost = len(task["inputs"]) - len([each for each in task["inputs"] if each["address"] or each["url"]])
+    beside = [f"{urls} picture{'s' * (urls > 1)} by URL"] * bool(urls) + [f"{lost} not kept"] * bool(lost)
     return {
         "input_pictures": [(f"{each['address']}?width={ROW}", each["role"]) for each in inputs[:MOST_INPUTS]],
-        "lost_inputs": len([each for each in task["inputs"] if not each["address"] and not each["url"]]),
-        "input_urls": len(urls),
+        "beside": ("and " if inputs and beside else "") + ", ".join(beside),
         "result_picture": ""
         if not task["results"] or _has_expired(task)
         else f"{task['results'][0]['address']}?width={ROW}",

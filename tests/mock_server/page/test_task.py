@@ -111,7 +111,7 @@ def test_a_task_that_its_scenario_makes_fail_says_so_first(
     looked = visitor.look(LATEST)
     said = next(each for each in looked.all(class_="bad") if each.text.startswith("It failed"))
     why = f"its prompt asks for the scenario {scenario}; your pictures are not at fault"
-    assert said.text.startswith(f"It failed since {why}. All scenarios It says: {message}")
+    assert said.text.startswith(f"It failed since {why}. What it does It says: {message}")
     assert visitor.look(said.all("a")[0].attrs["href"]).one("h1").text == "Scenarios"
     assert "its pictures make" not in looked.text
     assert why in visitor.look().one("tr", id=f"task-{task_id}").text
@@ -124,11 +124,25 @@ def test_pictures_stand_beside_the_results_and_lead_to_their_full_size(api: Api,
     assert [image.attrs["src"] for image in looked.all("img")] == [
         f"/_mock/tasks/{task_id}/{each}?width=480" for each in ("inputs/0", "results/0", "results/1")
     ]
-    assert looked.one("a", href=f"/_mock/tasks/{task_id}/results/1")
+    full = looked.one("a", href=f"/_mock/tasks/{task_id}/results/1")
+    assert (full.attrs["target"], full.attrs["rel"]) == ("_blank", "noopener")
     assert "400 \N{MULTIPLICATION SIGN} 300 px" in looked.text
     assert "given by its URL, and not fetched" in looked.text
     Control.of(api.simulator).advance("31d")
     assert visitor.look(LATEST).text.count("expired: the service keeps a result for a while only") == 2
+
+
+def test_what_its_requests_could_do_otherwise_stands_with_it(api: Api, visitor: Visitor) -> None:
+    create(api, promt="a bus")
+    task_id = create(api, prompt="[[fail-pixel]]")
+    Control.of(api.simulator).advance("5m")
+    api.query(task_id)
+    api.query(task_id)
+    advice = visitor.look(LATEST).one("section", aria_label="Advice")
+    kinds = [item.text.partition(":")[0] for item in advice.all("li")]
+    assert {"poll after end", "unknown scenario"} <= {*kinds} <= {"poll after end", "unknown scenario", "never fetched"}
+    (link, *_) = advice.all("a")
+    assert visitor.look(link.attrs["href"].partition("#")[0]).one("section", id=link.attrs["href"].partition("#")[2])
 
 
 def test_a_task_that_is_gone_is_said_in_its_place(visitor: Visitor) -> None:
@@ -187,7 +201,10 @@ def test_what_is_not_there_any_more_is_said_to_be_put_in(api: Api, url: str, vis
     looked = visitor.look(LATEST)
     assert "SECRET" not in looked.text
     assert "https://example.com/a.png?..." in looked.text
-    assert "Not kept, put a picture there: input-0.png The query of a URL is not shown" in looked.text
+    assert (
+        "What is not kept is read from input-0.png : put a picture there. The query of a URL is not shown"
+        in looked.text
+    )
     assert "with the key in COMETAPI_KEY , or with the key any if that is not set" in looked.text
     tmp_path.joinpath("input-0.png").write_bytes(png(400, 300))
     environment = {name: value for name, value in os.environ.items() if name != "COMETAPI_KEY"}

@@ -36,13 +36,17 @@ def test_the_newest_stands_first_with_what_is_known_of_it(api: Api, visitor: Vis
     assert shown(looked) == [new, old]
     first, second = looked.one("table", id="tasks").rows()
     assert (first[1], first[2], first[5]) == ("submitted", "0.0 s", "slow:2")
-    assert (second[1], second[2], second[4]) == ("succeed", "5 m 0 s", "a red bus order-1")
+    assert (second[0], second[1], second[2]) == (f"{old} order-1", "succeed", "5 m 0 s")
+    assert (second[3], second[4]) == ("2 pictures by URL →", "a red bus")
     pictures = [image.attrs["src"] for image in looked.all("img")]
     assert pictures == [
         f"/_mock/tasks/{new}/inputs/0?width=96",
         f"/_mock/tasks/{new}/inputs/1?width=96",
         f"/_mock/tasks/{old}/results/0?width=96",
     ]
+    for row in looked.one("tbody").all("tr"):
+        assert {link.attrs["href"] for link in row.all("a")[:-1]} == {f"/_mock/page/task/{row.attrs['id'][5:]}"}
+        assert row.all("a")[-1].attrs["href"].startswith("/_mock/page/accounts?account=acct-")
     for address in pictures:
         assert visitor.send("GET", address).mimetype == "image/jpeg"
 
