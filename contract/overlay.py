@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 SINGLE = re.compile(r"\$(?:\.[A-Za-z_][A-Za-z0-9_]*|\['[^'\\]*'\]|\[(?:0|[1-9][0-9]*)\])*")
 """A JSONPath that names one place and needs no escapes."""
 STEP = re.compile(r"\.([A-Za-z_][A-Za-z0-9_]*)|\['([^'\\]*)'\]|\[([0-9]+)\]")
-MODIFIERS = ("update", "copy", "remove")
 
 
 @dataclass(frozen=True, slots=True)

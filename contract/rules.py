@@ -140,10 +140,6 @@ class RequestRules:
                 if isinstance(value, str):
                     yield place_text(place), value
 
-    def picture_fields(self) -> list[tuple[Path, str]]:
-        """Return path and role of each picture that a request can have."""
-        return self._table.picture_roles
-
     def items_that_are_texts(self, body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         """Yield the place of each text that should be an object, with the name of the first field of that."""
         for path, known in self.known_fields.items():

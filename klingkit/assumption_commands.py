@@ -98,7 +98,7 @@ def probe(url: str, *, contract: Contract, out: Path | None, budget: Decimal, re
 
 
 def _save(asked: list[Asked], contract: Contract, url: str, out: Path) -> None:
-    from klingkit.contract.answers import save_answers
+    from klingkit.contract.assumption_answers import save_answers
 
     from .probing import answers_of
 

@@ -75,6 +75,8 @@ def controlled(simulator: ControlOptions, failed: type[OneLine] = CommandFailed)
     from klingkit.mock_server.control.asking import ControlError
     from klingkit.mock_server.control.client import Control
 
+    from .steerable import TOKEN, check_steered, with_remedy
+
     place(simulator.url, "--url")
     try:
         control = Control.over_http(
@@ -83,31 +85,10 @@ def controlled(simulator: ControlOptions, failed: type[OneLine] = CommandFailed)
         check_steered(control, simulator.url)
         yield control
     except ControlError as error:
-        raise (WrongUsage if error.http == 400 else failed)(_with_remedy(str(error), error.http)) from None
+        said = with_remedy(error)
+        said += ", or give --control-token" if said.endswith(TOKEN) else ""
+        raise (WrongUsage if error.http == 400 else failed)(said) from None
     except ConnectionError as error:
         if is_of_output(error):
             raise
         raise failed(f"{error}: start one with `klingkit serve`, or name another with --url") from None
-
-
-def check_steered(control: Control, url: str) -> None:
-    """Raise ConnectionError if what answers is no klingkit, ControlError if it has no control API."""
-    from klingkit.mock_server.control.asking import ControlError
-
-    paths = set()
-    try:
-        paths = {operation["path"] for operation in control.index()["operations"]}
-    except ControlError as error:
-        if error.http == 503:  # it has lost its database, and says so
-            raise
-    except (KeyError, TypeError):  # the answer of somebody else
-        pass
-    if "/_mock/health" not in paths:
-        raise ConnectionError(f"{url}: nothing there answers as klingkit does")
-    if "/_mock/clock" not in paths:
-        raise ControlError(f"{url}: that server has no control API: start it without --no-control", 404)
-
-
-def _with_remedy(message: str, http: int) -> str:
-    wants_token = http == 403 and "token" in message
-    return f"{message}; put it into KLINGKIT_CONTROL_TOKEN, or give --control-token" if wants_token else message

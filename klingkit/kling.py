@@ -159,7 +159,7 @@ class Kling:
             return None if assume is None else dict(assume)
         from pathlib import Path
 
-        from klingkit.contract.answers import load_answers
+        from klingkit.contract.assumption_answers import load_answers
 
         found = load_answers(Path(answers), self._served[0].name if len(self._served) == 1 else "all")
         return {**dict(found.assume), **(assume or {})}

@@ -18,6 +18,7 @@ from .kling import Json, Kling
 from .kling_kinds import key_of
 from .no_connection import hosts_of
 from .received_callbacks import Callback, ReceivedCallbacks
+from .steerable import TOKEN, check_steered, with_remedy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from klingkit.contract import Contract
 
     from .task_view import TaskView
-
-TOKEN = "KLINGKIT_CONTROL_TOKEN"  # noqa: S105 - the name of a variable
 
 
 class NoServerError(Exception):
@@ -37,20 +36,16 @@ def served_at(url: str) -> list[Contract]:
     """Return the contracts that a server serves. Raises NoServerError if it is none whose clock can be moved."""
     control = _control(url, None)
     try:
+        check_steered(control, url)
         served = [load_contract(name) for name in control.health()["contract"].split(" and ")]
-    except (ControlError, ConnectionError, KeyError, TypeError, AttributeError, ValueError):
-        served = []
-    problem = "" if served else "nothing there answers as klingkit does: start one with `klingkit serve`"
-    try:
-        if served:
-            control.clock()
+        control.clock()
     except ControlError as error:
-        problem = f"{error}; put it into {TOKEN}" if error.http == 403 and "token" in str(error) else str(error)
-    except ConnectionError:
-        problem = "that server has no control API, by which its clock is moved: start it without --no-control"
-    if problem:
-        raise NoServerError(f"{host_and_path(url)}: {problem}")
-    return served
+        problem = with_remedy(error)
+    except (ConnectionError, KeyError, TypeError, AttributeError, ValueError):
+        problem = "nothing there answers as klingkit does: start one with `klingkit serve`"
+    else:
+        return served
+    raise NoServerError(f"{host_and_path(url)}: {problem.removeprefix(f'{url}: ')}")
 
 
 def _control(url: str, key: str | None) -> Control:

@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from klingkit.contract import Choice, Contract, load_contract
-from klingkit.contract.answers import Answer, Answers
+from klingkit.contract.assumption_answers import Answer, Answers
 from klingkit.contract.cases.case import FAILS
 from klingkit.contract.cases.probes import Probe, probes
 from klingkit.contract.evidence import INFERRED, TEXT, UNKNOWN

@@ -144,8 +144,8 @@ def prepare(
 
 def check_usable(target: Target, contract: Contract, options: Options) -> None:
     """Ask a service once, for nothing. Raises WrongUsage if it does not speak this contract, or refuses the key."""
-    from klingkit.contract.verify.probing import UnusableTargetError, probe
     from klingkit.contract.verify.sending import Sender
+    from klingkit.contract.verify.usable_target import UnusableTargetError, probe
 
     try:
         probe(Sender(target, contract, options), contract, options)
@@ -155,8 +155,8 @@ def check_usable(target: Target, contract: Contract, options: Options) -> None:
 
 def run(target: Target, contract: Contract, options: Options, signals: Signals) -> Report:
     """Verify a target until a signal ends it, and show how that goes on; one line says why, if it cannot be done."""
-    from klingkit.contract.verify.probing import UnusableTargetError
     from klingkit.contract.verify.run import verify as verify_target
+    from klingkit.contract.verify.usable_target import UnusableTargetError
 
     try:
         with progress() as (on_result, on_wait), signals.ending_this():

@@ -395,7 +395,7 @@ def check_workers(number: int, state: str | None) -> None:
 
 def assumed(assume: tuple[str, ...], answers: str | None, served: str) -> tuple[tuple[str, str], ...]:
     """Return what is assumed by a file of answers, and by options, which win, if it can be used."""
-    from klingkit.contract.answers import load_answers
+    from klingkit.contract.assumption_answers import load_answers
     from klingkit.contract.choice import parse_assumptions
     from klingkit.mock_server.contracts import Contracts
 

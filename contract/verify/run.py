@@ -20,11 +20,11 @@ from .budget import BudgetError, make_plan
 from .closing import TOO_DEAR, close
 from .following import Follower
 from .listing import Lister
-from .probing import is_there, probe
 from .results import ANY_KEY, LEARNED, SKIPPED, Report, Result, takes_any_key
 from .selection import EXPLORED, EXTERNAL_ID, MAX_CREATES, explored_cases, select_cases, to_send, why_not
 from .sending import NoMoneyError, NotTestedError, Sender, UnavailableError
 from .stopping import AT_DEVIATION, BROKEN, INTERRUPTED, Stopping
+from .usable_target import is_there, probe
 from .workers import Workers
 
 if TYPE_CHECKING:

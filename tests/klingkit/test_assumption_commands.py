@@ -15,7 +15,7 @@ from werkzeug import Response
 
 from klingkit.cli import main
 from klingkit.contract import load_contract
-from klingkit.contract.answers import load_answers
+from klingkit.contract.assumption_answers import load_answers
 from klingkit.contract.targets.target import HttpTarget, NoAnswerError
 from klingkit.mock_server.control.client import Control
 from tests.conftest import PATH, serving

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from klingkit.kling_on_server import TOKEN, NoServerError, OnServer, served_at
+from klingkit.kling_on_server import NoServerError, OnServer, served_at
 from klingkit.mock_server.app import create_app
 from klingkit.mock_server.control.client import Control
 from klingkit.mock_server.serving.thread_server import ThreadServer
 from klingkit.mock_server.settings import Settings
 from klingkit.mock_server.simulator import Simulator
+from klingkit.steerable import TOKEN
 from tests.conftest import FEW_PLUGINS
 from tests.klingkit.test_pytest_plugin import make_files, run
 
@@ -181,6 +182,8 @@ def test_a_server_that_is_not_there_ends_the_run_in_one_line(
     "answer", ["{}", "[]", "<html>", json.dumps({"contract": "none"}), json.dumps({"contract": 1})]
 )
 def test_what_is_no_klingkit_is_said_to_be_none(httpserver: HTTPServer, answer: str) -> None:
+    paths = {"operations": [{"path": "/_mock/health"}, {"path": "/_mock/clock"}]}
+    httpserver.expect_request("/_mock/").respond_with_json(paths)
     httpserver.expect_request("/_mock/health").respond_with_data(answer)
     httpserver.expect_request("/_mock/clock").respond_with_data("{}")
 

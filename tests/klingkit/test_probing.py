@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from klingkit.contract import CONTRACTS, Choice, Contract, load_contract
-from klingkit.contract.answers import load_answers, save_answers
+from klingkit.contract.assumption_answers import load_answers, save_answers
 from klingkit.contract.cases.case import NEVER
 from klingkit.contract.cases.probes import probes
 from klingkit.contract.recordings.drift import compare

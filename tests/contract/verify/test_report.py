@@ -26,11 +26,11 @@ from klingkit.contract.targets.callback_receiver import receiving
 from klingkit.contract.targets.target import HttpTarget
 from klingkit.contract.verify import report as forms
 from klingkit.contract.verify.causes import causes
-from klingkit.contract.verify.probing import UnusableTargetError
 from klingkit.contract.verify.reproduce import curl, python
 from klingkit.contract.verify.results import MOST_VIEWS, Result
 from klingkit.contract.verify.run import verify
 from klingkit.contract.verify.told import commands
+from klingkit.contract.verify.usable_target import UnusableTargetError
 from tests.conftest import serving
 from tests.wrong_targets import PAID, Wrong, rewritten, right_target, run
 

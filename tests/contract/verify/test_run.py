@@ -25,9 +25,9 @@ from klingkit.contract.cases.catalogue import build_cases
 from klingkit.contract.targets.target import HttpTarget, NoAnswerError, Reply, Request, is_local
 from klingkit.contract.verify import report as forms
 from klingkit.contract.verify.budget import Budget, BudgetError, make_plan
-from klingkit.contract.verify.probing import UnusableTargetError
 from klingkit.contract.verify.run import verify
 from klingkit.contract.verify.selection import EXPLORED, MAX_CREATES, Options, select_cases, why_not
+from klingkit.contract.verify.usable_target import UnusableTargetError
 from klingkit.contract_commands import exit_code
 from klingkit.mock_server.clock import START
 from tests.wrong_targets import CONTRACT, FREE, PAID, PRICE, Wrong, rewritten, right_target, run

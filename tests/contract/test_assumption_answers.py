@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from klingkit.contract import load_contract
-from klingkit.contract.answers import Answer, Answers, BrokenAnswersError, load_answers, save_answers
+from klingkit.contract.assumption_answers import Answer, Answers, BrokenAnswersError, load_answers, save_answers
 
 if TYPE_CHECKING:
     from pathlib import Path
