@@ -522,3 +522,6 @@ def test_the_map_names_files_that_exist() -> None:
     assert names
     for name in names:
         assert any(file == name or file.endswith(f"/{name}") for file in there), name
+    paths = set(re.findall(r"`((?:\w[\w.-]*/)+[\w.-]*)`", text.partition("## Where do I change")[2]))
+    assert len(paths) >= 100
+    assert [path for path in paths if not (ROOT / path).exists()] == []
