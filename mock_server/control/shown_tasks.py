@@ -58,6 +58,7 @@ def task_bodies(
     return [
         {
             **_task_body(simulator, task, told.get(task.task_id, ()), now),
+            "results": _results(simulator, task, now, closely=closely),
             "inputs": [
                 _input_body(simulator, task, number, is_kept=(task.task_id, number) in kept, closely=closely)
                 for number in range(len(task.pictures))
@@ -93,7 +94,6 @@ def _task_body(simulator: Simulator, task: Task, deliveries: Sequence[Delivery],
         "callbacks_why": why_no_callback(simulator, task, deliveries),
         "cost": f"{task.cost:f}",
         "currency": contract.currency,
-        "results": _results(view, query_data(view, contract, task.base_url)["task_result"].get("images", [])),
         "failure": explanation(contract, task.plan.rule, task.plan.why) if task.plan.rule else None,
         "timeline": _timeline(simulator, view, deliveries, now.moves(task.account)),
     }
@@ -118,16 +118,23 @@ def _input_body(simulator: Simulator, task: Task, number: int, *, is_kept: bool,
     }
 
 
-def _results(view: Snapshot, images: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    address = RESULT_PATH.format(task_id=view.task.task_id, number="{number}")
+def _results(simulator: Simulator, task: Task, now: Now, *, closely: bool) -> list[dict[str, Any]]:
+    """Return the results; their size is null in a list, and until somebody has fetched or looked at one: none is drawn for this."""
+    view = snapshot(task, now.of(task.account))
+    images = query_data(view, simulator.contract_of(task), task.base_url)["task_result"].get("images", [])
+    drawn = [simulator.store.results.get((task.task_id, number)) if closely else None for number in range(len(images))]
+    facts = [picture_facts(data) if data is not None else None for data in drawn]
     return [
         {
             "number": number,
             "url": image.get("url"),
-            "address": address.format(number=number),
-            "expires_at": view.updated_at + view.task.plan.result_ms,
+            "address": RESULT_PATH.format(task_id=task.task_id, number=number),
+            "expires_at": view.updated_at + task.plan.result_ms,
+            "bytes": known.size if known else None,
+            "width": known.width if known else None,
+            "height": known.height if known else None,
         }
-        for number, image in enumerate(images)
+        for number, (image, known) in enumerate(zip(images, facts, strict=True))
     ]
 
 

@@ -133,6 +133,11 @@ def test_a_task_says_what_was_asked_and_what_came_of_it(api: Api) -> None:
     ]
     assert done["results"][0]["url"].endswith(f"{done['task_id']}/0.png")
     assert done["results"][0]["expires_at"] > done["updated_at"]
+    assert done["results"][0]["bytes"] is None
+    data = server.result_picture(done["task_id"], 0)
+    first, second = server.task("latest")["results"]
+    assert (first["bytes"], first["width"] * 9 // 16) == (len(data), first["height"])
+    assert second["bytes"] is None
 
 
 @pytest.mark.everywhere

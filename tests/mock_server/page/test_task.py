@@ -124,6 +124,12 @@ def test_pictures_stand_beside_the_results_and_lead_to_their_full_size(api: Api,
     assert [image.attrs["src"] for image in looked.all("img")] == [
         f"/_mock/tasks/{task_id}/{each}?width=480" for each in ("inputs/0", "results/0", "results/1")
     ]
+    results = looked.one("section", aria_labelledby="h-results")
+    assert "bytes" not in results.text
+    visitor.send("GET", f"/_mock/tasks/{task_id}/results/1?width=480")
+    assert (
+        visitor.look(LATEST).one("section", aria_labelledby="h-results").text.count(" bytes, image/png; expires") == 1
+    )
     full = looked.one("a", href=f"/_mock/tasks/{task_id}/results/1")
     assert (full.attrs["target"], full.attrs["rel"]) == ("_blank", "noopener")
     assert "400 \N{MULTIPLICATION SIGN} 300 px" in looked.text
