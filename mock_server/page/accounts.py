@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from klingkit.contract.choice import WITH_PLAIN
 
+from ..control.asking import account_named
+
 if TYPE_CHECKING:
     from .ask import Ask
 
@@ -34,10 +36,12 @@ WORDS = {
 
 
 def show(ask: Ask) -> dict[str, Any]:
-    """Return the settings of the account whose view it is, else those of the server with a page of the accounts."""
+    """Return the settings of the account that is named, or whose view it is; else those of the server with a page of the accounts."""
+    name = account_named(ask.rest) if ask.rest else ask.account
     schemas = ask.call("get_openapi")["components"]["schemas"]
-    settings = ask.call("get_account")
+    settings = ask.operations("get_account", name, {})
     return {
+        "name": name,
         "settings": settings,
         "limits": LIMITS,
         "wanted": ask.outcome.fields if ask.outcome and ask.outcome.error else {},
@@ -48,7 +52,7 @@ def show(ask: Ask) -> dict[str, Any]:
             "contract": _choices(schemas["ContractName"]),
         },
         "makes_plain": any(name in WITH_PLAIN for name in _served(ask)),
-        **({"accounts": [], "next": None} if ask.account else _page(ask)),
+        **({"accounts": [], "next": None} if name else _page(ask)),
     }
 
 

@@ -55,6 +55,27 @@ def test_one_account_says_what_is_its_own(visitor: Visitor) -> None:
     assert shown["Clock"] == "follows the server's"
 
 
+def test_the_name_of_an_account_leads_to_its_page_from_everywhere(visitor: Visitor) -> None:
+    task_id = data_of(visitor.api.create())["task_id"]
+    page = f"{ACCOUNTS}/{MINE}"
+    for address in ("/_mock/", f"/_mock/page/task/{task_id}", "/_mock/page/journal", ACCOUNTS):
+        assert page in [each.attrs["href"] for each in visitor.look(address).all("a") if each.text == MINE], address
+
+    screen = visitor.look(page)
+    assert screen.one("h1").text == f"Account {MINE}"
+    assert "whole server" in screen.one("dl", id="status").text  # the view is another thing
+    form = next(each for each in screen.all("form") if each.text == "Show only this account")
+    assert (form.attrs["action"], form.one("input", name="account").attrs["value"]) == ("/_mock/", MINE)
+    assert "Show the whole server" in [each.text for each in visitor.look(f"{page}?account={MINE}").all("button")]
+    assert "no name of an account" in visitor.look(f"{ACCOUNTS}/me", 400).text
+
+
+def test_the_forms_of_a_page_of_one_account_change_that_one(visitor: Visitor) -> None:
+    for address in (f"{ACCOUNTS}/{MINE}", f"{ACCOUNTS}/{MINE}?account={account_name('other')}"):
+        forms = [each for each in visitor.look(address).all("form") if each.attrs["method"] == "post"]
+        assert [each.one("input", name="account").attrs["value"] for each in forms] == [MINE, MINE]
+
+
 def test_what_is_filled_in_changes_and_the_rest_stays(visitor: Visitor) -> None:
     control = Control.of(visitor.api.simulator, key="key")
     control.configure(quota="7", concurrency=2)

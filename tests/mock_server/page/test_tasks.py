@@ -46,7 +46,7 @@ def test_the_newest_stands_first_with_what_is_known_of_it(api: Api, visitor: Vis
     ]
     for row in looked.one("tbody").all("tr"):
         assert {link.attrs["href"] for link in row.all("a")[:-1]} == {f"/_mock/page/task/{row.attrs['id'][5:]}"}
-        assert row.all("a")[-1].attrs["href"].startswith("/_mock/page/accounts?account=acct-")
+        assert row.all("a")[-1].attrs["href"].startswith("/_mock/page/accounts/acct-")
     for address in pictures:
         assert visitor.send("GET", address).mimetype == "image/jpeg"
 

@@ -121,7 +121,8 @@ def test_the_clock_of_its_account_is_resumed_and_no_other(visitor: Visitor) -> N
     fields = {each.attrs["name"]: each.attrs["value"] for each in form.all("input")}
 
     assert fields["account"] == account_name("key")
-    assert "The clock goes on" in outcome(visitor.do("resume_clock", **fields))
+    screen = visitor.do("resume_clock", fields["back"], account=fields["account"])
+    assert "The clock goes on" in outcome(screen)
     assert not control.clock()["frozen"]
 
 
