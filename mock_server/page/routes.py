@@ -37,6 +37,8 @@ LARGEST_FORM = 64 * 1024
 """Bytes."""
 LARGEST_UPLOAD = 64 * 1024 * 1024
 """Of Try it: six pictures of the largest size that the service takes."""
+LARGEST_TEXTS = 1024 * 1024
+"""Of Try it: what is no file; all of it stands on the page that answers."""
 FOR_EVER = "public, max-age=31536000, immutable"
 
 
@@ -111,11 +113,12 @@ def _outcome(operations: Operations, operation_id: str, fields: dict[str, str]) 
 def _tried(operations: Operations) -> tuple[str, int]:
     """Send the request of the API that is filled in; return the screen with what it was answered."""
     most = min(current_app.config["MAX_CONTENT_LENGTH"], LARGEST_UPLOAD)
-    request.max_content_length = request.max_form_memory_size = most
+    request.max_content_length, request.max_form_memory_size = most, min(most, LARGEST_TEXTS)
     try:
         fields, uploads = dict(request.form.items()), {name: _files(name) for name in FILES}
     except RequestEntityTooLarge:
-        error = f"The form is larger than {most:,} bytes, so nothing was sent. A client of your own can send more."
+        texts, most_fields = request.max_form_memory_size, request.max_form_parts
+        error = f"A form has at most {most:,} bytes, of texts {texts:,}, and {most_fields:,} fields: nothing was sent. A client of your own can send more."
         return screen(_ask(operations, FORM, dict(request.args.items()), Outcome(FORM, {}, error=error)))[0], 413
     if "samples" in fields and not uploads["subjects"]:
         uploads["subjects"] = [static_files()[name][0] for name in SAMPLES]

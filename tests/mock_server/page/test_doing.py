@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from klingkit.mock_server.control.client import Control
+from klingkit.mock_server.page.ask import address
 from klingkit.mock_server.page.doing import call_of
+from klingkit.mock_server.page.screens import SCREENS
 from tests.conftest import data_of
 from tests.mock_server.page.html import parsed
 
@@ -53,6 +55,16 @@ def test_what_came_of_it_stands_on_the_screen_of_the_form(visitor: Visitor) -> N
     assert screen.one(class_="outcome").attrs["data-address"] == back
     assert "Done." in screen.one(class_="outcome").one(role="status").text
     assert screen.one(id="status").one("a").text == "show the whole server"
+
+
+@pytest.mark.parametrize("name", SCREENS)
+def test_any_form_can_lead_to_any_screen(visitor: Visitor, name: str) -> None:
+    visitor.api.create()
+    visitor.do("freeze_clock", back=address(name, "", {}))
+    screen = visitor.do("resume_clock", back=address(name, "", {}))
+
+    assert "stands still" not in screen.one(class_="outcome").text
+    assert screen.one(class_="outcome").one(role="status")
 
 
 def test_a_form_acts_on_the_account_that_it_names(visitor: Visitor) -> None:

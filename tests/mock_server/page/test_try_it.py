@@ -232,11 +232,18 @@ def test_each_contract_is_spoken_in_its_own_words(make_api: Callable[..., Api]) 
 def test_what_is_too_large_is_refused_in_one_line(make_api: Callable[..., Api]) -> None:
     visitor = Visitor(make_api(max_body=1_000_000))
     screen = submit(visitor, bytes(2_000_000), http=413)
-    assert "larger than 1,000,000 bytes, so nothing was sent" in screen.one(role="alert").text
+    assert "at most 1,000,000 bytes" in screen.one(role="alert").text
     assert "prompt.maxLength" in outcome(submit(visitor, SQUARE, SQUARE, prompt="x" * 600_000))
     grown = submit(visitor, bytes(400_000), bytes(400_000))  # fits as a form, and not as Base64
 
     assert "HTTP 413: no task was made" in outcome(grown)
+
+
+def test_texts_that_would_make_the_page_too_large_are_refused(visitor: Visitor) -> None:
+    screen = submit(visitor, SQUARE, SQUARE, http=413, prompt="x" * 2_000_000)
+
+    assert "of texts 1,048,576" in screen.one(role="alert").text
+    assert Control.of(visitor.api.simulator).journal() == []
 
 
 def test_a_task_that_is_gone_is_said_in_its_place(visitor: Visitor) -> None:
