@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 LONGEST = 4000
 """Bytes of a line: so many a pipe takes whole, or says that it does not (POSIX: 4096)."""
+LONGEST_TRACE = 3000
+"""Characters of a trace below a line; its end says more than its begin."""
 TOGETHER_S = 0.05
 """For so long lines about what went well wait for others, to be written with them: to write each alone takes a tenth of a query."""
 MOST_WAITING = 10_000
@@ -102,7 +104,7 @@ class LogHandler(logging.Handler):
         second = int(record.created)
         if second != self._second:  # formatted once a second: it costs more than all the rest
             self._second, self._time = second, time.strftime("%H:%M:%S", time.localtime(second))
-        trace = f"\n{record.exc_text}" if record.exc_text else ""
+        trace = f"\n{record.exc_text[-LONGEST_TRACE:]}" if record.exc_text else ""
         return f"{self._time} {record.getMessage()}"[: LONGEST - 200 - len(trace)] + trace + "\n"
 
 

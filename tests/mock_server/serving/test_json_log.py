@@ -115,3 +115,19 @@ def test_what_libraries_and_threads_say_is_json_too() -> None:
     assert (other["level"], other["message"]) == ("warning", "two\\nlines \\x1b[31m")
     assert (bug["level"], bug["message"]) == ("error", "a bug in klingkit: please report it")
     assert bug["traceback"].endswith("ZeroDivisionError: division by zero")
+
+
+def test_of_a_long_trace_the_end_is_shown_in_a_text_too() -> None:
+    code = (
+        "import logging; from klingkit.mock_server.serving.log_handler import log_to_stderr\n"
+        "log_to_stderr('text')\n"
+        "try: raise ValueError('\\n'.join(f'line {number} of it' for number in range(1000)))\n"
+        "except ValueError: logging.getLogger('klingkit').exception('a bug')\n"
+        "logging.getLogger('klingkit').warning('what came after it')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+
+    first, *_, last, after = done.stderr.splitlines()
+    assert first.endswith(" a bug")
+    assert last == "line 999 of it"
+    assert after.endswith("what came after it")
