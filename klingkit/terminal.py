@@ -75,7 +75,8 @@ def _print(what: Any, **how: Any) -> None:
     with plain.capture() as captured:
         plain.print(what, **how)
     click.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
-    sys.stdout.flush()  # who follows through a pipe waits for it
+    if sys.stdout:  # none where it was closed before the start
+        sys.stdout.flush()  # who follows through a pipe waits for it
 
 
 def moment(ms: int | None, none: str = "") -> str:

@@ -18,9 +18,13 @@ from .operations import Operations
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from urllib3 import BaseHTTPResponse
+
     from ..simulator import Simulator
 
 Json = dict[str, Any]
+LARGEST = 256 * 1024 * 1024
+"""Bytes of an answer that are read; what sends more is no simulator."""
 
 
 class Control:
@@ -257,13 +261,21 @@ def _send(url: str, headers: dict[str, str], operation_id: str, arguments: Json,
     data = None if body is None else json.dumps(body).encode()
     try:
         response = urllib3.request(
-            method, address, headers=headers, body=data, timeout=90, retries=False, redirect=False
+            method,
+            address,
+            headers=headers,
+            body=data,
+            timeout=90,
+            retries=False,
+            redirect=False,
+            preload_content=False,
         )
+        content = _whole(response)
         if response.status == HTTPStatus.OK and (found := response.headers.get("Content-Type", "")).startswith(
             "image/"
         ):
-            return Blob(response.data, found)
-        answer = json.loads(response.data)
+            return Blob(content, found)
+        answer = json.loads(content)
     except (urllib3.exceptions.HTTPError, ValueError, RecursionError):
         raise ConnectionError(f"{url}: nothing there answers as klingkit does") from None
     if response.status != 200:
@@ -272,3 +284,12 @@ def _send(url: str, headers: dict[str, str], operation_id: str, arguments: Json,
     if isinstance(answer, list) and NEXT_HEADER in operation["responses"]["200"].get("headers", {}):
         return Listed(answer, response.headers.get(NEXT_HEADER, ""))
     return answer
+
+
+def _whole(response: BaseHTTPResponse) -> bytes:
+    """Return the body of an answer. Raises ValueError if it is too long, HTTPError of urllib3 if it breaks off."""
+    content = response.read(LARGEST)
+    if response.read(1):  # which tells too if less came than was announced
+        response.close()
+        raise ValueError("it is too long")
+    return content

@@ -188,6 +188,13 @@ def test_a_text_that_the_encoding_has_no_letters_for_ends_no_command() -> None:
             assert "Traceback" not in done.stderr
 
 
+def test_a_command_whose_output_was_closed_from_the_start_ends_as_it_would(server: Running) -> None:
+    command = [sys.executable, "-m", "klingkit", "clock", "--url", server.url]
+    done = subprocess.run(["sh", "-c", '"$@" >&-', "sh", *command], capture_output=True, check=False, text=True)
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_callback_is_printed_in_one_line_whatever_it_says(capsys: pytest.CaptureFixture[str]) -> None:
     headers = Message()
     with Listener(0, None, 0) as listener:

@@ -8,6 +8,7 @@ import socket
 import threading
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
+from wsgiref import simple_server
 
 import pytest
 from hypothesis import given
@@ -27,7 +28,7 @@ from tests.conftest import PATH, Api, Clock, Running, b64, body, data_of, png, s
 from tests.mock_server.test_callbacks import HOOK, Receiver
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from openapi_core import OpenAPI
     from werkzeug.test import TestResponse
@@ -454,6 +455,23 @@ def test_odd_keys_and_values_over_http(server: Running) -> None:
 def test_nobody_there_is_one_clear_error() -> None:
     with pytest.raises(ConnectionError, match="nothing there answers as klingkit does"):
         Control.over_http("http://127.0.0.1:1").health()
+
+
+def test_an_answer_without_an_end_is_read_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("klingkit.mock_server.control.client.LARGEST", 1000)
+    sent = []
+
+    def endless(_: object, start_response: Callable[..., object]) -> Iterator[bytes]:
+        start_response("200 OK", [("Content-Type", "application/json")])
+        for _ in range(1000):
+            sent.append(1)
+            yield b"1" * 100_000
+
+    with simple_server.make_server("127.0.0.1", 0, endless) as server:
+        threading.Thread(target=server.handle_request).start()
+        with pytest.raises(ConnectionError, match="nothing there answers as klingkit does"):
+            Control.over_http(f"http://127.0.0.1:{server.server_port}").health()
+    assert len(sent) < 1000
 
 
 def test_a_server_that_stops_ends_what_waits() -> None:
