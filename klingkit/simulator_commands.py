@@ -118,6 +118,15 @@ def not_empty(_: click.Context, __: click.Parameter, value: str | None) -> str |
     return value
 
 
+def one_word(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    """Refuse a token that no header can carry."""
+    from klingkit.mock_server.auth import is_key
+
+    if not_empty(context, option, value) is not None and not is_key(value or ""):
+        raise click.BadParameter("a token is one word of ASCII characters, so that a header can carry it")
+    return value
+
+
 def serve_option(name: str, *names: str, **settings: Any) -> Callable[[Any], Any]:
     """Return an option that is also an environment variable: KLINGKIT_ and its name."""
     variable = "KLINGKIT_" + name.removeprefix("--").replace("-", "_").upper()
@@ -276,7 +285,7 @@ def serve_option(name: str, *names: str, **settings: Any) -> Callable[[Any], Any
 @secret_option(
     "--control-token",
     variable="KLINGKIT_CONTROL_TOKEN",
-    callback=not_empty,
+    callback=one_word,
     help_text="The control API asks for it in the header Klingkit-Token, the page once.",
 )
 @serve_option(

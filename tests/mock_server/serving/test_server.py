@@ -156,6 +156,8 @@ def test_a_port_that_another_program_has_is_told_within_a_second() -> None:
         (["--key", "two words"], "one word"),
         (["--allow-callback", "http://x/"], "not a host"),
         (["--control-token", ""], "it is empty"),
+        (["--control-token", "tökén"], "a token is one word of ASCII characters"),
+        (["--control-token", "two words"], "a token is one word of ASCII characters"),
         (["--scenario", "error-13"], "error-1304"),
         (["--progression", "poll"], "polls"),
         (["--balance", "much"], "0.50"),
