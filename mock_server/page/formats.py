@@ -7,6 +7,13 @@ from typing import Any
 
 UNITS = (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000))
 
+STATUS_KINDS = {"succeed": "good", "failed": "bad", "processing": "busy"}
+
+
+def status_kind(status: str) -> str:
+    """Return the kind of badge and mark that a status of a task has."""
+    return STATUS_KINDS.get(status, "plain")
+
 
 def clock_time(moment: int) -> str:
     """Return a time as `HH:MM:SS.mmm` in UTC."""

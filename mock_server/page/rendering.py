@@ -96,7 +96,12 @@ def environment() -> Environment:
         auto_reload=False,
     )
     made.filters |= {"clock_time": formats.clock_time, "iso": iso, "day": formats.day}
-    made.filters |= {"span": formats.span, "clipped": formats.clipped, "printable": printable}
+    made.filters |= {
+        "span": formats.span,
+        "clipped": formats.clipped,
+        "status_kind": formats.status_kind,
+        "printable": printable,
+    }
     made.globals |= {"static": static, "HOME": HOME, "PAGES": PAGES}
     made.globals["m"] = made.get_template("macros.html").module
     return made

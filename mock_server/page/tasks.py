@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .again import FIRST_PROMPT, as_curl
+from .create_operation import create_operation
 from .task_pictures import thumbnails
 
 if TYPE_CHECKING:
@@ -55,7 +56,6 @@ def _accounts(ask: Ask) -> list[str]:
 
 def _first_create(ask: Ask) -> str:
     """Return a command line that makes a task, for somebody who has none."""
-    document = ask.call("get_api")
-    path = next(path for path, item in document["paths"].items() if "operationId" in item.get("post", {}))
+    path, _ = create_operation(ask.call("get_api"))
     pictures = [{"subject_image": f"https://example.com/{name}.png"} for name in ("one", "two")]
     return as_curl(ask.origin + path, {"prompt": FIRST_PROMPT, "subject_image_list": pictures}, "COMETAPI_KEY")

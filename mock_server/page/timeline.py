@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from .formats import span
+from .formats import span, status_kind
 
 LEFT, RIGHT = 96, 900
 """Of the axis, in units of the drawing, which is 960 wide."""
-STATUS_KINDS = {"succeed": "good", "failed": "bad", "processing": "busy"}
 MOST_POLLS, LAST_POLLS = 200, 50
 """That are drawn and told one by one; how many of these are the last, where there are more."""
 MOST_ATTEMPTS = 200
@@ -127,22 +126,21 @@ def _planned(task: dict[str, Any], now: int) -> list[Mark]:
     steps = task["timeline"]["planned"]
     if task["progression"] != "time" or any(step["at"] is None for step in steps):
         return []
-    ends = STATUS_KINDS.get(steps[-1]["status"]) in {"good", "bad"}
+    ends = status_kind(steps[-1]["status"]) in {"good", "bad"}
     return _statuses(steps, max(now, steps[-1]["at"]), ended=ends)
 
 
 def _statuses(steps: list[dict[str, Any]], now: int, *, ended: bool) -> list[Mark]:
     """Return statuses as bars, each to the next one; the last as a point if it is an end."""
     bars = [
-        Mark(step["at"], STATUS_KINDS.get(step["status"], "plain"), step["status"], later["at"])
-        for step, later in pairwise(steps)
+        Mark(step["at"], status_kind(step["status"]), step["status"], later["at"]) for step, later in pairwise(steps)
     ]
     last = steps[-1]
     return [
         *bars,
         Mark(
             last["at"],
-            STATUS_KINDS.get(last["status"], "plain"),
+            status_kind(last["status"]),
             last["status"],
             None if ended else max(now, last["at"]),
         ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..control.asking import ControlError
+from .create_operation import create_operation
 from .trying import FORM, KEY
 
 if TYPE_CHECKING:
@@ -35,9 +36,8 @@ def show(ask: Ask) -> dict[str, Any]:
 
 
 def _ratios(ask: Ask, contract: str) -> list[str]:
-    schemas = ask.operations("get_api", None, {"contract": contract})["components"]["schemas"]
-    found = schemas["CreateRequest"]["properties"]["aspect_ratio"]["enum"]
-    return [each for each in found if each]
+    _, schema = create_operation(ask.operations("get_api", None, {"contract": contract}))
+    return [each for each in schema["properties"]["aspect_ratio"]["enum"] if each]
 
 
 def _task(ask: Ask) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from ..auth import fits_header
 from ..control.asking import ControlError
 from ..request_state import HttpAnswer
 from .ask import Outcome
+from .create_operation import create_operation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -81,7 +82,7 @@ def tried(call: Call, fields: Mapping[str, str], uploads: Uploads, send: Callabl
 
 def request_of(document: Mapping[str, Any], fields: Mapping[str, str], uploads: Uploads) -> Wanted:
     """Return the create that is filled in, as a contract has it. Raises ControlError for what no header can carry."""
-    path, schema = _create(document)
+    path, schema = create_operation(document)
     names = {each["x-role"]: name for name, each in schema["properties"].items() if "x-role" in each}
     body: dict[str, Any] = {name: fields[name] for name in TEXTS if fields.get(name)}
     if body.get("n", "").isdecimal():
@@ -109,16 +110,6 @@ def sent(app: WSGIApplication, seen: Mapping[str, Any], wanted: Wanted) -> HttpA
 
     body = b"".join(app(environ, start_response))
     return HttpAnswer(body, *begun)
-
-
-def _create(document: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
-    """Return the path at which tasks are made, and what a request for one holds."""
-    for path, item in document["paths"].items():
-        for operation in item.values():
-            if isinstance(operation, dict) and operation.get("operationId") == "create_task":
-                reference = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"]
-                return path, document["components"]["schemas"][reference.rpartition("/")[2]]
-    raise ControlError("this contract makes no tasks")
 
 
 def _headers(fields: Mapping[str, str]) -> dict[str, str]:
