@@ -47,7 +47,9 @@ def outcome(screen: Node) -> str:
 
 def test_two_sample_portraits_with_one_button(visitor: Visitor) -> None:
     form = visitor.look(TRY_IT).one("form", class_="samples")
-    fields = {each.attrs["name"]: each.attrs["value"] for each in (*form.all("input"), form.one("button"))}
+    fields: dict[str, Any] = {
+        each.attrs["name"]: each.attrs["value"] for each in (*form.all("input"), form.one("button"))
+    }
     answer = visitor.send("POST", form.attrs["action"], data=fields, content_type="multipart/form-data")
     (task,) = Control.of(visitor.api.simulator, key=KEY).tasks()
 
@@ -118,7 +120,7 @@ def test_the_clock_of_its_account_is_resumed_and_no_other(visitor: Visitor) -> N
     control = Control.of(visitor.api.simulator, key="key")
     control.advance("1s")
     form = submit(visitor, SQUARE, SQUARE).one("section", class_="tried").all("form")[0]
-    fields = {each.attrs["name"]: each.attrs["value"] for each in form.all("input")}
+    fields: dict[str, Any] = {each.attrs["name"]: each.attrs["value"] for each in form.all("input")}
 
     assert fields["account"] == account_name("key")
     screen = visitor.do("resume_clock", fields["back"], account=fields["account"])
