@@ -15,6 +15,8 @@ LONGEST_TEXT = 150
 REDIRECTS = (301, 302, 303, 307, 308)
 WITH_BODY = (200, 201, 202, *range(400, 600))
 """Statuses under which a page can come."""
+MOST_NAMES = 12
+"""Names in a message; of a longer table the nearest."""
 
 
 def whole_number(argument: str, default: int, valid: Sequence[int]) -> int:
@@ -45,8 +47,16 @@ class UnknownNameError(ValueError):
 
 
 def check_known(what: str, name: str, valid: Collection[str]) -> None:
-    """Raise UnknownNameError, which names the valid ones and the nearest, if a name is none of them."""
+    """Raise UnknownNameError, which names the valid ones, of many those that are like it, if a name is none of them."""
     if name not in valid:
         close = nearest_names(name[:60], valid, most=1, alike=0.6)
         hint = f"did you mean {close[0]}? The" if close else "the"
-        raise UnknownNameError(f"unknown {what} {name[:60]!r}; {hint} valid ones: {', '.join(valid)}")
+        raise UnknownNameError(f"unknown {what} {name[:60]!r}; {hint} {_some(name[:60], valid)}")
+
+
+def _some(name: str, valid: Collection[str]) -> str:
+    """Name the valid ones; of many those that are most like a name, and how many more there are."""
+    if len(valid) <= MOST_NAMES:
+        return f"valid ones: {', '.join(valid)}"
+    like = nearest_names(name, valid, most=5, alike=0)
+    return f"nearest of {len(valid)}: {', '.join(like)}"

@@ -16,7 +16,13 @@ def show(ask: Ask) -> dict[str, Any]:
     found = ask.call("list_scenarios")
     words = ask.query.get("text", "").lower().split()
     wanted = ask.outcome.fields if ask.outcome and ask.outcome.error else {}
-    chosen = {"scenario": ask.query.get("queue", ""), "times": "1", "operation": "create_task", "account": "", **wanted}
+    chosen = {
+        "scenario": ask.query.get("queue", ""),
+        "times": "1",
+        "operation": "create_task",
+        "account": ask.account or "",
+        **wanted,
+    }
     return {
         "table": found["scenarios"],
         "rows": [row for row in found["scenarios"] if _has(row, words)],
@@ -25,8 +31,16 @@ def show(ask: Ask) -> dict[str, Any]:
         "more": len(found["queued"][SHOWN:]),
         "chosen": chosen,
         "settings": ask.call("get_account"),
-        "accounts": lambda: [each["account"] for each in ask.call("list_accounts", limit=SHOWN)],  # not for each poll
+        "accounts": lambda: _accounts(ask),  # not for each poll
     }
+
+
+def _accounts(ask: Ask) -> list[dict[str, Any]]:
+    """Return accounts to choose from, that of the view among them."""
+    found: list[dict[str, Any]] = ask.operations("list_accounts", None, {"limit": SHOWN})
+    if ask.account and ask.account not in {each["account"] for each in found}:
+        found = [ask.call("get_account"), *found]
+    return found
 
 
 def _has(row: dict[str, Any], words: list[str]) -> bool:

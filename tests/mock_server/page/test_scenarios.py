@@ -65,7 +65,7 @@ def test_what_cannot_be_queued_stays_in_the_form_and_says_why(visitor: Visitor) 
     assert '"many" is not of type' in screen.one(role="alert").text
     screen = visitor.do("queue_scenario", SCENARIOS, 400, scenario="eror-1303", times="3", operation="get_task")
 
-    assert "did you mean error-1303?" in screen.one(role="alert").text
+    assert "did you mean error-1303? The nearest of " in screen.one(role="alert").text
     form = screen.one("form", action="/_mock/page/do/queue_scenario")
     assert [form.one("input", name=name).attrs["value"] for name in ("scenario", "times")] == ["eror-1303", "3"]
     assert [each.text for each in form.one("select", name="operation").all("option", selected="")] == ["get_task"]
@@ -73,9 +73,35 @@ def test_what_cannot_be_queued_stays_in_the_form_and_says_why(visitor: Visitor) 
 
 
 def test_an_example_is_filled_in_by_a_link(visitor: Visitor) -> None:
-    link = visitor.look(SCENARIOS).one("tr", id="scenario-slow").one("a").attrs["href"]
-    form = visitor.look(link.partition("#")[0]).one("form", action="/_mock/page/do/queue_scenario")
-    assert form.one("input", name="scenario").attrs["value"] == "slow:20"
+    links = visitor.look(SCENARIOS).one("tr", id="scenario-slow").all("a")
+    forms = [
+        visitor.look(each.attrs["href"].partition("#")[0]).one("form", action="/_mock/page/do/queue_scenario")
+        for each in links
+    ]
+    assert [form.one("input", name="scenario").attrs["value"] for form in forms] == ["slow", "slow:20"]
+
+
+def test_whom_a_scenario_meets_is_chosen_in_the_form(visitor: Visitor) -> None:
+    visitor.api.create(key="one")
+    one, other = account_name("one"), account_name("other")
+    for view, chosen in (
+        (SCENARIOS, []),
+        (f"{SCENARIOS}?account={one}", [one]),
+        (f"{SCENARIOS}?account={other}", [other]),
+    ):
+        form = visitor.look(view).one("form", action="/_mock/page/do/queue_scenario")
+        options = form.one("select", name="account").all("option")
+        assert [each.attrs["value"] for each in options if "selected" in each.attrs] == chosen
+        assert {"any account", f"{one} (1 task)"} <= {each.text for each in options}
+    screen = visitor.do("queue_scenario", f"{SCENARIOS}?account={one}", scenario="error-1303", account="")
+    assert "whoever sends it" in screen.one(class_="outcome").text
+    assert visitor.api.create(key="two").status_code == 429
+
+
+def test_names_are_marked_without_backticks(visitor: Visitor) -> None:
+    screen = visitor.look(SCENARIOS)
+    assert "`" not in screen.text
+    assert [each.text for each in screen.one("tr", id="scenario-string-code").all("code")] == ["string-code", "code"]
 
 
 def test_a_default_is_set_and_taken_away(visitor: Visitor) -> None:
