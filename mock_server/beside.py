@@ -60,7 +60,7 @@ def beside_the_api(simulator: Simulator, begin: Begin, wrong_path: WrongPath, fa
     @app.after_request
     def log(response: Response) -> Response:
         """Log a request in one line; a page that asks every two seconds whether something is new would fill the log."""
-        if "HX-Request" in request.headers and response.status_code < 400:
+        if request.method == "GET" and "HX-Request" in request.headers and response.status_code < 400:
             return response
         request_log.write_line(simulator, request.environ[STATE], response.status_code)
         return response
