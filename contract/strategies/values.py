@@ -137,6 +137,7 @@ def _texts(contract: Contract, path: Path) -> SearchStrategy[str]:
 
 
 def short_texts(node: Node) -> SearchStrategy[str]:
+    """Draw texts that have at most 20 letters more than their schema wants at least."""
     least = node.get("minLength", 0)
     return st.text(CHARACTERS, min_size=least, max_size=min(node.get("maxLength", math.inf), least + 20))
 

@@ -94,6 +94,7 @@ def check_reaches_an_account(simulator: Simulator, assumed: Collection[str]) -> 
 
 
 def contract_names(simulator: Simulator) -> str:
+    """Return the names of what is served, such as `cometapi and kling`; who wants them one by one splits them at ` and `."""
     return " and ".join(found.name for found in contracts_of(simulator, None))
 
 

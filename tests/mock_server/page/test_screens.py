@@ -84,7 +84,7 @@ def test_a_screen_shows_text_of_requests_as_text(busy: Api, address: str) -> Non
 
 @pytest.mark.parametrize("address", ADDRESSES)
 def test_an_empty_simulator_has_every_screen(visitor: Visitor, address: str) -> None:
-    """In the view of one account too, and what there is not yet is said."""
+    """In the view of one account too, and held still."""
     for query in ("", "?account=acct-2c70e12b7a06", "?hold"):
         visitor.look(address + query, 404 if address.endswith("/latest") else 200)
 
