@@ -19,7 +19,7 @@ LIMITS = (
     (
         "concurrency",
         "Slots",
-        "Pictures that may be in the making at a time; a task holds as many as it makes, else 1303.",
+        "Pictures that may be in the making at a time. A task holds one for each until it ends; a create for more is refused with 1303.",
     ),
     ("requests", "Requests per window", "More of them are refused with 1302."),
 )

@@ -42,6 +42,17 @@ def test_all_accounts_are_listed_in_pages(visitor: Visitor) -> None:
     assert [each.text for each in second.all("a") if each.text.endswith("page")] == ["First page"]
 
 
+def test_the_list_says_what_its_columns_mean(visitor: Visitor) -> None:
+    visitor.api.create()
+    Control.of(visitor.api.simulator, key="key").configure(quota="7")
+    screen = visitor.look(ACCOUNTS)
+
+    assert screen.rows()[0][-1] == "quota"
+    for column in ("Slots held", "Set for it alone"):
+        assert column in [each.text for each in screen.all("th", scope="col")]
+        assert f"{column}: " in screen.one(id="live").text
+
+
 def test_one_account_says_what_is_its_own(visitor: Visitor) -> None:
     data_of(visitor.api.create(body(n=2)))
     Control.of(visitor.api.simulator).configure(balance="9")
