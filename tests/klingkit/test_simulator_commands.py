@@ -13,7 +13,8 @@ from klingkit import simulator_commands
 from klingkit.contract.choice import CONTRACTS
 from klingkit.mock_server.account_settings import AccountSettings
 from klingkit.mock_server.settings import Settings
-from klingkit.simulator_commands import parse_size, serve, size_text
+from klingkit.option_values import parse_size, size_text
+from klingkit.simulator_commands import serve
 from klingkit.watching_commands import advice_lines
 
 FIELDS = {field.name for settings in (Settings, AccountSettings) for field in fields(settings)}
