@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from klingkit.mock_server.control.client import Control
 
+UNAVAILABLE = 503
+"""What a server answers that cannot use its database."""
 PAUSE_S = 0.5
 """Between two looks: who waits at the server holds one of its few threads."""
 
@@ -64,13 +66,17 @@ def words_of(answer: Any) -> str:
 
 def followed(control: Control, wanted: dict[str, Any], after: int) -> Iterator[dict[str, Any]]:
     """Yield the requests with a higher number as they come, for ever; say in one line when the server goes away, and when it is back."""
+    from klingkit.mock_server.control.asking import ControlError
+
     away = False
     while True:
         try:
             found = control.journal(**wanted, after=after)
             if not found and newest(control) < after:  # reset, or started again without its state
                 found = control.journal(**wanted)
-        except ConnectionError:
+        except (ConnectionError, ControlError) as error:
+            if isinstance(error, ControlError) and error.http != UNAVAILABLE:
+                raise
             if not away:
                 click.echo("the server went away; waiting for it", err=True)
             away = True

@@ -9,7 +9,7 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, NotFound, RequestEntityTooLarge
 
 from . import request_log
-from .control.guard import METRICS_PATH
+from .control.guard import METRICS_PATH, PREFIX
 from .control.routes import control_routes
 from .counts import STORE_ERRORS
 from .request_state import STATE, BodyTooLargeError, HttpAnswer
@@ -52,6 +52,10 @@ def beside_the_api(simulator: Simulator, begin: Begin, wrong_path: WrongPath, fa
             return _of_flask(wrong_path(simulator, state))
         if isinstance(error, StoreUnavailableError):
             simulator.counts.add((STORE_ERRORS,))
+            if simulator.settings.control and _is_of_page():
+                from .page.routes import unavailable  # noqa: PLC0415 - loaded when somebody asks for it
+
+                return unavailable(error)
             return Response(_encode({"error": str(error)}), 503, mimetype="application/json")
         if isinstance(error, RequestEntityTooLarge):
             error = BodyTooLargeError()
@@ -66,6 +70,12 @@ def beside_the_api(simulator: Simulator, begin: Begin, wrong_path: WrongPath, fa
         return response
 
     return app
+
+
+def _is_of_page() -> bool:
+    """Tell whether a person looks at a screen, and not a script at the control API."""
+    path = request.path.removeprefix(PREFIX)
+    return "text/html" in request.headers.get("Accept", "") and (path in {"", "/"} or path.startswith("/page/"))
 
 
 def _of_flask(answer: HttpAnswer) -> Response:

@@ -161,6 +161,11 @@ def _refused(error: ControlError, back: str, settings: Settings) -> Response:
     return _page(refused(f"{error}", wants_token=False, by_link=by_link, back=back, http=error.http), error.http)
 
 
+def unavailable(error: Exception) -> Response:
+    """Say why no screen can be shown while the state cannot be used."""
+    return _page(refused(f"{error}", wants_token=False, by_link=False, back=HOME, http=503), 503)
+
+
 def _back(address: str) -> str:
     """Return an address of ours as it came; for any other that of the first screen."""
     path = urlsplit(address).path if address.startswith((PAGES, f"{HOME}?")) and "\\" not in address else ""

@@ -9,11 +9,13 @@ import subprocess
 import sys
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
 
+from klingkit.journal_lines import followed
+from klingkit.mock_server.control.asking import ControlError
 from klingkit.mock_server.control.client import Control
 from tests.conftest import PATH, Running, b64, png, serving, subjects
 from tests.klingkit.test_cli import one_line
@@ -207,6 +209,29 @@ def test_it_follows_a_server_that_is_started_again() -> None:
                 task_id = create(again, "w7")
                 assert json.loads(process.stdout.readline())["task_id"] == task_id
                 assert process.stderr.readline() == "the server is back\n"
+
+
+def test_it_follows_a_server_that_loses_its_database(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers: Iterator[ControlError | list[dict[str, Any]]] = iter(
+        [ControlError("it cannot be used", 503), [{"number": 1}], ControlError("not yours", 403)]
+    )
+
+    class Server:
+        def journal(self, **_: Any) -> list[dict[str, Any]]:
+            answer = next(answers)
+            if isinstance(answer, ControlError):
+                raise answer
+            return answer
+
+    monkeypatch.setattr("klingkit.journal_lines.PAUSE_S", 0)
+    follow = followed(Server(), {}, 0)  # type: ignore[arg-type]
+
+    assert next(follow)["number"] == 1
+    assert capsys.readouterr().err == "the server went away; waiting for it\nthe server is back\n"
+    with pytest.raises(ControlError, match="not yours"):
+        next(follow)
 
 
 def test_it_follows_over_a_reset() -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+import pytest
+
 from klingkit.mock_server.control.client import Control
+from klingkit.mock_server.store import StoreUnavailableError
 from tests.conftest import data_of
 from tests.mock_server.page.conftest import Visitor
 
@@ -61,3 +64,19 @@ def test_a_clock_that_somebody_has_touched_tells_it_on_every_screen(make_api: Ca
     assert re.fullmatch(r"[\d:.]+ \d{4}-\d\d-\d\d frozen", clock())
     control.resume()
     assert re.fullmatch(r"[\d:.]+ \d{4}-\d\d-\d\d moved 30 d 23 h ahead", clock())
+
+
+@pytest.mark.parametrize("path", ["/_mock/", "/_mock/page/clock"])
+def test_while_the_state_cannot_be_used_a_person_is_told_so(
+    visitor: Visitor, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    def away() -> None:
+        raise StoreUnavailableError("its <b>disk</b> is full")
+
+    monkeypatch.setattr(visitor.api.simulator.store, "refresh", away)
+    screen = visitor.look(path, http=503)
+    script = visitor.send("GET", "/_mock/clock")
+
+    assert screen.one("h1").text == "Not shown"
+    assert "Its <b>disk</b> is full." in screen.text
+    assert (script.status_code, script.json) == (503, {"error": "its <b>disk</b> is full"})
