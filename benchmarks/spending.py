@@ -48,6 +48,15 @@ STEPS = {
     ),
     "what `klingkit verify` imports": "import klingkit.contract.verify.run",
     "`import hypothesis`, which is not ours": "import hypothesis",
+    "what `klingkit verify` imports, and the cases that Hypothesis draws while others are sent": (
+        "from klingkit.contract import load_contract; import klingkit.contract.verify.run; "
+        "from klingkit.contract.verify.selection import EXPLORED, explored_cases; explored_cases(load_contract(), 0, EXPLORED)"
+    ),
+    "what `klingkit verify` imports, and the bodies of its labelled cases, six of them of 14 MB": (
+        "from klingkit.contract import load_contract; import klingkit.contract.verify.run; "
+        "from klingkit.contract.cases.catalogue import build_cases; "
+        "any(case.request.data is None for case in build_cases(load_contract(), callback_url='http://127.0.0.1:1/'))"
+    ),
 }
 
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from ..cases.sample_pictures import encode
+from ..import_lock import importing
 from ..rule_table import Path
 from ..spec import load_contract
 
@@ -148,7 +149,8 @@ def _file(kind: str, size: tuple[int, int]) -> str:
 
     It has few bytes, since Hypothesis shows a whole request and warns of one over 30,000 characters.
     """
-    from PIL import Image  # noqa: PLC0415 - only who draws pictures waits for Pillow
+    with importing:
+        from PIL import Image  # noqa: PLC0415 - only who draws pictures waits for Pillow
 
     out = BytesIO()
     Image.new("L", size).save(out, kind, optimize=True)

@@ -132,11 +132,12 @@ class Run:
         if self._options.budget < enough:  # what costs nothing goes first, before the money is spent
             results = sorted(results, key=lambda result: COSTS.index(result.case.cost))
         late = [result for result in results if result.case.late]
+        begun = self._begin_drawing()
         for turn in _turns([result for result in results if not result.case.late]):
             self._try_all(turn)
             self._judge_replies()
             self._try_sure_parts()
-        drawn = self._draw(sum(result.case.creates for result in late))
+        drawn = self._add_drawn(begun, sum(result.case.creates for result in late))
         self._follow()
         self._try_all(drawn)  # now that the tasks which fail have given back what was set aside for them
         self._try_all(late)
@@ -159,14 +160,16 @@ class Run:
         self._try_all(parts)
         self._judge_replies()
 
-    def _draw(self, creates_to_come: int) -> list[Result]:
-        """Draw cases, if the run is about everything and may spend; no more than there is room for."""
-        if self._stopping.reason or self._options.keep or not (self._options.whole and self._options.budget):
-            return []
+    def _begin_drawing(self) -> Callable[[], tuple[Case, ...]]:
+        """Draw cases while others are sent, if the run is about everything and may spend: Hypothesis takes its time."""
+        if self._options.keep or not (self._options.whole and self._options.budget):
+            return tuple
+        return self._workers.begin(partial(explored_cases, self._contract, self._options.seed, EXPLORED))
+
+    def _add_drawn(self, begun: Callable[[], tuple[Case, ...]], creates_to_come: int) -> list[Result]:
+        """Add no more of the drawn cases than there is room for."""
         room = MAX_CREATES - self._sender.first_creates - creates_to_come
-        if room <= 0:
-            return []
-        return self._add(explored_cases(self._contract, self._options.seed, min(EXPLORED, room)))
+        return [] if self._stopping.reason or room <= 0 else self._add(begun()[:room])
 
     def _ask_again(self, results: Sequence[Result]) -> None:
         """Send a query of each kind of refusal a second time; a query costs nothing."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..cases.builder import PAIR
 from ..cases.case import FAILS, NEVER, PICTURES, Case, create_case
 from ..cases.catalogue import build_cases
+from ..import_lock import importing
 from ..judge.blame import odd_kinds
 from ..nearest import nearest_names
 from ..targets.target import HIDDEN, SHORTEST_SECRET
@@ -146,7 +147,8 @@ def _is_open(contract: Contract, name: str, value: Any) -> bool:
 @lru_cache(maxsize=4)  # a hunt draws the same for every mutant
 def explored_cases(contract: Contract, seed: int, count: int) -> tuple[Case, ...]:
     """Return cases that Hypothesis draws."""
-    from ..strategies import draw, invalid_requests  # noqa: PLC0415 - only a run with a budget waits for Hypothesis
+    with importing:
+        from ..strategies import draw, invalid_requests  # noqa: PLC0415 - only a run with a budget waits for Hypothesis
 
     cases = []
     for number, drawn in enumerate(draw(invalid_requests(contract), seed, count), 1):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor, wait
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+T = TypeVar("T")
 
 
 class Workers:
@@ -23,6 +25,10 @@ class Workers:
     def __exit__(self, *_: object) -> None:
         if self._pool:
             self._pool.shutdown(cancel_futures=True)
+
+    def begin(self, function: Callable[[], T]) -> Callable[[], T]:
+        """Call a function beside what comes next, and return what waits for its result. With one thread, who waits calls it."""
+        return self._pool.submit(function).result if self._pool else function
 
     def for_each(self, function: Callable[[Any], object], things: Iterable[Any]) -> None:
         """Call a function with each thing. Raises what it raises, when nobody is at work any more."""

@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -26,7 +26,7 @@ from klingkit.contract.targets.target import HttpTarget, NoAnswerError, Reply, R
 from klingkit.contract.verify import report as forms
 from klingkit.contract.verify.budget import Budget, BudgetError, make_plan
 from klingkit.contract.verify.run import verify
-from klingkit.contract.verify.selection import EXPLORED, MAX_CREATES, Options, select_cases, why_not
+from klingkit.contract.verify.selection import EXPLORED, MAX_CREATES, Options, explored_cases, select_cases, why_not
 from klingkit.contract.verify.usable_target import UnusableTargetError
 from klingkit.contract_commands import exit_code
 from klingkit.mock_server.clock import START
@@ -34,6 +34,8 @@ from tests.wrong_targets import CONTRACT, FREE, PAID, PRICE, Wrong, rewritten, r
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from klingkit.contract.cases.case import Case
 
 
 def accept_everything(request: Request, reply: Reply) -> Reply:
@@ -349,6 +351,27 @@ def test_what_is_drawn_follows_from_the_seed() -> None:
 
     assert drawn(1) == drawn(1)
     assert drawn(1) != drawn(2)
+
+
+def test_cases_are_drawn_while_others_are_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = threading.Event()
+
+    def draw_late(*arguments: Any) -> tuple[Case, ...]:
+        assert asked.wait(10), "nothing was sent until all were drawn"
+        return explored_cases(*arguments)
+
+    def note(request: Request, reply: Reply) -> Reply:
+        if request.method == "POST":
+            asked.set()
+        return reply
+
+    monkeypatch.setattr("klingkit.contract.verify.run.explored_cases", draw_late)
+    report = run(Wrong(note, parallel=2))
+
+    assert report.bug == ""
+    assert [case.id for case in report.cases if case.id.startswith("explored/")] == [
+        f"explored/{number}" for number in range(1, EXPLORED + 1)
+    ]
 
 
 def test_one_rule_alone() -> None:
