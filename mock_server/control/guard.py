@@ -17,22 +17,24 @@ if TYPE_CHECKING:
 PREFIX = "/_mock"
 """What is not of the API that is simulated lies below it."""
 METRICS_PATH = f"{PREFIX}/metrics"
-COOKIE = "klingkit"
 
 
 class TokenMissingError(ControlError):
     """The control token did not come with the request."""
 
 
-def guard(environ: Mapping[str, Any], settings: Settings, cookie: str = "") -> None:
-    """Let a request pass that may see and steer; `cookie` is what came as COOKIE.
+def guard(environ: Mapping[str, Any], settings: Settings, cookies: Mapping[str, str] | None = None) -> None:
+    """Let a request pass that may see and steer, by the token or by its cookie.
 
     Raises ControlError for pages of another origin and what a simulator sends, TokenMissingError for whoever has no token.
     """
     if refusal := refusal_for_control(environ, settings):
         raise ControlError(refusal, 403)
     token = settings.control_token
-    if not token or _is(cookie, pass_of(token)):
+    if not token:
+        return
+    name, value = cookie_of(token)
+    if _is((cookies or {}).get(name, ""), value):
         return
     given = environ.get("HTTP_KLINGKIT_TOKEN", "")
     if (
@@ -43,15 +45,19 @@ def guard(environ: Mapping[str, Any], settings: Settings, cookie: str = "") -> N
         raise TokenMissingError("the control API wants its token in the header Klingkit-Token", 403)
 
 
-def pass_for(given: str, settings: Settings) -> str:
-    """Return what a person's browser is to send as COOKIE, for the token that was typed; empty if that is wrong."""
+def cookie_for(given: str, settings: Settings) -> tuple[str, str] | None:
+    """Return name and value of the cookie for the token that was typed; None if that is wrong, or none is wanted."""
     token = settings.control_token
-    return pass_of(token) if token and _is(given, token) else ""
+    return cookie_of(token) if token and _is(given, token) else None
 
 
-def pass_of(token: str) -> str:
-    """Return what stands in a cookie for a token: it tells nobody the token."""
-    return hmac.new(token.encode(), b"the page of klingkit", hashlib.sha256).hexdigest()
+def cookie_of(token: str) -> tuple[str, str]:
+    """Return what stands in a browser for a token: it tells nobody the token.
+
+    Cookies know no ports: two servers of one machine would take each other's away if the name were the same.
+    """
+    digest = hmac.new(token.encode(), b"the page of klingkit", hashlib.sha256).hexdigest()
+    return f"klingkit-{digest[:8]}", digest[8:]
 
 
 def _is(given: str, expected: str) -> bool:

@@ -19,7 +19,7 @@ from . import about
 from .answers import NEXT_HEADER, Blob, Listed
 from .asking import ControlError, account_named
 from .document import control_operations, control_parameters
-from .guard import COOKIE, PREFIX, guard
+from .guard import PREFIX, guard
 from .operations import Operations
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def control_routes(simulator: Simulator) -> Blueprint:
         def control(_: str) -> Response:
             """Carry out an operation of the control API."""
             try:
-                guard(request.environ, simulator.settings, request.cookies.get(COOKIE, ""))
+                guard(request.environ, simulator.settings, request.cookies)
                 operation_id, arguments = _paths().bind("").match(request.path, request.method)
                 if operation_id == "get_metrics":
                     text, content_type = about.get_metrics(simulator, None, accept=request.headers.get("Accept", ""))

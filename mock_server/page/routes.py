@@ -11,7 +11,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from ..control.asking import ControlError, account_named
 from ..control.document import control_operations
-from ..control.guard import COOKIE, PREFIX, TokenMissingError, guard, pass_for
+from ..control.guard import PREFIX, TokenMissingError, cookie_for, guard
 from ..foreign_pages import refusal_for_control
 from ..request_state import APP
 from .ask import HOME, PAGES, Ask, Outcome
@@ -50,7 +50,7 @@ def answer(operations: Operations, settings: Settings) -> Response:
     try:
         if path == "token" and request.method == "POST":
             return _let_in(settings)
-        guard(request.environ, settings, request.cookies.get(COOKIE, ""))
+        guard(request.environ, settings, request.cookies)
         if request.method == "POST":
             return _page(*(_tried(operations) if path == FORM else _done(operations, path)))
         return _shown(operations, path)
@@ -148,8 +148,8 @@ def _let_in(settings: Settings) -> Response:
     except TokenMissingError:
         return _page(refused("That is not the control token", wants_token=True, back=back), 403)
     response = Response(status=303, headers={"Location": back})
-    if given := pass_for(token, settings):
-        response.set_cookie(COOKIE, given, httponly=True, samesite="Strict", path=PREFIX)
+    if cookie := cookie_for(token, settings):
+        response.set_cookie(*cookie, httponly=True, samesite="Strict", path=PREFIX)
     return response
 
 

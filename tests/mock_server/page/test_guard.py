@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from klingkit.mock_server.control.guard import cookie_of
 from klingkit.mock_server.page.screens import SCREENS
 from tests.mock_server.page.conftest import Visitor, served
 from tests.mock_server.page.html import parsed
@@ -95,7 +96,8 @@ def test_a_wrong_token_opens_nothing(closed: Visitor, token: str) -> None:
     assert answer.status_code == 403
     assert "That is not the control token" in answer.text
     assert "Set-Cookie" not in answer.headers
-    for cookie in ("", "klingkit", f"klingkit={TOKEN}", "klingkit=" + "0" * 64):
+    name, _ = cookie_of(TOKEN)
+    for cookie in ("", name, f"{name}=", f"{name}={TOKEN}", f"{name}={'0' * 56}"):
         assert closed.send("GET", "/_mock/", headers={"Cookie": cookie}).status_code == 403
         assert closed.send("POST", ADVANCE, headers={"Cookie": cookie}, data={"by": "2m"}).status_code == 403
     assert closed.api.simulator.clocks.moves("") == []
@@ -110,6 +112,9 @@ def test_the_cookie_of_one_token_is_none_of_another(closed: Visitor, make_api: C
     other = Visitor(make_api(control_token="another"))
 
     assert other.send("GET", "/_mock/", headers={"Cookie": cookie}).status_code == 403
+    others = other.send("POST", "/_mock/page/token", data={"token": "another"}).headers["Set-Cookie"].partition(";")[0]
+    assert closed.send("GET", "/_mock/", headers={"Cookie": f"{cookie}; {others}"}).status_code == 200
+    assert cookie.partition("=")[0] != others.partition("=")[0]  # a browser keeps both
 
 
 @pytest.mark.parametrize(
