@@ -184,9 +184,10 @@ class Contract:
         schema = {"$ref": "#/components/schemas/CallbackTask", "components": self.document["components"]}
         return jsonschema_rs.Draft202012Validator(schema)
 
-    def with_rules(self, rules: Mapping[str, Rule]) -> Contract:
-        """Return a copy in which some rules are replaced, by their id."""
+    def with_rules(self, rules: Mapping[str, Rule], sources: Mapping[str, Mapping[str, Any]] | None = None) -> Contract:
+        """Return a copy in which some rules are replaced, by their id, with the sources that their evidence rests on besides."""
         changed = copy(self)  # shallow: only texts and codes are others, and what is compiled is shared
+        changed.sources = Sources({**self.sources.entries, **(sources or {})})
         changed.requests = {name: copy(request) for name, request in self.requests.items()}
         changed.request = changed.requests["create_task"]
         for request in changed.requests.values():

@@ -47,7 +47,8 @@ def apply(recording: Recording, contract: Contract) -> tuple[Contract, list[str]
             others = [answer.case for answer, other in changed if not _says_the_same(rules[section], other, answer)]
             if others:
                 problems.append(f"{', '.join(others)}: recorded with another answer than other cases of {section}")
-    return contract.with_rules(rules), problems
+    source = {"title": f"a recording of {recording.target}", "date": f"{recording.at:%Y-%m-%d}"}
+    return contract.with_rules(rules, {SOURCE: source}), problems
 
 
 def _most_alike(rules: list[Rule]) -> Rule:

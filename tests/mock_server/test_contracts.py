@@ -472,6 +472,11 @@ def test_a_recording_answers_for_its_own_contract_only(served: str, tmp_path: Pa
     own = "n: must be less than or equal to 9"
     assert (told(PATH), told(PATH, "new")) == ("n is too high", own)
     assert served != "all" or told(KLING) == own
+    why = service.control().journal(rule="n.maximum")[0]["why"]
+    title = "a recording of https://api.cometapi.com"
+    assert {(aspect["grade"], aspect["title"]) for aspect in why["aspects"]} == {("recorded", title)}
+    known = service.control().evidence()["aspects"]
+    assert {row["title"] for row in known if row["name"] == "n.maximum"} == {title}
 
 
 # Plain pictures, on CometAPI's path
