@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import time
 from typing import Any
@@ -110,6 +111,7 @@ def test_a_signed_token_is_accepted_and_its_access_key_is_the_account() -> None:
         (by_hand({"alg": "HS256"}, json.dumps({"iss": "x" * LONGEST})), 1002, "Authorization is invalid"),
         (by_hand(["HS256"], "{}"), 1002, "Authorization is invalid"),
     ],
+    ids=itertools.count(),  # the processes of one run have to name each test alike, whenever they made its token
 )  # fmt: skip
 def test_each_fault_of_a_token_has_its_own_answer(token: str | None, code: int, text: str) -> None:
     assert CLOSED.ask(token) == (401, code, text)
